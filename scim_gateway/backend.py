@@ -1,0 +1,233 @@
+"""The contract between the protocol core and a store: all that the author of a backend reads.
+
+The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend.
+
+1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id``, ``schemas`` and
+    ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``); a backend keeps them as they are.
+    ``meta.location``, ``groups`` of a User and ``$ref`` are never stored: the core adds them to answers.
+2.  What a backend returns is the caller's: changing it changes nothing stored. What it is given it does not keep.
+3.  ``get`` of an unknown id, or the id of another resource type, raises :class:`~scim_gateway.errors.NotFound`.
+4.  ``create`` and ``modify`` raise :class:`~scim_gateway.errors.Uniqueness` when another resource of the type holds the
+    same :func:`~scim_gateway.text.collision_key` at one of ``resource_type.unique_paths`` (the exact text where the
+    attribute is ``caseExact``); also when both are written at the same moment, by threads or by processes.
+5.  ``modify`` writes the difference of ``before`` and ``after``; if what is stored is not ``before`` any more (its
+    ``meta.version`` tells), it raises :class:`~scim_gateway.errors.StaleResource` and changes nothing. So does ``delete``.
+6.  ``operation(write=True)`` is all or nothing: after an exception in its block the store is as it was before.
+    Writes of two operations do not mix; what a committed operation wrote is durable when the block is left.
+7.  ``query`` gives exactly the page of ``Query.run`` over all resources of the type: same resources, same order, same
+    total. A backend selects any superset of the matches by what it can translate and ends with ``query.run(candidates)``.
+8.  The default order is by ``meta.created``, then ``id``.
+9.  A deleted id is not found again, and never comes back; its unique values are free.
+10. A store that cannot be reached raises :class:`~scim_gateway.errors.Unavailable`, whatever its driver raised.
+11. ``without`` in ``get`` and ``Query`` is a hint: those attributes will not be in the answer and may be left unread.
+
+Abilities are classes to inherit, not flags: :class:`MembershipHandler` for stores that keep each membership apart.
+"""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from scim_gateway.errors import NotFound
+from scim_gateway.filter import Filter, compile_filter
+from scim_gateway.ordering import Position, Sort, behind, ordered
+from scim_gateway.schema import Resource, ResourceType, ResourceTypes
+from scim_gateway.tokens import MemoryTokenStore, TokenStore
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of an answer; ``total_results`` counts all matches, before paging (RFC 7644 §3.4.2)."""
+
+    resources: Sequence[Resource]
+    total_results: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query over one resource type (RFC 7644 §3.4.2); filter and sort are resolved against its schemas.
+
+    :param start_index: 1-based index of the first resource; used when ``after`` is ``None``.
+    :param count: the most resources that the page may hold; 0 asks for the total alone.
+    :param after: the page starts behind this position in the order (cursor paging, RFC 9865).
+    :param without: top-level attributes that the answer will not hold; a hint.
+    """
+
+    resource_type: ResourceType
+    filter: Filter | None = None
+    sort: Sort | None = None
+    start_index: int = 1
+    count: int = 100
+    after: Position | None = None
+    without: frozenset[str] = frozenset()
+
+    def run(self, candidates: Iterable[Resource]) -> Page:
+        """The exact page out of any superset of the matches, in any order."""
+        if self.filter is not None:
+            matches = compile_filter(self.filter, self.resource_type)
+            candidates = (resource for resource in candidates if matches(resource))
+        matching = ordered(candidates, self.sort)
+        if self.after is not None:
+            return Page(behind(self.after, matching, self.sort)[: self.count], len(matching))
+        first = self.start_index - 1
+        return Page(matching[first : first + self.count], len(matching))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What is shown of a resource where another one refers to it."""
+
+    id: str
+    resource_type: str
+    display: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """A change of membership as a set difference; ``add`` and ``remove`` have no id in common.
+
+    :param add: ids that are no members yet, each with the name of its resource type.
+    :param remove: ids that are members.
+    """
+
+    add: Mapping[str, str] = field(default_factory=dict)
+    remove: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.remove)
+
+
+class ResourceHandler(ABC):
+    """The operations on resources of one type."""
+
+    resource_type: ResourceType
+
+    @abstractmethod
+    def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
+        """The resource with that id.
+
+        Inside ``operation(write=True)`` it stays as read until the operation ends, or ``modify`` finds it stale.
+
+        :raises NotFound: there is none of this type.
+        """
+
+    @abstractmethod
+    def query(self, query: Query) -> Page:
+        """The page that ``query.run`` would cut out of all resources of the type."""
+
+    @abstractmethod
+    def create(self, resource: Resource) -> None:
+        """Store a new resource.
+
+        :raises Uniqueness: a unique value is taken.
+        """
+
+    @abstractmethod
+    def modify(self, before: Resource, after: Resource) -> None:
+        """Make ``after`` of ``before``, both as the core read and changed them.
+
+        :raises Uniqueness: a unique value is taken by another resource.
+        :raises StaleResource: ``before`` is not what is stored any more.
+        """
+
+    @abstractmethod
+    def delete(self, resource: Resource) -> None:
+        """Remove a resource; the core has already taken it out of the groups that held it.
+
+        :raises StaleResource: ``resource`` is not what is stored any more.
+        """
+
+
+class MembershipHandler(ResourceHandler):
+    """Ability: each membership is kept apart, so one person joins a group of any size at the same cost.
+
+    ``get`` and ``query`` return ``members`` complete, each element with ``value`` and the current ``type`` and ``display``,
+    unless ``without`` names the attribute. ``create`` stores the members of the resource it is given.
+    ``modify`` is called with resources that came without members, and leaves the memberships alone.
+    """
+
+    @abstractmethod
+    def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
+        """Ids of the direct members; only those in ``among`` where that is given."""
+
+    @abstractmethod
+    def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
+        """Like :meth:`modify`, and change the memberships by the difference, in proportion to it.
+
+        :raises StaleResource: ``before`` is not what is stored any more.
+        """
+
+    @abstractmethod
+    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
+        """For each id that is a direct member of something: the resources of this type that hold it, in default order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``scim-gateway check``: what was looked at, how it is, what to do about it."""
+
+    subject: str
+    ok: bool
+    message: str
+    remedy: str = ""
+
+
+class Backend(ABC):
+    """A store of SCIM resources: one handler per resource type, and the transaction around an operation."""
+
+    resource_types: ResourceTypes
+    handlers: Mapping[str, ResourceHandler]
+    """Handlers by the name of their resource type."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
+        """Build the backend from the gateway's settings (names of :mod:`scim_gateway.config`); connects to nothing yet.
+
+        :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
+        """
+
+    def operation(self, *, write: bool) -> AbstractContextManager[None]:
+        """The transaction around one SCIM operation; the default serves stores that need none to read."""
+        return nullcontext()
+
+    def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
+        """What the ids stand for; unknown ones are left out. Inside a write they cannot disappear until its end."""
+        found: dict[str, Reference] = {}
+        for id in ids:
+            for handler in self.handlers.values():
+                try:
+                    resource = handler.get(id, without=self._unneeded(handler))
+                except NotFound:
+                    continue
+                found[id] = Reference(id, handler.resource_type.name, handler.resource_type.display_of(resource))
+                break
+        return found
+
+    @staticmethod
+    def _unneeded(handler: ResourceHandler) -> tuple[str, ...]:
+        return (handler.resource_type.members,) if handler.resource_type.members else ()
+
+    @property
+    def tokens(self) -> TokenStore:
+        """Where bearer tokens are kept (hashed); the default forgets them with the process."""
+        store: TokenStore | None = self.__dict__.get("_tokens")
+        return store if store is not None else self.__dict__.setdefault("_tokens", MemoryTokenStore())
+
+    @property
+    def cursor_key(self) -> bytes:
+        """32 secret bytes that seal cursors; the same in every process that serves this store."""
+        key: bytes | None = self.__dict__.get("_cursor_key")
+        return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
+
+    def check(self) -> Iterator[Finding]:
+        """Look at the store for ``scim-gateway check``; a finding for each thing looked at."""
+        yield Finding("backend", True, f"{type(self).__name__} is ready")
+
+    def close(self) -> None:  # noqa: B027 - a store without connections has nothing to close
+        """Give connections back; the backend is not used afterwards."""
