@@ -22,7 +22,11 @@ ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute definition; the defaults are those of RFC 7643 §2.2."""
+    """One attribute definition; the defaults are those of RFC 7643 §2.2.
+
+    :param default: the value of POST and PUT when none was sent (RFC 7643 §2.2 leaves it to the service provider).
+    :param min_length: fewest characters of an assigned text. Neither of the two is published under ``/Schemas``.
+    """
 
     name: str
     type: AttributeType = "string"
@@ -36,6 +40,8 @@ class Attribute:
     canonical_values: tuple[str, ...] = ()
     reference_types: tuple[str, ...] = ()
     sub_attributes: tuple[Attribute, ...] = ()
+    default: str | int | float | bool | None = None
+    min_length: int = 0
 
     @cached_property
     def by_name(self) -> Mapping[str, Attribute]:
@@ -89,7 +95,9 @@ COMMON_ATTRIBUTES: tuple[Attribute, ...] = (
         uniqueness="server",
         description="Identifier issued by the service provider; never changes and is never used again.",
     ),
-    Attribute("externalId", case_exact=True, description="Identifier of the resource as the provisioning client knows it."),
+    Attribute(
+        "externalId", case_exact=True, description="Identifier of the resource as the provisioning client knows it."
+    ),
     Attribute(
         "meta",
         type="complex",
