@@ -1,0 +1,167 @@
+"""What all tests share: a gateway on each backend, driven over HTTP in this process."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
+
+from scim_http import ERROR, Answer, ScimClient  # noqa: E402 - after the rewrite is asked for
+
+TOKEN = "a-fixed-token-for-tests-0123456789-abcdef"  # noqa: S105 - opens nothing but the gateways of these tests
+BACKENDS = ("memory", "sql")
+
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("search", settings.get_profile("repeatable"), derandomize=False, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rfc(*ids): lines of docs/conformance.rst that the test pins")
+
+
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_SCIM_TYPES = {
+    400: {
+        *("invalidFilter", "tooMany", "mutability", "invalidSyntax", "invalidPath", "noTarget", "invalidValue"),
+        *("invalidVers", "invalidCursor", "expiredCursor", "invalidCount"),
+    },
+    403: {"sensitive"},
+    409: {"uniqueness"},
+}
+
+
+def check_always(answer: Answer) -> None:
+    """What holds for every answer of the gateway, whatever was asked (S-14, S-16, S-22, R-01, R-02, R-12, T-07)."""
+    media_type = answer.headers.get("Content-Type", "").split(";")[0]
+    assert answer.status != 500, answer
+    assert answer.status not in (301, 302, 303, 307), answer
+    if answer.status in (204, 304):
+        assert answer.raw == b"", answer
+        assert not media_type, answer.headers
+        return
+    if answer.method in ("HEAD", "OPTIONS") and answer.raw == b"":
+        return
+    assert media_type in ("application/scim+json", "application/json"), f"{answer} {answer.headers}"
+    assert isinstance(answer.body, dict), answer
+    assert answer.body["schemas"], answer
+    if answer.status >= 400:
+        _check_error(answer.body, answer.status)
+    elif "ETag" in answer.headers and "meta" in answer.body and "version" in answer.body["meta"]:
+        assert answer.headers["ETag"] == answer.body["meta"]["version"], answer
+    _check_values(answer.body, answer)
+
+
+def _check_error(body: Mapping[str, Any], status: int) -> None:
+    assert body["schemas"] == [ERROR], body
+    assert body["status"] == str(status), body
+    assert set(body) <= {"schemas", "status", "scimType", "detail"}, body
+    assert body.get("scimType") is None or body["scimType"] in _SCIM_TYPES.get(status, ()), body
+    for leak in ("Traceback", "sqlite", "sqlalchemy", "SELECT ", "INSERT ", '.py"'):
+        assert leak not in body.get("detail", ""), body
+
+
+def _check_values(value: Any, answer: Answer, name: str = "") -> None:
+    """No unassigned attribute is shown, no password is, and dates of ``meta`` are UTC date-times."""
+    assert value is not None, f"{name} is null in {answer}"
+    if isinstance(value, Mapping):
+        assert value or not name, f"{name} is an empty object in {answer}"
+        assert "password" not in {key.lower() for key in value}, answer
+        if "schemas" in value:
+            assert len(set(value["schemas"])) == len(value["schemas"]) > 0, answer
+        for key, inner in value.items():
+            _check_values(inner, answer, key)
+    elif isinstance(value, list):
+        # RFC 7644 §3.4.2: an empty page may show its empty list; RFC 7643 §6 does for a type without extensions.
+        assert value or name in ("Resources", "schemaExtensions", "Operations"), f"{name} is an empty list in {answer}"
+        for inner in value:
+            _check_values(inner, answer, name)
+    elif name in ("created", "lastModified"):
+        assert _DATE_TIME.fullmatch(value), answer
+
+
+MakeScim = Callable[..., ScimClient]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of the backend that the test runs on; it runs once on each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_scim(backend: str, tmp_path: Path) -> Iterator[MakeScim]:
+    """A function that makes a gateway with an empty store, and a client for it.
+
+    Keyword arguments are settings by the names of their environment variables without the prefix, in any letter
+    case (``profile="strict"``); ``schemas``, ``extensions`` and ``resource_types`` are declarations for the
+    configuration file.
+    """
+    from scim_gateway.app import create_app
+
+    numbers = itertools.count(1)
+
+    def make(
+        *,
+        schemas: Sequence[Mapping[str, Any]] = (),
+        extensions: Sequence[Mapping[str, Any]] = (),
+        resource_types: Sequence[Mapping[str, Any]] = (),
+        **environ: Any,
+    ) -> ScimClient:
+        folder = tmp_path / f"gateway{next(numbers)}"
+        folder.mkdir()
+        settings = {"BACKEND": backend, "DATA_DIR": str(folder), "TOKEN": TOKEN}
+        settings |= {name.upper(): str(value) for name, value in environ.items()}
+        if schemas or extensions or resource_types:
+            declared = {"schemas": schemas, "extensions": extensions, "resource_types": resource_types}
+            file = folder / "gateway.toml"
+            file.write_text(_toml(declared), encoding="utf-8")
+            settings["CONFIG"] = str(file)
+        app = create_app({f"SCIM_GATEWAY_{name}": value for name, value in settings.items()})
+        return ScimClient(app, token=TOKEN, watch=check_always)
+
+    yield make
+
+
+def _toml(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Arrays of tables; JSON values are TOML values but for objects, whose members are given with ``=``."""
+    lines: list[str] = []
+    for name, entries in tables.items():
+        for entry in entries:
+            lines += [f"[[{name}]]", *(f"{key} = {_toml_value(value)}" for key, value in entry.items()), ""]
+    return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_value(inner) for inner in value) + "]"
+    return json.dumps(value)
+
+
+@pytest.fixture
+def scim(make_scim: MakeScim) -> ScimClient:
+    """A gateway as it is delivered (profile ``lenient``), with an empty store."""
+    return make_scim()
+
+
+@pytest.fixture
+def strict_scim(make_scim: MakeScim) -> ScimClient:
+    """A gateway that takes the RFC at its word (profile ``strict``)."""
+    return make_scim(profile="strict")
