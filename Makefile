@@ -1,0 +1,52 @@
+# make serve   set up and serve on loopback; prints what Okta's page asks for
+# make test    set up and run the tests
+# make lint    linter, formatter and type checker
+# make bench   the benchmark against a bare Flask route
+# make clean   remove what the other targets made (not the directory in data/)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BIND ?= 127.0.0.1:8000
+DEFINITION := setup.cfg setup.py pyproject.toml
+
+.PHONY: serve test lint bench clean
+.DELETE_ON_ERROR:
+
+serve: $(VENV)/installed
+	$(BIN)/scim-gateway serve --bind $(BIND)
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(VENV)/installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict scim_gateway backends
+
+bench: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Entry points exist only by an install, so a change of setup.cfg installs again.
+$(VENV)/installed: $(VENV)/pyvenv.cfg $(DEFINITION)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/pyvenv.cfg $(DEFINITION)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-lint: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "scim-gateway needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "The module venv of $(PYTHON) is missing. On Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) .tox build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
