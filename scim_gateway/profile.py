@@ -19,6 +19,7 @@ class Profile:
     :param create_elements: ``replace`` by a value path that matches nothing creates the element, as ``add`` does.
     :param remove_by_value: ``remove`` with a list of values takes exactly those away.
     :param ignore_read_only: readOnly attributes in a path-less PATCH value are dropped instead of refused.
+    :param value_path_subs: a filter may go on behind a value path: ``emails[type eq "work"].value eq "x"``, on one element.
     """
 
     name: str
@@ -31,10 +32,11 @@ class Profile:
     create_elements: bool = False
     remove_by_value: bool = False
     ignore_read_only: bool = False
+    value_path_subs: bool = False
 
 
 STRICT = Profile("strict")
-LENIENT = Profile("lenient", True, True, True, True, True, True, True, True, True)
+LENIENT = Profile("lenient", True, True, True, True, True, True, True, True, True, True)
 OKTA = Profile(
     "okta",
     infer_schemas=True,
@@ -55,6 +57,7 @@ ENTRA = Profile(
     create_elements=True,
     remove_by_value=True,
     ignore_read_only=True,
+    value_path_subs=True,
 )
 
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (STRICT, LENIENT, OKTA, ENTRA)}

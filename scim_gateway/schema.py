@@ -160,8 +160,9 @@ class ResourceType:
     """A kind of resource and where it is served (RFC 7643 §6).
 
     :param display: attributes that name a resource to people, best first; a reference shows the first one assigned.
-    :param members: the multi-valued attribute that refers to other resources by id (``members`` of a Group), or ``None``.
-    :param containers: the readOnly attribute that lists the resources referring to this one (``groups`` of a User), or ``None``.
+    :param members: the multi-valued attribute that refers to other resources by id (``members`` of a Group), if any.
+    :param containers: the readOnly attribute that lists the resources referring to this one (``groups`` of a User),
+        if any.
     """
 
     name: str
@@ -204,6 +205,31 @@ class ResourceType:
         if sub_attribute is None:
             return None
         return Target(AttributePath(urn, attribute.name, sub_attribute.name), attribute, sub_attribute)
+
+    @cached_property
+    def schema_urns(self) -> tuple[str, ...]:
+        """URNs of the core schema and the extensions, a longer one before one that it begins with."""
+        urns = (self.schema.id, *(extension.schema.id for extension in self.extensions))
+        return tuple(sorted(urns, key=len, reverse=True))
+
+    def locate(self, text: str) -> Target | None:
+        """The definition behind a path as text: ``name.familyName``, ``urn:…:User:manager.value``, ``urn:…:User``.
+
+        Any letter case; a dot in place of the colon behind a schema's URN is read as the colon. ``None`` if this type
+        has no such attribute, or the text is no path.
+        """
+        urn: str | None = None
+        for candidate in self.schema_urns:
+            size = len(candidate)
+            if text[:size].lower() == candidate.lower() and text[size : size + 1] in ("", ":", "."):
+                if len(text) == size + 1:
+                    return None
+                urn, text = candidate, text[size + 1 :]
+                break
+        name, dot, sub = text.partition(".")
+        if dot and not sub:
+            return None
+        return self.resolve(AttributePath(urn, name, sub or None))
 
     def every_attribute(self) -> Iterator[tuple[str | None, Attribute]]:
         """Each top-level attribute with the URN of its extension (``None`` for common and core ones)."""

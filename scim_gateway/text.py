@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from datetime import UTC, datetime
 from functools import lru_cache
+
+_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
 def fold(text: str) -> str:
@@ -27,3 +31,27 @@ def collision_key(text: str) -> str:
     if not text.isascii():
         text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     return fold(text).strip()
+
+
+def instant(text: str) -> str | None:
+    """The comparable form of an ``xsd:dateTime``, or ``None`` if the text is none (RFC 7643 §2.3.5).
+
+    It is the form in which ``meta`` is stored, ``2011-05-13T04:42:34.000Z``, and its order as text is the order in
+    time: digits finer than a millisecond follow the ``Z``. Without an offset the time is UTC.
+    """
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        return None
+    date, time, fraction, offset = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{date}T{time}{(offset or 'Z').upper()}").astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    digits = (fraction or "").ljust(3, "0")
+    return f"{moment.isoformat()}.{digits[:3]}Z{digits[3:].rstrip('0')}"
+
+
+def shown(text: str, limit: int = 40) -> str:
+    """A piece of a client's text that may stand in an error or a log line: quoted, short, one line, printable."""
+    piece = text[:limit] + ("…" if len(text) > limit else "")
+    return '"' + "".join(char if char.isprintable() and char != '"' else "?" for char in piece) + '"'
