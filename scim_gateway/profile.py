@@ -19,7 +19,7 @@ class Profile:
     :param create_elements: ``replace`` by a value path that matches nothing creates the element, as ``add`` does.
     :param remove_by_value: ``remove`` with a list of values takes exactly those away.
     :param ignore_read_only: readOnly attributes in a path-less PATCH value are dropped instead of refused.
-    :param value_path_subs: a filter may go on behind a value path: ``emails[type eq "work"].value eq "x"``, on one element.
+    :param value_path_subs: a filter may go on behind a value path, as in ``emails[type eq "work"].value eq "x"``.
     """
 
     name: str
