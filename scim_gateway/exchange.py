@@ -35,6 +35,7 @@ class Request:
     :param body: the raw body; empty when none was sent.
     :param base_url: the SCIM base URL the client used, without a trailing slash.
     :param principal: whom the request acts for; ``None`` only where a route allows anonymous reading.
+    :param client: address the request came from; for throttling and logs.
     """
 
     method: str
@@ -44,12 +45,19 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     principal: Principal | None = None
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer; ``body`` is empty for 204 and 304."""
+    """One HTTP answer; ``body`` is empty for 204 and 304.
+
+    :param route: what was asked for, without ids: ``PATCH /Users/{id}``; for logs and metrics.
+    :param scim_type: kind of the error, if it is one that has a kind; for logs.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    route: str = ""
+    scim_type: str | None = None
