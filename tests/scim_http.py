@@ -132,6 +132,11 @@ class ScimClient:
             timeout=self.timeout,
         )
 
+    def close(self) -> None:
+        """Give the socket back, where there is one."""
+        if isinstance(self.target, str):
+            self._session.close()
+
     def request(
         self,
         method: str,

@@ -1,4 +1,4 @@
-"""Replay of recorded and reconstructed IdP traffic: each file of ``transcripts/`` is one scenario.
+"""Replay of recorded and reconstructed IdP traffic: each file of ``tests/idp/transcripts/`` is one scenario.
 
 A step holds a ``request`` and what to ``expect``:
 
@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 from scim_http import Answer, ScimClient
 
-FOLDER = Path(__file__).parent / "transcripts"
+FOLDER = Path(__file__).parent / "idp" / "transcripts"
 FILES = sorted(FOLDER.glob("*.json"))
 
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
