@@ -1,0 +1,347 @@
+"""Resources out of request bodies, values out of PATCH operations, checked by marshmallow (RFC 7643 §2, §3).
+
+A Schema is generated from the definitions once for each resource type and set of allowances. It reads; nothing is
+dumped through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+
+from scim_gateway.errors import InvalidSyntax, InvalidValue
+from scim_gateway.fields import (
+    ExtensionField,
+    Input,
+    Leniency,
+    MultiValuedField,
+    ValueField,
+    field_for,
+    kind_of,
+    problems_in,
+    sentence,
+    shown,
+)
+from scim_gateway.profile import Profile
+from scim_gateway.schema import Attribute, Resource, ResourceType, Target
+from scim_gateway.text import collision_key
+
+# A URN from these name spaces, correctly spelled, means what it says: a message, or a resource of another type.
+_SPEAKING_URNS = ("urn:ietf:params:scim:api:", "urn:ietf:params:scim:schemas:core:2.0:")
+
+OnUnknown = Callable[[Sequence[str]], None]
+"""Called with the names of attributes that were ignored because no schema knows them."""
+
+
+class ResourceReader:
+    """Reads resources of one type: POST and PUT bodies, and the values of PATCH operations."""
+
+    def __init__(self, resource_type: ResourceType) -> None:
+        self.resource_type = resource_type
+        self._schemas: dict[Leniency, _ResourceSchema] = {}
+        self._requirements = tuple(_requirements(resource_type))
+
+    def read(self, body: Mapping[str, Any], profile: Profile, *, on_unknown: OnUnknown | None = None) -> Resource:
+        """The resource that a POST or PUT body describes.
+
+        Names are canonical, values typed, unassigned and readOnly attributes gone, defaults filled in, ``schemas``
+        lists what the resource holds. An empty text counts as unassigned (RFC 7643 §2.5 leaves it open).
+
+        :raises InvalidSyntax: no object, wrong ``schemas``, a name given twice, an unknown one where that matters.
+        :raises InvalidValue: a required value is missing or a value does not fit.
+        """
+        if not isinstance(body, Mapping):
+            raise InvalidSyntax(f"The body has to be a JSON object, not {kind_of(body)}.")
+        _check_schemas(body, self.resource_type, profile)
+        resource, dropped = self._schema(profile).read(body)
+        self.check(resource)
+        if dropped and on_unknown is not None:
+            on_unknown(dropped)
+        return resource
+
+    def read_value(self, target: Target, value: Any, profile: Profile, *, on_unknown: OnUnknown | None = None) -> Any:
+        """The typed value for an attribute, a sub-attribute or, where the target has no attribute, a whole extension.
+
+        ``None`` means that the value unassigns the target. For a multi-valued attribute it is a list; one element
+        alone is taken as a list of one (RFC 7644 §3.5.2.1). Required values are left to :meth:`check`, because a
+        PATCH is judged by the state it leads to.
+
+        :raises InvalidValue: the value does not fit.
+        :raises InvalidSyntax: an unknown sub-attribute where that matters, or one given twice.
+        """
+        return self._convert(target, value, profile, on_unknown, element=False)
+
+    def read_element(self, target: Target, value: Any, profile: Profile, *, on_unknown: OnUnknown | None = None) -> Any:
+        """The typed value for one element of a multi-valued attribute; ``None`` if nothing in it is assigned.
+
+        :raises InvalidValue: the value does not fit.
+        """
+        return self._convert(target, value, profile, on_unknown, element=True)
+
+    def check(self, resource: Resource) -> None:
+        """Whether a resource as a whole is a valid state (RFC 7643 §2.2, §2.4).
+
+        :raises InvalidValue: a required value is missing, or several elements are primary.
+        """
+        problems: list[str] = []
+        for requirement in self._requirements:
+            problems.extend(requirement(resource))
+        if problems:
+            raise InvalidValue(sentence(problems))
+
+    def with_schemas(self, resource: Resource) -> Resource:
+        """The resource with ``schemas`` as its content asks for, and no empty extension (RFC 7643 §3.3)."""
+        urns = [extension.schema.id for extension in self.resource_type.extensions]
+        kept = {name: value for name, value in resource.items() if value or name not in urns}
+        kept["schemas"] = [self.resource_type.schema.id, *(urn for urn in urns if urn in kept)]
+        return kept
+
+    def _convert(
+        self, target: Target, value: Any, profile: Profile, on_unknown: OnUnknown | None, *, element: bool
+    ) -> Any:
+        if value is None:
+            return None
+        field = self._schema(profile).field(target)
+        body = Input(defaults=False)
+        try:
+            if not isinstance(field, MultiValuedField):
+                typed = field.convert(value, body)
+            elif element:
+                typed = field.element(value, body)
+            else:
+                typed = field.convert(value if type(value) is list else [value], body)
+        except ValidationError as error:
+            raise InvalidValue(
+                sentence(problems_in(error.messages, str(target.path) if target.attribute else f"{target.path}:"))
+            ) from None
+        if body.dropped and on_unknown is not None:
+            on_unknown(body.dropped)
+        return typed
+
+    def _schema(self, profile: Profile) -> _ResourceSchema:
+        leniency = Leniency.of(profile)
+        schema = self._schemas.get(leniency)
+        if schema is None:
+            # Two threads may both make it; both results are the same.
+            schema = self._schemas[leniency] = _ResourceSchema.for_type(self.resource_type, leniency)
+        return schema
+
+
+class _ResourceSchema(Schema):
+    """The marshmallow Schema of a resource type under certain allowances; :meth:`for_type` makes it."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    resource_type: ResourceType
+    leniency: Leniency
+
+    @classmethod
+    def for_type(cls, resource_type: ResourceType, leniency: Leniency) -> _ResourceSchema:
+        """The Schema with a field for each attribute that a client may set."""
+        generated: dict[str, fields.Field[Any]] = {}
+        for attribute in resource_type.attributes.values():
+            if attribute.mutability != "readOnly":
+                by_value = attribute.name == resource_type.members
+                generated[attribute.name] = field_for(attribute, attribute.name, leniency, by_value=by_value)
+        for position, extension in enumerate(resource_type.extensions):
+            field = ExtensionField(extension, leniency)
+            # marshmallow takes the dots of a URN for a path, so the field gets a name without any.
+            field.data_key = extension.schema.id
+            generated[f"extension-{position}"] = field
+        schema = cast(_ResourceSchema, cls.from_dict(generated, name=f"{resource_type.name}Resource")(partial=True))
+        schema._prepare(resource_type, leniency)
+        return schema
+
+    def _prepare(self, resource_type: ResourceType, leniency: Leniency) -> None:
+        self.resource_type, self.leniency = resource_type, leniency
+        self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
+        self._urns = {
+            name: field.data_key
+            for name, field in self.load_fields.items()
+            if field.data_key and field.data_key != name
+        }
+        self._names: dict[str, str] = {}
+        names = [attribute.name for attribute in resource_type.attributes.values()]
+        for name in (*names, *(extension.schema.id for extension in resource_type.extensions)):
+            self._names[name] = self._names[name.lower()] = name
+        self._ignored = {
+            attribute.name for attribute in resource_type.attributes.values() if attribute.mutability == "readOnly"
+        } | {"schemas"}
+        self._defaults = {
+            attribute.name: attribute.default
+            for attribute in resource_type.schema.attributes
+            if attribute.default is not None
+        }
+        # A PATCH may write a sub-attribute alone.
+        self._sub_fields: dict[tuple[str | None, str, str], ValueField] = {}
+        self._extension_attributes: dict[tuple[str, str], ValueField] = {}
+        for urn, attribute in resource_type.every_attribute():
+            name = attribute.name if urn is None else f"{urn}:{attribute.name}"
+            if urn is not None:
+                self._extension_attributes[urn, attribute.name] = field_for(attribute, name, leniency)
+            for sub in attribute.sub_attributes:
+                self._sub_fields[urn, attribute.name, sub.name] = field_for(sub, f"{name}.{sub.name}", leniency)
+
+    def field(self, target: Target) -> ValueField:
+        """The field for a resolved path; also for what is readOnly, which the caller refuses."""
+        path = target.path
+        if target.sub_attribute is not None:
+            return self._sub_fields[path.urn, path.name, target.sub_attribute.name]
+        if target.attribute is None:
+            return cast(ValueField, self._fields_by_key[path.urn or ""])
+        if path.urn is not None:
+            return self._extension_attributes[path.urn, path.name]
+        field = self._fields_by_key.get(path.name)
+        if field is None:
+            return field_for(target.attribute, path.name, self.leniency)
+        return cast(ValueField, field)
+
+    def read(self, body: Mapping[str, Any]) -> tuple[Resource, Sequence[str]]:
+        """The resource in a body, and the names of what was ignored."""
+        given = self._canonical(body)
+        try:
+            return self.load(given), given.dropped
+        except ValidationError as error:
+            raise InvalidValue(sentence(problems_in(error.messages))) from None
+
+    def _canonical(self, body: Mapping[str, Any]) -> Input:
+        """The body with canonical names at its top level, without what is ignored, and with defaults."""
+        given = Input(defaults=True)
+        seen: set[str] = set()
+        names = self._names
+        for key, value in body.items():
+            name = names.get(key) or names.get(key.lower())
+            if name is None:
+                if not self.leniency.ignore_unknown:
+                    raise InvalidSyntax(
+                        f"{shown(key)} is no attribute of a {self.resource_type.name}; correct or remove it."
+                    )
+                given.dropped.append(shown(key))
+                continue
+            if name in seen:
+                raise InvalidSyntax(f"{name} is given twice; letter case makes no difference.")
+            seen.add(name)
+            if value is not None and name not in self._ignored:
+                given[name] = value
+        for name, default in self._defaults.items():
+            # An explicit null overrides the default (RFC 7644 §3.3).
+            if name not in seen:
+                given[name] = default
+        return given
+
+    @post_load
+    def _assemble(self, loaded: dict[str, Any], **kwargs: Any) -> Resource:
+        """The resource without unassigned attributes, extensions under their URN, and ``schemas`` as fits."""
+        resource: Resource = {"schemas": [self.resource_type.schema.id]}
+        for name, value in loaded.items():
+            if value is None:
+                continue
+            urn = self._urns.get(name)
+            if urn is None:
+                resource[name] = value
+            else:
+                resource[urn] = value
+                resource["schemas"].append(urn)
+        return resource
+
+
+def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile: Profile) -> None:
+    """Whether ``schemas`` fits the resource type (RFC 7643 §3, §3.3); what is stored follows from the content."""
+    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
+    base = resource_type.schema.id
+    if not isinstance(sent, list) or not sent or not all(isinstance(urn, str) for urn in sent):
+        if profile.infer_schemas:
+            return
+        raise InvalidSyntax(f'schemas has to be an array of URNs; a {resource_type.name} needs ["{base}"].')
+    urns = {urn.lower() for urn in sent}
+    if profile.infer_schemas:
+        # What is merely wrong is overlooked; what names something else is not meant for this endpoint.
+        speaking = [urn for urn in sent if urn.lower().startswith(_SPEAKING_URNS)]
+        if base.lower() not in urns and speaking:
+            raise InvalidValue(
+                f"schemas names {shown(speaking[0])}, which is no {resource_type.name}; "
+                f"send {base} here, or use the endpoint of that type."
+            )
+        return
+    if base.lower() not in urns:
+        raise InvalidValue(f"schemas has to hold {base}, the schema of a {resource_type.name}.")
+    for urn in sent:
+        if urn.lower() != base.lower() and urn.lower() not in resource_type.extensions_by_urn:
+            raise InvalidValue(
+                f"schemas holds {shown(urn)}, which is no extension of a {resource_type.name}; remove it."
+            )
+
+
+# The state of a whole resource
+
+
+def _requirements(resource_type: ResourceType) -> Iterator[Callable[[Resource], Iterator[str]]]:
+    """What has to hold for a resource of a type; only attributes with something to check appear."""
+    for attribute in resource_type.attributes.values():
+        if attribute.name != "schemas" and _demanding(attribute):
+            yield _attribute_requirement(attribute, None)
+    for extension in resource_type.extensions:
+        if extension.required:
+            yield _extension_requirement(extension.schema.id)
+        for attribute in extension.schema.attributes:
+            if _demanding(attribute):
+                yield _attribute_requirement(attribute, extension.schema.id)
+
+
+def _demanding(attribute: Attribute) -> bool:
+    if attribute.mutability == "readOnly":
+        return False
+    parts = (sub for sub in attribute.sub_attributes if sub.mutability != "readOnly")
+    return (
+        attribute.required
+        or any(sub.required for sub in parts)
+        or (attribute.multi_valued and attribute.sub("primary") is not None)
+    )
+
+
+def _extension_requirement(urn: str) -> Callable[[Resource], Iterator[str]]:
+    def problems(resource: Resource) -> Iterator[str]:
+        if not resource.get(urn):
+            yield f"{urn} is required"
+
+    return problems
+
+
+def _attribute_requirement(attribute: Attribute, urn: str | None) -> Callable[[Resource], Iterator[str]]:
+    name = attribute.name
+    title = name if urn is None else f"{urn}:{name}"
+    required_parts = tuple(sub for sub in attribute.sub_attributes if sub.required and sub.mutability != "readOnly")
+    has_primary = attribute.multi_valued and attribute.sub("primary") is not None
+
+    def problems(resource: Resource) -> Iterator[str]:
+        owner = resource if urn is None else resource.get(urn)
+        if not owner:
+            return
+        value: Any = owner.get(name)
+        if _missing(attribute, value):
+            if attribute.required:
+                yield f"{title} is required and must not be empty or blank"
+            return
+        elements: Sequence[Any] = value if attribute.multi_valued else (value,)
+        if required_parts:
+            for index, element in enumerate(elements):
+                for sub in required_parts:
+                    if _missing(sub, element.get(sub.name)):
+                        where = f"{title}[{index}]" if attribute.multi_valued else title
+                        yield f"{where}.{sub.name} is required and must not be empty or blank"
+        if has_primary and sum(element.get("primary") is True for element in elements) > 1:
+            yield f"{title} has more than one element with primary true; leave one"
+
+    return problems
+
+
+def _missing(attribute: Attribute, value: Any) -> bool:
+    if value is None or value in ([], {}):
+        return True
+    if not attribute.required or not isinstance(value, str):
+        return False
+    # A unique name that shows nothing would be nobody's name.
+    return not (collision_key(value) if attribute.uniqueness != "none" else value.strip())
