@@ -1,0 +1,149 @@
+"""Request bodies as JSON, read strictly: what two parsers could understand in two ways is refused (RFC 8259)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scim_gateway.errors import InvalidSyntax
+
+_BOM = b"\xef\xbb\xbf"
+_LARGEST = 2**63
+_DIGITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What stands in the tree where something is wrong, once it is looked for."""
+
+    message: str
+
+
+class _Refused(Exception):  # noqa: N818 - it never leaves this module
+    """Something is wrong somewhere; parsing again with :class:`_Fault` values tells where."""
+
+
+def loads(body: bytes, *, max_depth: int = 32) -> dict[str, Any]:
+    """The JSON object in a body.
+
+    Refused besides syntax errors: member names given twice (letter case makes no difference in SCIM), NaN and infinite
+    numbers, integers beyond 64 bits, the NUL character, halves of surrogate pairs, nesting deeper than ``max_depth``.
+    A byte order mark is ignored (RFC 8259 §8.1).
+
+    :raises InvalidSyntax: with the place of the fault in its detail.
+    """
+    text = _decode(body)
+    try:
+        tree = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidSyntax(f"The body is no JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    except RecursionError:
+        raise InvalidSyntax(f"The body is nested deeper than {max_depth} levels.") from None
+    except _Refused:
+        tree = _MARKING_DECODER.decode(text)
+        _check_depth(max_depth, tree)
+        for place, value in _walk(tree):
+            if isinstance(value, _Fault):
+                raise InvalidSyntax(f"{value.message} at {place} of the body.") from None
+        raise
+    if type(tree) is not dict:
+        raise InvalidSyntax("The body has to be a JSON object.")
+    _check_depth(max_depth, tree)
+    # Neither a NUL nor half a surrogate pair can be written in UTF-8 JSON without an escape.
+    if "\\u" in text:
+        _check_texts(tree)
+    return tree
+
+
+def _decode(body: bytes) -> str:
+    body = body.removeprefix(_BOM)
+    if not body.strip():
+        raise InvalidSyntax("The request has no body; send a JSON object.")
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidSyntax(f"The body is not UTF-8: see byte {error.start + 1}.") from None
+
+
+def _check_depth(levels: int, tree: Any) -> None:
+    """Refuse arrays and objects nested deeper than that."""
+    level = [tree]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return
+    raise InvalidSyntax(f"The body is nested deeper than {levels} levels.")
+
+
+def _check_texts(tree: Any) -> None:
+    for place, value in _walk(tree):
+        if type(value) is not str:
+            continue
+        if "\x00" in value:
+            raise InvalidSyntax(f"The body holds the NUL character at {place}.")
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise InvalidSyntax(f"The body holds half of a surrogate pair, which is no character, at {place}.")
+
+
+def _walk(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its place, names of members as well."""
+    yield place, value
+    if type(value) is dict:
+        for name, inner in value.items():
+            yield f"the name of a member of {place or 'the outermost object'}", name
+            yield from _walk(inner, f"{place}.{_printable(name)}" if place else _printable(name))
+    elif type(value) is list:
+        for index, inner in enumerate(value):
+            yield from _walk(inner, f"{place}[{index}]")
+
+
+def _printable(name: str) -> str:
+    return "".join(char if char.isprintable() else "�" for char in name[:80])
+
+
+def _decoder(fault: Callable[[str], Any]) -> json.JSONDecoder:
+    """A decoder that calls ``fault`` with what is wrong, and puts what it returns in that place."""
+
+    def integer(digits: str) -> Any:
+        if len(digits) > _DIGITS or not -_LARGEST <= int(digits) < _LARGEST:
+            return fault("An integer beyond 64 bits stands")
+        return int(digits)
+
+    def decimal(digits: str) -> Any:
+        value = float(digits)
+        return value if math.isfinite(value) else fault("A number too large stands")
+
+    def constant(word: str) -> Any:
+        return fault(f"{word}, which is no JSON, stands")
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len({name.lower() for name in members}) != len(pairs):
+            members |= dict.fromkeys(_repeated(pairs), fault("A name given twice stands"))
+        return members
+
+    return json.JSONDecoder(parse_int=integer, parse_float=decimal, parse_constant=constant, object_pairs_hook=members)
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name.lower() in seen:
+            yield name
+        seen.add(name.lower())
+
+
+def _refuse(message: str) -> Any:
+    raise _Refused(message)
+
+
+_DECODER = _decoder(_refuse)
+_MARKING_DECODER = _decoder(_Fault)
