@@ -1,0 +1,238 @@
+"""A service provider as a Flask blueprint: HTTP in and out, nothing about SCIM."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote
+
+import flask
+import orjson
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
+
+from scim_gateway import access_log
+from scim_gateway.auth import Authenticator
+from scim_gateway.errors import InternalError, InvalidSyntax, InvalidValue, PayloadTooLarge, ScimError, Unauthorized
+from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
+from scim_gateway.messages import error_body
+
+if TYPE_CHECKING:
+    from scim_gateway.provider import ServiceProvider
+
+logger = logging.getLogger("scim_gateway.blueprint")
+
+# What a browser must not do with an answer, and nobody may keep (RFC 9111 §5.2, checklist T-10).
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'",
+}
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_PARAMETERS = 100
+_CHUNK = 64 * 1024
+
+
+class ScimResponse(flask.Response):
+    """An answer that has no media type unless it is given one."""
+
+    default_mimetype = None
+
+
+class _Rest(BaseConverter):
+    """All of a path behind the prefix: empty, with slashes at either end or doubled, with any character."""
+
+    regex = r"[\s\S]*"
+    part_isolating = False
+    weight = 10_000
+
+
+def create_blueprint(
+    provider: ServiceProvider,
+    *,
+    name: str,
+    authenticate: Authenticator,
+    public_url: str | None = None,
+) -> flask.Blueprint:
+    """A blueprint that serves a service provider below the ``url_prefix`` it is registered with.
+
+    Every path and every method below the prefix is authenticated and answered by the service provider, those that
+    exist nowhere too. It may be registered next to others in one application; nothing is shared between them.
+
+    :param provider: what answers.
+    :param name: name of the blueprint, unique in the application.
+    :param authenticate: who is asking; :class:`~scim_gateway.auth.BearerAuthenticator`, or the host application's own.
+    :param public_url: the SCIM base URL that clients see; by default taken from each request.
+    :raises TypeError: there is no authenticator.
+    """
+    if not callable(authenticate):
+        raise TypeError(
+            "create_blueprint needs an authenticator: pass authenticate=BearerAuthenticator(backend.tokens), "
+            "or a function that takes a scim_gateway.exchange.Request and returns a Principal"
+        )
+    view = _View(provider, authenticate, public_url)
+    blueprint = flask.Blueprint(name, __name__)
+
+    @blueprint.record
+    def add_rules(state: BlueprintSetupState) -> None:
+        # Flask's add_url_rule wants a list of methods, but PROPFIND is to be authenticated like GET. A rule of
+        # Werkzeug without methods matches them all; so does ours match what Flask would answer by a redirect.
+        app = state.app
+        app.url_map.converters["scim_gateway_rest"] = _Rest
+        endpoint = f"{state.name_prefix}.{state.name}.scim".lstrip(".")
+        prefix = (state.url_prefix or "").rstrip("/")
+        for path in (prefix, f"{prefix}/<scim_gateway_rest:rest>"):
+            if not path:
+                continue
+            rule = app.url_rule_class(
+                path,
+                endpoint=endpoint,
+                methods=None,
+                strict_slashes=False,
+                merge_slashes=False,
+                subdomain=state.subdomain,
+            )
+            rule.provide_automatic_options = False  # type: ignore[attr-defined]
+            app.url_map.add(rule)
+        app.view_functions[endpoint] = view
+
+    return blueprint
+
+
+class _View:
+    """The one view function of a blueprint."""
+
+    def __init__(self, provider: ServiceProvider, authenticate: Authenticator, public_url: str | None) -> None:
+        self._provider = provider
+        self._authenticate = authenticate
+        self._public_url = public_url.rstrip("/") if public_url else None
+        self._largest = max(provider.settings.max_body, provider.settings.bulk_max_payload)
+
+    def __call__(self, rest: str = "", **_: Any) -> flask.Response:
+        began = time.perf_counter()
+        http = flask.request
+        sent = http.environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        principal: Principal | None = None
+        client = http.remote_addr or ""
+        try:
+            request = self._read_head(http, rest, request_id, client)
+            try:
+                # Authentication comes first: whoever may not be here learns nothing about paths, queries or bodies.
+                principal = self._authenticate(request)
+            except Unauthorized as error:
+                response = self._answer_anonymously(http, request, error)
+            else:
+                body = b"" if request.method in _WITHOUT_BODY else self._read_body(http)
+                request = replace(request, principal=principal, query=_query(http), body=body)
+                response = self._provider.handle(request)
+        except ScimError as error:
+            response = error_response(error)
+        except Exception:
+            # What went wrong is for the log; who asked learns where to look (checklist R-12).
+            logger.exception("A request failed unexpectedly", extra={"request_id": request_id})
+            detail = f"Internal error; the gateway's log has it as request {request_id}."
+            response = error_response(InternalError(detail))
+        headers = {**response.headers, **SECURITY_HEADERS, "X-Request-ID": request_id}
+        answer = ScimResponse(response.body, response.status, headers)
+        access_log.record(
+            request_id=request_id,
+            token=principal.name if principal else None,
+            method=http.method,
+            route=response.route or None,
+            status=response.status,
+            scim_type=response.scim_type,
+            seconds=time.perf_counter() - began,
+            size=len(response.body),
+            client=client,
+        )
+        return answer
+
+    def _read_head(self, http: flask.Request, rest: str, request_id: str, client: str) -> Request:
+        environ = http.environ
+        headers = {
+            key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")
+        }
+        headers["x-request-id"] = request_id
+        if environ.get("CONTENT_TYPE"):
+            headers["content-type"] = environ["CONTENT_TYPE"]
+        return Request(
+            method=http.method,
+            path=f"/{rest}",
+            base_url=self._public_url or _base_url(http, rest),
+            query=(),
+            headers=headers,
+            client=client,
+        )
+
+    def _answer_anonymously(self, http: flask.Request, request: Request, error: Unauthorized) -> Response:
+        """Discovery, if it is public; the service provider knows, and refuses what is not."""
+        if "authorization" in request.headers or request.method not in _WITHOUT_BODY:
+            raise error
+        response = self._provider.handle(replace(request, query=_query(http)))
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            raise error
+        return response
+
+    def _read_body(self, http: flask.Request) -> bytes:
+        """The body, however its length is announced, up to the limit."""
+        largest = self._largest
+        length = http.content_length
+        if length is not None and length > largest:
+            raise self._too_large()
+        try:
+            stream, chunks, size = http.stream, [], 0
+            while chunk := stream.read(min(_CHUNK, largest + 1 - size)):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > largest:
+                    raise self._too_large()
+        except RequestEntityTooLarge:
+            raise self._too_large() from None
+        except (HTTPException, OSError):
+            raise InvalidSyntax("The body ended before the length that was announced.") from None
+        return b"".join(chunks)
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"The body is larger than {self._largest} bytes; send less at a time.")
+
+
+def error_response(error: ScimError) -> Response:
+    """An error as an answer (RFC 7644 §3.12)."""
+    headers = {"Content-Type": SCIM_JSON, **error.headers}
+    return Response(error.status, headers, orjson.dumps(error_body(error)), scim_type=error.scim_type)
+
+
+def _query(http: flask.Request) -> tuple[tuple[str, str], ...]:
+    text = http.environ.get("QUERY_STRING", "")
+    if not text:
+        return ()
+    try:
+        # WSGI hands over bytes as Latin-1; what a client did not percent-encode is UTF-8 like the rest.
+        text = text.encode("latin-1").decode("utf-8")
+        return tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS))
+    except UnicodeError:
+        raise InvalidValue("The query is not UTF-8.") from None
+    except ValueError:
+        raise InvalidValue(f"The query has more than {_MOST_PARAMETERS} parameters.") from None
+
+
+def _base_url(http: flask.Request, rest: str) -> str:
+    path = http.path
+    prefix = path[: len(path) - len(rest)] if rest else path
+    return f"{http.scheme}://{http.host}{_quoted(http.root_path.rstrip('/') + prefix.rstrip('/'))}"
+
+
+@lru_cache(maxsize=256)
+def _quoted(path: str) -> str:
+    return quote(path, safe="/~!$&'()*+,;=:@")
