@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from scim_gateway.simulate import entra, okta
-from scim_gateway.simulate.player import Player, Step, Stopped
+from scim_gateway.simulate.player import Player, ScenarioError, Step
 from scim_gateway.simulate.transport import Connection, SimulationError
 
 __all__ = ["SCENARIOS", "SimulationError", "Step", "run"]
@@ -52,7 +52,7 @@ def run(
             player = Player(connection, report)
             try:
                 scenario(player)
-            except Stopped:
+            except ScenarioError:
                 good = False
             finally:
                 player.clean_up()

@@ -1,4 +1,4 @@
-"""Entra ID's part: look up, create, and PATCH the difference; in its default style and in that of ``aadOptscim062020``."""
+"""Entra ID's part: look up, create, PATCH the difference; in its default style and in that of ``aadOptscim062020``."""
 
 from __future__ import annotations
 

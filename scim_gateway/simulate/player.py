@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scim_gateway.exchange import SCIM_JSON
-from scim_gateway.simulate.transport import Answer, Connection, Unreachable
+from scim_gateway.simulate.transport import Answer, Connection, NoAnswerError
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -42,7 +42,7 @@ class Step:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.name}: {self.request} -> {self.detail}"
 
 
-class Stopped(Exception):
+class ScenarioError(Exception):
     """The scenario cannot go on; the step that stopped it is reported already."""
 
 
@@ -90,7 +90,7 @@ class Player:
         :param checks: what the body has to be like; not asked where there is rightly none (204).
         :param remedy: what to do when a check fails.
         :param essential: without this step the ones behind it make no sense.
-        :raises Stopped: the step failed and is essential, or there was no answer at all.
+        :raises ScenarioError: the step failed and is essential, or there was no answer at all.
         """
         wanted = (status,) if isinstance(status, int) else status
         line = f"{request.method} {self._connection.target(request.path, request.query)}"
@@ -98,10 +98,10 @@ class Player:
             answer = self._connection.send(
                 request.method, request.path, query=request.query, headers=request.headers, body=request.body
             )
-        except Unreachable as error:
+        except NoAnswerError as error:
             self._tell(Step(name, False, str(error), line))
             self.unreachable = True
-            raise Stopped from error
+            raise ScenarioError from error
         problem = self._judge(answer, wanted, checks)
         if problem:
             advice = _advice(answer, wanted) or remedy
@@ -110,25 +110,23 @@ class Player:
             detail = _summary(answer)
         self._tell(Step(name, not problem, detail, line, answer.seconds))
         if problem and essential:
-            raise Stopped
+            raise ScenarioError
         return answer.body
 
     def create(self, name: str, request: Request, *checks: Check, remedy: str = "") -> str:
         """A step that creates a resource; returns its id.
 
-        :raises Stopped: no id came.
+        :raises ScenarioError: no id came.
         """
         body = self.step(name, request, 201, has_id, *checks, remedy=remedy)
         identifier = body.get("id") if isinstance(body, dict) else None
         if not isinstance(identifier, str) or not identifier:
-            raise Stopped
+            raise ScenarioError
         self._ids.append((request.path, identifier))
         return identifier
 
     def clean_up(self) -> None:
         """Delete whatever the scenario has made and not deleted; only what bears one of its own names."""
-        if self.unreachable and not self._ids:
-            return
         headers = {"Accept": SCIM_JSON, "Authorization": f"Bearer {self.token}", "User-Agent": "scim-gateway simulate"}
         try:
             left = dict.fromkeys(reversed(self._ids))
@@ -144,7 +142,7 @@ class Player:
                 elif answer.status != 404:  # 404: the scenario has deleted it itself
                     detail = f"{_summary(answer)}. Delete it by hand: {', '.join(self._names(endpoint))}."
                     self._tell(Step("clean up", False, detail, line, answer.seconds))
-        except Unreachable as error:
+        except NoAnswerError as error:
             names = ", ".join(name for _, _, name in self._made)
             self._tell(Step("clean up", False, f"{error} Delete by hand: {names}.", "DELETE"))
         self._made.clear()

@@ -21,7 +21,7 @@ class SimulationError(ValueError):
     """The simulation cannot start as it was asked to; the text says what to change."""
 
 
-class Unreachable(Exception):
+class NoAnswerError(Exception):
     """No HTTP answer came; the text says why and what to do."""
 
 
@@ -88,7 +88,7 @@ class Connection:
     ) -> Answer:
         """Send one request and read the whole answer.
 
-        :raises Unreachable: there was none.
+        :raises NoAnswerError: there was none.
         """
         # SKIP_HEADER keeps urllib3 from adding its own: a tenant of Entra ID was seen to send no User-Agent at all.
         sent: dict[str, str] = {"User-Agent": SKIP_HEADER, "Accept-Encoding": SKIP_HEADER, **headers}
@@ -108,10 +108,10 @@ class Connection:
             finally:
                 response.release_conn()
         except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(_explain(error)) from error
+            raise NoAnswerError(_explain(error)) from error
         if len(raw) > MAXIMUM_ANSWER:
             response.close()
-            raise Unreachable("The answer is larger than 16 MiB, which no identity provider would read.")
+            raise NoAnswerError("The answer is larger than 16 MiB, which no identity provider would read.")
         text = raw.decode("utf-8", "replace")
         try:
             decoded = json.loads(text) if text.strip() else None
@@ -141,7 +141,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _explain(error: urllib3.exceptions.HTTPError) -> str:
-    match error:
+    match error:  # a NewConnectionError is a ConnectTimeoutError, and a NameResolutionError is one of those
         case urllib3.exceptions.SSLError():
             return (
                 f"TLS failed ({error}). Identity providers accept only a certificate of a public authority, complete "
@@ -149,11 +149,11 @@ def _explain(error: urllib3.exceptions.HTTPError) -> str:
             )
         case urllib3.exceptions.NameResolutionError():
             return "The host name does not resolve. Check the URL; the name has to be known to the public DNS."
+        case urllib3.exceptions.NewConnectionError():
+            return "Nothing listens there. Check host and port, and that the gateway runs (scim-gateway serve)."
         case urllib3.exceptions.ConnectTimeoutError():
             return "No connection in time. Check that a firewall lets the identity provider's addresses through."
         case urllib3.exceptions.ReadTimeoutError():
             return "No answer in time; the identity provider gives up as well. See the gateway's log for this request."
-        case urllib3.exceptions.NewConnectionError():
-            return "Nothing listens there. Check host and port, and that the gateway runs (scim-gateway serve)."
         case _:
             return f"The connection broke ({type(error).__name__}). See the logs of the gateway and of its proxy."
