@@ -70,7 +70,7 @@ def _decode(body: bytes) -> str:
 
 def _check_depth(levels: int, tree: Any) -> None:
     """Refuse arrays and objects nested deeper than that."""
-    level = [tree]
+    level = [tree] if type(tree) is dict or type(tree) is list else []
     for _ in range(levels):
         level = [
             inner
