@@ -1,0 +1,1 @@
+"""What a request costs, against a bare Flask route behind the same server."""
