@@ -230,7 +230,9 @@ def _query(http: flask.Request) -> tuple[tuple[str, str], ...]:
 def _base_url(http: flask.Request, rest: str) -> str:
     path = http.path
     prefix = path[: len(path) - len(rest)] if rest else path
-    return f"{http.scheme}://{http.host}{_quoted(http.root_path.rstrip('/') + prefix.rstrip('/'))}"
+    # A Host header that is missing or no host at all leaves what the server itself goes by.
+    host = http.host or f"{http.environ['SERVER_NAME']}:{http.environ['SERVER_PORT']}"
+    return f"{http.scheme}://{host}{_quoted(http.root_path.rstrip('/') + prefix.rstrip('/'))}"
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,75 @@
+"""``scim-gateway check``: configuration and store, each finding a line with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from scim_gateway.app import Gateway
+from scim_gateway.backend import Finding
+from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, show_json
+from scim_gateway.config import Settings
+from scim_gateway.errors import ScimError
+from scim_gateway.tokens import MemoryTokenStore
+
+
+@click.command()
+@json_option
+@click.pass_context
+def check(ctx: click.Context, as_json: bool) -> None:
+    """Look at the configuration and the backend; exit code 1 if something needs to be done."""
+    gateway = gateway_of(ctx)
+    findings = [*_configuration(gateway.settings), *_store(gateway)]
+    if as_json:
+        show_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            remedy = f" Remedy: {finding.remedy}" if finding.remedy else ""
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.message}{remedy}")
+    if not all(finding.ok for finding in findings):
+        ctx.exit(PROBLEM)
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    chosen = sum(origin != "default" for origin in settings.origins.values())
+    yield Finding("configuration", True, f"{chosen} settings differ in origin from the defaults; all make sense")
+    url = settings.base_url
+    if url.startswith("https://"):
+        yield Finding("address", True, f"identity providers reach {url}")
+    else:
+        yield Finding(
+            "address",
+            True,
+            f"{url} serves this machine and its network",
+            "for an identity provider in the cloud, set SCIM_GATEWAY_PUBLIC_URL to the https address of your proxy",
+        )
+    if settings["public_url"] and not settings["trusted_proxies"]:
+        yield Finding(
+            "proxy",
+            True,
+            "forwarded headers are ignored: logs show the proxy's address as the client",
+            "set SCIM_GATEWAY_TRUSTED_PROXIES=1 if one proxy in front sets X-Forwarded-For",
+        )
+
+
+def _store(gateway: Gateway) -> Iterator[Finding]:
+    try:
+        yield from gateway.backend.check()
+        yield _tokens(gateway)
+    except ScimError as error:
+        yield Finding("backend", False, error.detail, "see that the store is running and can be reached from here")
+
+
+def _tokens(gateway: Gateway) -> Finding:
+    store, fixed = gateway.backend.tokens, gateway.settings["token"]
+    if isinstance(store, MemoryTokenStore):
+        message = "SCIM_GATEWAY_TOKEN is set" if fixed else "the gateway makes one each time it starts"
+        return Finding("tokens", True, message)
+    now = datetime.now(UTC)
+    valid = sum(not token.expired(now) for token in store.list())
+    if not valid and not fixed:
+        return Finding("tokens", False, "there is no valid token", "scim-gateway token create NAME")
+    return Finding("tokens", True, f"{valid} valid{', and SCIM_GATEWAY_TOKEN is set' if fixed else ''}")

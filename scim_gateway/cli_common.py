@@ -1,0 +1,62 @@
+"""What the commands share: exit codes, errors of one line, settings, JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import orjson
+
+from scim_gateway import config
+from scim_gateway.app import Gateway, open_gateway
+from scim_gateway.config import ConfigurationError, Settings
+from scim_gateway.errors import ScimError
+
+OK, PROBLEM, USAGE = 0, 1, 2
+
+
+class Failure(click.ClickException):
+    """One line on standard error: a problem was found."""
+
+    exit_code = PROBLEM
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class WrongUse(Failure):
+    """One line on standard error: the command or the configuration is wrong."""
+
+    exit_code = USAGE
+
+
+class Commands(click.Group):
+    """Turns errors that an operator can do something about into one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            raise WrongUse(str(error)) from None
+        except ScimError as error:
+            raise Failure(error.detail) from None
+
+
+def settings_of(ctx: click.Context, **flags: Any) -> Settings:
+    """The settings in force for a command."""
+    return config.load(ctx.obj, flags)
+
+
+def gateway_of(ctx: click.Context) -> Gateway:
+    """Backend and service provider, closed when the command ends."""
+    gateway = open_gateway(settings_of(ctx))
+    ctx.call_on_close(gateway.backend.close)
+    return gateway
+
+
+def show_json(document: Any) -> None:
+    """Print a document for a script."""
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
