@@ -269,7 +269,8 @@ class _Resolver:
         elif leaf.type == "dateTime":
             moment = instant(value) if isinstance(value, str) else None
             if moment is not None:
-                return moment
+                # The stored form is a dateTime again, also where the client is more exact than a millisecond.
+                return moment if moment.endswith("Z") else f"{moment[:23]}{moment[24:]}Z"
             fits = False
         else:
             fits = isinstance(value, str)

@@ -56,12 +56,12 @@ def matches(tree: Filter, resource: Mapping[str, Any], resource_type: ResourceTy
             match then:
                 case None:
                     return bool(selected)
-                case Comparison(sub, "ne", operand):
+                case Comparison(part, "ne", operand):
                     return not any(
-                        element_matches(Comparison(sub, "eq", operand), each, attribute) for each in selected
+                        element_matches(Comparison(part, "eq", operand), each, attribute) for each in selected
                     )
-                case Comparison(sub, "eq", None):
-                    return not any(element_matches(Present(sub), element, attribute) for element in selected)
+                case Comparison(part, "eq", None):
+                    return not any(element_matches(Present(part), element, attribute) for element in selected)
                 case _:
                     return any(element_matches(then, element, attribute) for element in selected)
     raise AssertionError(tree)
@@ -183,8 +183,6 @@ def written(tree: Filter) -> str:
             return f"{path} pr"
         case Comparison(path, operator, operand):
             return f"{path} {operator} {json.dumps(operand)}"
-        case ValuePath(path, inner, None):
-            return f"{path}[{written(inner)}]"
         case ValuePath(path, inner, then):
-            return f"{path}[{written(inner)}].{written(then)}"
+            return f"{path}[{written(inner)}]" + (f".{written(then)}" if then else "")
     raise AssertionError(tree)

@@ -324,7 +324,7 @@ class TestPaths:
             "a/b",
             "é",
             "\x00",
-        ],  # fmt: skip
+        ],
     )
     def test_what_is_no_path_is_refused_as_such(self, text: str) -> None:
         with pytest.raises(InvalidPath) as caught:
