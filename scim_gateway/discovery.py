@@ -1,4 +1,4 @@
-"""What the service provider says about itself: configuration, resource types, schemas (RFC 7643 §5 to §7, RFC 7644 §4)."""
+"""What the service provider says about itself: configuration, resource types, schemas (RFC 7643 §5, RFC 7644 §4)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from scim_gateway.definitions import (
     all_schemas,
 )
 from scim_gateway.errors import NotFound
-from scim_gateway.fields import shown
 from scim_gateway.messages import list_response
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.schema import Attribute, ResourceType, ResourceTypes, Schema
+from scim_gateway.text import printable
 
 Document = dict[str, Any]
 
@@ -43,7 +43,7 @@ class Discovery:
         """
         document = self._resource_types.get(name)
         if document is None:
-            raise NotFound(f"There is no resource type {shown(name)}; there are {', '.join(self._resource_types)}.")
+            raise NotFound(f"There is no resource type {printable(name)}; there are {', '.join(self._resource_types)}.")
         return _located(document, "ResourceType", f"{base_url}/ResourceTypes/{name}")
 
     def schemas(self, base_url: str) -> Document:
@@ -57,7 +57,7 @@ class Discovery:
         """
         document = self._schemas.get(urn.lower())
         if document is None:
-            raise NotFound(f"There is no schema {shown(urn)}; /Schemas lists those there are.")
+            raise NotFound(f"There is no schema {printable(urn)}; /Schemas lists those there are.")
         return _located(document, "Schema", f"{base_url}/Schemas/{document['id']}")
 
 

@@ -12,7 +12,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -20,8 +19,8 @@ from marshmallow import ValidationError, fields
 from scim_gateway.errors import InvalidSyntax
 from scim_gateway.profile import Profile
 from scim_gateway.schema import Attribute, SchemaExtension
+from scim_gateway.text import instant, printable
 
-_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _BASE64 = re.compile(r"([A-Za-z0-9+/]*)(={0,2})", re.ASCII)
 _BOOLEAN_WORDS = {"true": True, "false": False}
 _LARGEST = 2**63
@@ -55,12 +54,6 @@ class Input(dict[str, Any]):
         self.defaults = defaults
         self.dropped: list[str] = []
         """Names of unknown attributes that were ignored."""
-
-
-def shown(name: str) -> str:
-    """A name out of a request as an error text may repeat it: short and printable."""
-    text = "".join(char if char.isprintable() else "�" for char in name[:80])
-    return text if len(name) <= 80 else f"{text}…"
 
 
 def kind_of(value: Any) -> str:
@@ -176,7 +169,7 @@ class DateTimeField(StringField):
 
     def convert(self, value: Any, body: Input) -> str | None:
         text = super().convert(value, body)
-        if text is not None and not _is_date_time(text):
+        if text is not None and instant(text) is None:
             raise ValidationError(f"has to be {self.expected}")
         return text
 
@@ -293,7 +286,7 @@ class ComplexField(ValueField):
         raise self.refuse(value)
 
     def _unknown(self, key: str, body: Input) -> None:
-        title = f"{self.title}{self._separator}{shown(key)}"
+        title = f"{self.title}{self._separator}{printable(key)}"
         if not self.leniency.ignore_unknown:
             raise InvalidSyntax(f"{title} is no attribute of this resource type; correct or remove it.")
         body.dropped.append(title)
@@ -422,14 +415,3 @@ _CLASSES: Mapping[str, type[ValueField]] = {
     "decimal": DecimalField,
     "complex": ComplexField,
 }
-
-
-def _is_date_time(text: str) -> bool:
-    found = _DATE_TIME.fullmatch(text)
-    if found is None:
-        return False
-    try:
-        datetime.fromisoformat(found[1] + (found[3] or "Z"))
-    except ValueError:
-        return False
-    return True

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_gateway.errors import InvalidSyntax
+from scim_gateway.text import printable
 
 _BOM = b"\xef\xbb\xbf"
 _LARGEST = 2**63
@@ -99,14 +100,10 @@ def _walk(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     if type(value) is dict:
         for name, inner in value.items():
             yield f"the name of a member of {place or 'the outermost object'}", name
-            yield from _walk(inner, f"{place}.{_printable(name)}" if place else _printable(name))
+            yield from _walk(inner, f"{place}.{printable(name)}" if place else printable(name))
     elif type(value) is list:
         for index, inner in enumerate(value):
             yield from _walk(inner, f"{place}[{index}]")
-
-
-def _printable(name: str) -> str:
-    return "".join(char if char.isprintable() else "�" for char in name[:80])
 
 
 def _decoder(fault: Callable[[str], Any]) -> json.JSONDecoder:

@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeVar, cast
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from scim_gateway.errors import InvalidPath, InvalidSyntax, InvalidValue, MethodNotAllowed, PayloadTooLarge, ScimError
-from scim_gateway.fields import kind_of, problems_in, sentence, shown
+from scim_gateway.fields import kind_of, problems_in, sentence
 from scim_gateway.profile import Profile
 from scim_gateway.reader import ResourceReader
+from scim_gateway.text import printable
 
 __all__ = [
     "BULK_REQUEST",
@@ -161,7 +162,7 @@ class _MessageSchema(Schema):
             member = key if key in self._members else self._in_any_case.get(key.lower()) if self._any_case else None
             if member is None:
                 if not self._ignore_unknown:
-                    raise InvalidSyntax(f"{shown(key)} is no member of this message; correct or remove it.")
+                    raise InvalidSyntax(f"{printable(key)} is no member of this message; correct or remove it.")
             elif member in members:
                 raise InvalidSyntax(f"{member} is given twice; letter case makes no difference.")
             else:
@@ -300,7 +301,7 @@ def read_bulk(body: Mapping[str, Any], profile: Profile, max_operations: int) ->
     ids = [operation.bulk_id for operation in operations if operation.bulk_id is not None]
     if len(set(ids)) < len(ids):
         repeated = next(id for position, id in enumerate(ids) if id in ids[:position])
-        raise InvalidValue(f"The bulkId {shown(repeated)} occurs twice; each operation needs its own.")
+        raise InvalidValue(f"The bulkId {printable(repeated)} occurs twice; each operation needs its own.")
     return BulkRequest(operations, fail_on_errors)
 
 

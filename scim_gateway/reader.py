@@ -22,11 +22,10 @@ from scim_gateway.fields import (
     kind_of,
     problems_in,
     sentence,
-    shown,
 )
 from scim_gateway.profile import Profile
 from scim_gateway.schema import Attribute, Resource, ResourceType, Target
-from scim_gateway.text import collision_key
+from scim_gateway.text import collision_key, printable
 
 # A URN from these name spaces, correctly spelled, means what it says: a message, or a resource of another type.
 _SPEAKING_URNS = ("urn:ietf:params:scim:api:", "urn:ietf:params:scim:schemas:core:2.0:")
@@ -217,9 +216,9 @@ class _ResourceSchema(Schema):
             if name is None:
                 if not self.leniency.ignore_unknown:
                     raise InvalidSyntax(
-                        f"{shown(key)} is no attribute of a {self.resource_type.name}; correct or remove it."
+                        f"{printable(key)} is no attribute of a {self.resource_type.name}; correct or remove it."
                     )
-                given.dropped.append(shown(key))
+                given.dropped.append(printable(key))
                 continue
             if name in seen:
                 raise InvalidSyntax(f"{name} is given twice; letter case makes no difference.")
@@ -262,7 +261,7 @@ def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile
         speaking = [urn for urn in sent if urn.lower().startswith(_SPEAKING_URNS)]
         if base.lower() not in urns and speaking:
             raise InvalidValue(
-                f"schemas names {shown(speaking[0])}, which is no {resource_type.name}; "
+                f"schemas names {printable(speaking[0])}, which is no {resource_type.name}; "
                 f"send {base} here, or use the endpoint of that type."
             )
         return
@@ -271,7 +270,7 @@ def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile
     for urn in sent:
         if urn.lower() != base.lower() and urn.lower() not in resource_type.extensions_by_urn:
             raise InvalidValue(
-                f"schemas holds {shown(urn)}, which is no extension of a {resource_type.name}; remove it."
+                f"schemas holds {printable(urn)}, which is no extension of a {resource_type.name}; remove it."
             )
 
 

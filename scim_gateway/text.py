@@ -55,3 +55,9 @@ def shown(text: str, limit: int = 40) -> str:
     """A piece of a client's text that may stand in an error or a log line: quoted, short, one line, printable."""
     piece = text[:limit] + ("…" if len(text) > limit else "")
     return '"' + "".join(char if char.isprintable() and char != '"' else "?" for char in piece) + '"'
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """A name out of a request as it may stand in a path, an error or a log line: short, one line, printable."""
+    piece = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:limit])
+    return piece if len(text) <= limit else f"{piece}…"
