@@ -5,12 +5,17 @@ https://docs.singlestore.com/cloud/security/portal-access/scim-user-provisioning
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from conftest import TOKEN, MakeScim
 from scim_http import GROUP, USER, ScimClient
+
+from scim_gateway.cli import main
+from scim_gateway.guides import connection_lines
 
 OKTA = {
     "Accept": "application/scim+json",
@@ -80,6 +85,57 @@ def members(scim: ScimClient, id: str) -> set[str]:
 
 
 # -- Configure SCIM Provisioning --------------------------------------------------------------------------------------
+
+
+def printed(*arguments: str, **settings: str) -> str:
+    """What the command prints for a gateway with these settings."""
+    environ = {f"SCIM_GATEWAY_{name}": value for name, value in settings.items()}
+    result = CliRunner().invoke(main, list(arguments), obj=environ)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_steps_1_to_3_the_guide_says_that_a_custom_application_is_meant() -> None:
+    text = printed("okta")
+    assert "custom application" in text
+    assert "General > App Settings > Edit > Provisioning: SCIM > Save" in text
+
+
+def test_steps_4_to_9_the_guide_and_the_first_start_name_the_fields_as_the_page_does() -> None:
+    url = "https://scim.example.com/scim/v2"
+    fields = {
+        "SCIM connector base URL": url,
+        "Unique identifier field for users": "userName",
+        "Supported provisioning actions": "Push New Users, Push Profile Updates, Push Groups",
+        "Authentication Mode": "HTTP Header",
+    }
+    guide = printed("okta", PUBLIC_URL=url)
+    start = "\n".join(connection_lines(url, "the-token"))
+    for label, value in fields.items():
+        assert f"{label}: {value}\n" in guide
+        assert f"{label}: {value}\n" in start
+    assert start.endswith("Authorization: the-token")
+    assert json.loads(printed("okta", "--json", PUBLIC_URL=url)).items() >= fields.items()
+
+
+def test_steps_10_to_12_the_guide_goes_on_as_the_page_does() -> None:
+    text = printed("okta")
+    places = [
+        text.index(words)
+        for words in ("Test Connector Configuration", "Provisioning > To App", "Create Users", "Update User Attributes")
+    ]
+    assert places == sorted(places)
+    assert "Deactivate Users" in text
+
+
+def test_the_remarks_of_the_page_are_in_the_guide() -> None:
+    text = " ".join(printed("okta").split())
+    for words in ("Push Groups", "assigned", "unlinked", "link the existing group", "refresh", "do not delete groups"):
+        assert words in text, words
+
+
+def test_no_token_is_printed_by_the_guide() -> None:
+    assert TOKEN not in printed("okta", TOKEN=TOKEN)
 
 
 def test_step_6_user_name_is_a_unique_identifier_in_any_letter_case(scim: ScimClient) -> None:

@@ -23,7 +23,16 @@ START_SECONDS = 30.0
 class GatewayProcess:
     """One gateway over a folder of its own; it can be killed and started again."""
 
-    def __init__(self, folder: Path, backend: str, *, workers: int = 2, threads: int = 4, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        backend: str,
+        *,
+        workers: int = 2,
+        threads: int = 4,
+        token: str | None = TOKEN,
+        **settings: str,
+    ) -> None:
         self.folder = folder
         self.backend = backend
         self.port = _free_port()
@@ -36,7 +45,7 @@ class GatewayProcess:
         self._settings = {
             "SCIM_GATEWAY_BACKEND": backend,
             "SCIM_GATEWAY_DATA_DIR": str(folder / "data"),
-            "SCIM_GATEWAY_TOKEN": TOKEN,
+            **({} if token is None else {"SCIM_GATEWAY_TOKEN": token}),
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,9 +91,9 @@ class GatewayProcess:
         """All that it has written to its terminal."""
         return self.log.read_text("utf-8", "replace")
 
-    def client(self) -> ScimClient:
+    def client(self, token: str = TOKEN) -> ScimClient:
         """A client of its own, for one thread."""
-        return ScimClient(self.base_url, token=TOKEN)
+        return ScimClient(self.base_url, token=token)
 
     def kill(self) -> None:
         """SIGKILL to all its processes at once, as a power cut would be to them."""
@@ -104,9 +113,8 @@ class GatewayProcess:
             self.kill()
 
     def _answers(self) -> bool:
-        request = urllib.request.Request(self.base_url + "/Users?count=0", headers={"Authorization": f"Bearer {TOKEN}"})
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
