@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue, Mutability, NoTarget
-from scim_gateway.fields import shown
 from scim_gateway.filter import And, Comparison, Filter, Not, comparable, compile_element
 from scim_gateway.profile import Profile
 from scim_gateway.reader import ResourceReader
 from scim_gateway.schema import Attribute, AttributePath, Target
+from scim_gateway.text import printable
 
 
 class Values:
@@ -198,8 +198,8 @@ class Values:
 
     def _unknown(self, name: str) -> None:
         if not self._profile.ignore_unknown:
-            raise InvalidSyntax(f"{shown(name)} is no attribute of this resource type; correct or remove it.")
-        self.ignored.append(shown(name))
+            raise InvalidSyntax(f"{printable(name)} is no attribute of this resource type; correct or remove it.")
+        self.ignored.append(printable(name))
 
     # Elements that a filter selects
 
