@@ -2,8 +2,9 @@
 
 The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend.
 
-1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id``, ``schemas`` and
-    ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``); a backend keeps them as they are.
+1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id`` (at most 64 lower-case
+    letters, digits and ``-``), ``schemas`` and ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``); a
+    backend keeps them as they are.
     ``meta.location``, ``groups`` of a User and ``$ref`` are never stored: the core adds them to answers.
 2.  What a backend returns is the caller's: changing it changes nothing stored. What it is given it does not keep.
 3.  ``get`` of an unknown id, or the id of another resource type, raises :class:`~scim_gateway.errors.NotFound`.
@@ -33,10 +34,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from scim_gateway.errors import NotFound
+from scim_gateway.errors import NotFound, Uniqueness
 from scim_gateway.filter import Filter, compile_filter
 from scim_gateway.ordering import Position, Sort, behind, ordered
-from scim_gateway.schema import Resource, ResourceType, ResourceTypes
+from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes
 from scim_gateway.tokens import MemoryTokenStore, TokenStore
 
 
@@ -155,6 +156,10 @@ class MembershipHandler(ResourceHandler):
     def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
         """Ids of the direct members; only those in ``among`` where that is given."""
 
+    def member_count(self, id: str) -> int:
+        """How many direct members it has; a store that can count does not read them all."""
+        return len(self.member_ids(id))
+
     @abstractmethod
     def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
         """Like :meth:`modify`, and change the memberships by the difference, in proportion to it.
@@ -165,6 +170,19 @@ class MembershipHandler(ResourceHandler):
     @abstractmethod
     def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
         """For each id that is a direct member of something: the resources of this type that hold it, in default order."""
+
+
+def value_taken(resource_type: ResourceType, path: AttributePath) -> Uniqueness:
+    """The error for a unique value that another resource holds, in words for the administrator of the IdP."""
+    name = resource_type.name
+    # Okta shows this text where a push failed; a group unlinked there but kept here is the usual cause.
+    remedy = (
+        f"To manage that {name}, link it instead of creating it again: in Okta's Push Groups choose to link the existing "
+        "group; otherwise delete it here or use another name."
+        if resource_type.members
+        else f"To manage that {name}, match or import it in the identity provider instead of creating it again."
+    )
+    return Uniqueness(f"A {name} with this {path} exists. {remedy}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
-from scim_gateway.backend import Backend, Page, Query, ResourceHandler
-from scim_gateway.errors import NotFound, StaleResource, Uniqueness
-from scim_gateway.schema import Resource, ResourceType, ResourceTypes, values_at
+from scim_gateway.backend import Backend, Page, Query, ResourceHandler, value_taken
+from scim_gateway.errors import NotFound, StaleResource
+from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes, values_at
 from scim_gateway.text import collision_key
 
 
@@ -48,21 +48,23 @@ class MemoryHandler(ResourceHandler):
             raise NotFound(f"There is no {self.resource_type.name} with id {id!r}.") from None
 
     def _refuse_stale(self, before: Resource) -> None:
-        if self._stored(before["id"])["meta"]["version"] != before["meta"]["version"]:
+        stored = self.stored.get(before["id"])
+        if stored is None or stored["meta"]["version"] != before["meta"]["version"]:
             raise StaleResource(before["id"])
 
     def _refuse_taken_values(self, resource: Resource) -> None:
         mine = set(self._unique_keys(resource))
         for other in self.stored.values():
-            if other["id"] != resource["id"] and not mine.isdisjoint(self._unique_keys(other)):
-                raise Uniqueness(f"Another {self.resource_type.name} already has this value.")
+            taken = mine.intersection(self._unique_keys(other)) if other["id"] != resource["id"] else None
+            if taken:
+                raise value_taken(self.resource_type, next(iter(taken))[0])
 
-    def _unique_keys(self, resource: Resource) -> Iterator[tuple[str, str]]:
+    def _unique_keys(self, resource: Resource) -> Iterator[tuple[AttributePath, str]]:
         for path in self.resource_type.unique_paths:
             target = self.resource_type.resolve(path)
             for value in values_at(resource, path):
                 exact = target is not None and target.leaf.case_exact
-                yield str(path), str(value) if exact else collision_key(str(value))
+                yield path, str(value) if exact else collision_key(str(value))
 
 
 class MemoryBackend(Backend):

@@ -1,0 +1,322 @@
+"""Resources of one type in SQL: reading, writing the difference, and memberships as rows of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+
+from scim_gateway.backend import MemberChange, MembershipHandler, Page, Query, Reference, ResourceHandler, value_taken
+from scim_gateway.errors import Conflict, NotFound, StaleResource
+from scim_gateway.schema import Resource, ResourceType
+
+from .database import Database, Session
+from .failures import Duplicate
+from .indexing import CUT, Index
+from .pushdown import Plan, Translator
+from .tables import identifiers, members, resources, values
+
+BATCH = 500
+"""Ids in one statement, resources in one fetch."""
+
+_HERE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.id == bindparam("id_"))
+_OF_KIND = resources.c.kind == bindparam("kind_")
+_UNCHANGED = and_(_HERE, _OF_KIND, resources.c.revision == bindparam("before_"))
+
+_GET = select(resources.c.doc).where(_HERE, _OF_KIND)
+_EXISTS = select(resources.c.id).where(_HERE, _OF_KIND)
+_CREATE = insert(resources)
+_MODIFY = (
+    update(resources)
+    .where(_UNCHANGED)
+    .values(revision=bindparam("revision_"), display=bindparam("display_"), doc=bindparam("doc_"))
+)
+_DELETE = delete(resources).where(_UNCHANGED)
+
+_CLAIM = insert(identifiers)
+_RELEASE = delete(identifiers).where(
+    identifiers.c.tenant == bindparam("tenant_"),
+    identifiers.c.kind == bindparam("kind_"),
+    identifiers.c.attr == bindparam("attr_"),
+    identifiers.c.name_key == bindparam("name_key_"),
+    identifiers.c.resource_id == bindparam("id_"),
+)
+_RELEASE_ALL = delete(identifiers).where(
+    identifiers.c.tenant == bindparam("tenant_"), identifiers.c.resource_id == bindparam("id_")
+)
+_FIND = (
+    select(resources.c.doc)
+    .join(identifiers, and_(identifiers.c.tenant == resources.c.tenant, identifiers.c.resource_id == resources.c.id))
+    .where(
+        identifiers.c.tenant == bindparam("tenant_"),
+        identifiers.c.kind == bindparam("kind_"),
+        identifiers.c.attr == bindparam("attr_"),
+        identifiers.c.name_key == bindparam("name_key_"),
+    )
+)
+
+_ADD_VALUE = insert(values)
+_DROP_VALUE = delete(values).where(
+    values.c.tenant == bindparam("tenant_"),
+    values.c.resource_id == bindparam("id_"),
+    values.c.attr == bindparam("attr_"),
+    values.c.elem == bindparam("elem_"),
+)
+_DROP_VALUES = delete(values).where(values.c.tenant == bindparam("tenant_"), values.c.resource_id == bindparam("id_"))
+
+_CUT = (
+    select(values.c.elem)
+    .where(values.c.tenant == bindparam("tenant_"), values.c.kind == bindparam("kind_"), values.c.attr == CUT)
+    .limit(1)
+)
+
+_JOIN = insert(members).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+_LEAVE = delete(members).where(
+    members.c.tenant == bindparam("tenant_"),
+    members.c.group_id == bindparam("group_"),
+    members.c.member_id == bindparam("member_"),
+)
+_DISBAND = delete(members).where(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
+_LEAVE_ALL = delete(members).where(members.c.tenant == bindparam("tenant_"), members.c.member_id == bindparam("id_"))
+_MEMBER_IDS = select(members.c.member_id).where(
+    members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_")
+)
+_MEMBER_IDS_AMONG = _MEMBER_IDS.where(members.c.member_id.in_(bindparam("among", expanding=True)))
+_MEMBER_COUNT = (
+    select(func.count())
+    .select_from(members)
+    .where(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
+)
+# An inner join: were a membership ever left behind by a member that is gone, nobody would see it.
+_MEMBERS = (
+    select(members.c.group_id, resources.c.id, resources.c.kind, resources.c.display)
+    .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.member_id))
+    .where(members.c.tenant == bindparam("tenant_"), members.c.group_id.in_(bindparam("groups", expanding=True)))
+    .order_by(members.c.group_id, members.c.member_id)
+)
+_CONTAINING = (
+    select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display)
+    .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.group_id))
+    .where(
+        members.c.tenant == bindparam("tenant_"),
+        members.c.member_id.in_(bindparam("ids", expanding=True)),
+        _OF_KIND,
+    )
+    .order_by(resources.c.created, resources.c.id)
+)
+
+
+def batches(items: Iterable[str], size: int = BATCH) -> Iterator[list[str]]:
+    """The items in lists that fit one statement, sorted: rows are locked in one order everywhere."""
+    everything = sorted(items)
+    for start in range(0, len(everything), size):
+        yield everything[start : start + size]
+
+
+class SqlHandler(ResourceHandler):
+    """Resources of a type without members."""
+
+    def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
+        self.resource_type = resource_type
+        self.index = Index(resource_type)
+        self._database = database
+        self._tenant = tenant
+        self._kind = resource_type.name
+        # Columns of rows to insert; with an underscore the parameters of conditions.
+        self._row = {"tenant": tenant, "kind": self._kind}
+        self._at = {"tenant_": tenant, "kind_": self._kind}
+        self._translator = Translator(self.index, tenant)
+
+    def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
+        with self._database.session() as session:
+            doc = session.execute(_GET, {**self._at, "id_": id}).scalar()
+            if doc is None:
+                raise NotFound(f"There is no {self._kind} with id {id!r}.")
+            resource: Resource = orjson.loads(doc)
+            self._complete(session, (resource,), without)
+            return resource
+
+    def create(self, resource: Resource) -> None:
+        with self._database.session(write=True) as session:
+            row = {**self._row, "id": resource["id"], "created": resource["meta"]["created"]}
+            try:
+                session.execute(_CREATE, {**row, **self._state(resource)})
+            except Duplicate:
+                raise Conflict(f"There is a resource with id {resource['id']!r} already.") from None
+            self._claim(session, resource["id"], self.index.unique_keys(resource))
+            self._add_values(session, resource["id"], self.index.rows(resource))
+
+    def modify(self, before: Resource, after: Resource) -> None:
+        with self._database.session(write=True) as session:
+            id = before["id"]
+            state = {f"{column}_": value for column, value in self._state(after).items()}
+            self._replace(session, _MODIFY, before, state)
+            held, wanted = self.index.unique_keys(before), self.index.unique_keys(after)
+            given_up = [
+                {**self._at, "attr_": attr, "name_key_": key, "id_": id}
+                for attr, key in held.items()
+                if wanted.get(attr) != key
+            ]
+            if given_up:
+                session.execute(_RELEASE, given_up)
+            self._claim(session, id, {attr: key for attr, key in wanted.items() if held.get(attr) != key})
+            old, new = self.index.rows(before), self.index.rows(after)
+            dropped = [
+                {"tenant_": self._tenant, "id_": id, "attr_": attr, "elem_": elem}
+                for (attr, elem), form in old.items()
+                if new.get((attr, elem)) != form
+            ]
+            if dropped:
+                session.execute(_DROP_VALUE, dropped)
+            self._add_values(session, id, {at: form for at, form in new.items() if old.get(at) != form})
+
+    def delete(self, resource: Resource) -> None:
+        with self._database.session(write=True) as session:
+            self._replace(session, _DELETE, resource, {})
+            key = {"tenant_": self._tenant, "id_": resource["id"]}
+            for statement in (_RELEASE_ALL, _LEAVE_ALL, _DROP_VALUES):
+                session.execute(statement, key)
+
+    def query(self, query: Query) -> Page:
+        with self._database.session() as session:
+            plan = self._translator.plan(query, lambda: session.execute(_CUT, self._at).first() is not None)
+            members_read = not plan.by_sql and self._translator.mentions_members(query)
+            if plan.key:
+                page = self._looked_up(session, query, *plan.key)
+            elif plan.by_sql:
+                page = self._page(session, plan)
+            else:
+                rest = replace(query, filter=None) if plan.exact else query
+                page = rest.run(self._candidates(session, plan, members_read))
+            if not members_read:
+                self._complete(session, page.resources, query.without)
+            return page
+
+    def _looked_up(self, session: Session, query: Query, attr: str, name_key: bytes) -> Page:
+        """The page of a filter that one unique value answers."""
+        docs = session.execute(_FIND, {**self._at, "attr_": attr, "name_key_": name_key}).scalars()
+        return replace(query, filter=None, sort=None).run([orjson.loads(doc) for doc in docs])
+
+    def _page(self, session: Session, plan: Plan) -> Page:
+        query = plan.query
+        docs = session.execute(plan.page()).scalars().all() if query.count > 0 else []
+        if query.after is None and query.start_index == 1 and len(docs) < query.count:
+            total = len(docs)
+        else:
+            total = session.execute(plan.total()).scalar_one()
+        return Page([orjson.loads(doc) for doc in docs], total)
+
+    def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
+        """All that may match, with members only where the core looks at them."""
+        rows = session.execute(plan.candidates()).scalars()
+        while docs := rows.fetchmany(BATCH):
+            found = [orjson.loads(doc) for doc in docs]
+            if with_members:
+                self._complete(session, found, ())
+            yield from found
+
+    def _complete(self, session: Session, found: Sequence[Resource], without: Collection[str]) -> None:
+        """Add to documents as stored what is kept in other tables."""
+
+    def _state(self, resource: Resource) -> dict[str, Any]:
+        return {
+            "revision": resource["meta"]["version"],
+            "display": self.resource_type.display_of(resource),
+            "doc": orjson.dumps(resource),
+        }
+
+    def _replace(self, session: Session, statement: Any, before: Resource, state: Mapping[str, Any]) -> None:
+        """Change or delete the row if it still is what the core read; its lock is taken before any other."""
+        found = {**self._at, "id_": before["id"], "before_": before["meta"]["version"]}
+        if session.execute(statement, {**found, **state}).rowcount != 1:
+            raise StaleResource(before["id"])
+
+    def _claim(self, session: Session, id: str, keys: Mapping[str, bytes]) -> None:
+        for attr, key in keys.items():
+            try:
+                session.execute(_CLAIM, {**self._row, "attr": attr, "name_key": key, "resource_id": id})
+            except Duplicate:
+                raise value_taken(self.resource_type, self.index.unique[attr].path) from None
+
+    def _add_values(self, session: Session, id: str, rows: Mapping[tuple[str, int], bytes]) -> None:
+        if rows:
+            session.execute(
+                _ADD_VALUE,
+                [
+                    {**self._row, "resource_id": id, "attr": attr, "elem": elem, "sortable": form}
+                    for (attr, elem), form in rows.items()
+                ],
+            )
+
+
+class SqlMembershipHandler(SqlHandler, MembershipHandler):
+    """Resources of a type with members: the document is stored without them."""
+
+    def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
+        super().__init__(resource_type, database, tenant)
+        self._attribute = resource_type.members or ""
+
+    def create(self, resource: Resource) -> None:
+        with self._database.session(write=True) as session:
+            super().create(resource)
+            ids = {element["value"] for element in resource.get(self._attribute, ())}
+            self._add_members(session, resource["id"], ids)
+
+    def delete(self, resource: Resource) -> None:
+        with self._database.session(write=True) as session:
+            super().delete(resource)
+            session.execute(_DISBAND, {"tenant_": self._tenant, "id_": resource["id"]})
+
+    def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
+        key = {"tenant_": self._tenant, "id_": id}
+        with self._database.session() as session:
+            if among is None:
+                return set(session.execute(_MEMBER_IDS, key).scalars())
+            found: set[str] = set()
+            for batch in batches(among):
+                found.update(session.execute(_MEMBER_IDS_AMONG, {**key, "among": batch}).scalars())
+            return found
+
+    def member_count(self, id: str) -> int:
+        with self._database.session() as session:
+            count: int = session.execute(_MEMBER_COUNT, {"tenant_": self._tenant, "id_": id}).scalar_one()
+            return count
+
+    def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
+        with self._database.session(write=True) as session:
+            self.modify(before, after)
+            if change.remove:
+                key = {"tenant_": self._tenant, "group_": before["id"]}
+                session.execute(_LEAVE, [{**key, "member_": member} for member in sorted(change.remove)])
+            self._add_members(session, before["id"], change.add)
+
+    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
+        found: dict[str, list[Reference]] = {}
+        with self._database.session() as session:
+            for batch in batches(set(ids)):
+                for member, *reference in session.execute(_CONTAINING, {**self._at, "ids": batch}):
+                    found.setdefault(member, []).append(Reference(*reference))
+        return found
+
+    def _add_members(self, session: Session, id: str, ids: Iterable[str]) -> None:
+        rows = [{"tenant": self._tenant, "group_id": id, "member_id": member} for member in sorted(ids)]
+        if rows:
+            session.execute(_JOIN, rows)
+
+    def _state(self, resource: Resource) -> dict[str, Any]:
+        return super()._state({name: value for name, value in resource.items() if name != self._attribute})
+
+    def _complete(self, session: Session, found: Sequence[Resource], without: Collection[str]) -> None:
+        if self._attribute in without or not found:
+            return
+        by_id = {resource["id"]: resource for resource in found}
+        for batch in batches(by_id):
+            rows = session.execute(_MEMBERS, {"tenant_": self._tenant, "groups": batch})
+            for group, id, kind, display in rows:
+                member = {"value": id, "type": kind}
+                if display is not None:
+                    member["display"] = display
+                by_id[group].setdefault(self._attribute, []).append(member)

@@ -1,0 +1,143 @@
+"""What is stored beside the document of a resource: its unique keys and the values that filters may ask for.
+
+The forms are those in which the core compares (:mod:`scim_gateway.filter`), as bytes whose order is the core's order:
+text as UTF-8, whole numbers as 8 bytes with the sign bit turned, other numbers as a sortable IEEE 754 double.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from scim_gateway.schema import Attribute, AttributePath, Resource, ResourceType, values_at
+from scim_gateway.text import collision_key, fold
+
+FORMAT = 1
+"""Raised when what this module stores for the same resource changes; every index is then built anew."""
+
+LIMIT = 1000
+"""Bytes of a text that are kept in the value index; MariaDB cannot index much more."""
+
+CUT = "~cut"
+"""The ``attr`` under which an element of the index is noted whose text was longer than :data:`LIMIT`."""
+
+_LONGEST_KEY = 255
+_TEXT = frozenset({"string", "reference", "dateTime"})
+
+
+def unique_key(attribute: Attribute, value: str) -> bytes:
+    """The bytes under which a unique value is held; a long one by its digest, to fit any store's keys."""
+    key = (value if attribute.case_exact else collision_key(value)).encode("utf-8", "surrogatepass")
+    # No name begins with a control character (the core refuses them), so the two forms cannot meet.
+    return key if len(key) <= _LONGEST_KEY else b"\x01" + hashlib.sha256(key).digest()
+
+
+def sortable(attribute: Attribute, value: Any) -> bytes | None:
+    """The comparable form of a value as bytes, uncut; ``None`` for what the index does not hold."""
+    match attribute.type:
+        case "string" | "reference" if isinstance(value, str):
+            return (value if attribute.case_exact else fold(value)).encode("utf-8", "surrogatepass")
+        case "dateTime" if isinstance(value, str):
+            return value.encode()
+        case "boolean" if isinstance(value, bool):
+            return b"1" if value else b"0"
+        case "integer" if isinstance(value, int) and -(2**63) <= value < 2**63:
+            return struct.pack(">Q", value + 2**63)
+        case "decimal" if isinstance(value, (int, float)):
+            bits: int = struct.unpack(">Q", struct.pack(">d", float(value) + 0.0))[0]
+            return struct.pack(">Q", bits ^ (2**64 - 1) if bits >> 63 else bits | 2**63)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A simple value that resources of a type may hold: where, and its definition."""
+
+    path: AttributePath
+    attribute: Attribute
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What is indexed of the resources of one type."""
+
+    resource_type: ResourceType
+
+    @cached_property
+    def leaves(self) -> Mapping[str, Leaf]:
+        """The indexed values by the text of their path.
+
+        Left out are ``id`` and the memberships, which have tables of their own, what is never stored or never told,
+        and binary data, which nobody looks for by a part.
+        """
+        found: dict[str, Leaf] = {}
+        elsewhere = {"id", self.resource_type.members, self.resource_type.containers}
+        for urn, attribute in self.resource_type.every_attribute():
+            if (urn is None and attribute.name in elsewhere) or not _told(attribute):
+                continue
+            if attribute.type != "complex":
+                _add(found, AttributePath(urn, attribute.name), attribute)
+            for sub in attribute.sub_attributes:
+                if not sub.multi_valued and _told(sub):
+                    _add(found, AttributePath(urn, attribute.name, sub.name), sub)
+        for path in ("meta.location", "meta.version", "meta.resourceType"):
+            found.pop(path, None)
+        return found
+
+    @cached_property
+    def unique(self) -> Mapping[str, Leaf]:
+        """The unique attributes by the text of their path."""
+        paths = {str(path): self.resource_type.resolve(path) for path in self.resource_type.unique_paths}
+        return {text: Leaf(target.path, target.leaf) for text, target in paths.items() if target is not None}
+
+    def unique_keys(self, resource: Mapping[str, Any]) -> dict[str, bytes]:
+        """The key of each unique attribute that the resource has, by the text of its path."""
+        return {
+            text: unique_key(leaf.attribute, str(value))
+            for text, leaf in self.unique.items()
+            for value in values_at(resource, leaf.path)
+        }
+
+    def rows(self, resource: Resource) -> dict[tuple[str, int], bytes]:
+        """The rows of the value index, by path and number of the element."""
+        rows: dict[tuple[str, int], bytes] = {}
+        cut = 0
+        for text, leaf in self.leaves.items():
+            path = leaf.path
+            owner: Any = resource if path.urn is None else resource.get(path.urn)
+            value = owner.get(path.name) if owner else None
+            if value is None:
+                continue
+            for number, element in enumerate(value if isinstance(value, list) else (value,)):
+                single = element if path.sub is None else element.get(path.sub)
+                form = None if single is None else sortable(leaf.attribute, single)
+                if form is None:
+                    continue
+                if len(form) > LIMIT:
+                    form = form[:LIMIT]
+                    rows[CUT, cut] = b""
+                    cut += 1
+                rows[text, number] = form
+        return rows
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Changes whenever the index would be built differently: by this code, by Unicode, or by the schemas."""
+        parts = [str(FORMAT), str(LIMIT), unicodedata.unidata_version, *self.resource_type.display]
+        parts += [f"{text} {leaf.attribute.type} {leaf.attribute.case_exact}" for text, leaf in self.leaves.items()]
+        parts += [f"unique {text} {leaf.attribute.case_exact}" for text, leaf in self.unique.items()]
+        return hashlib.sha256("\n".join(parts).encode()).digest()
+
+
+def _told(attribute: Attribute) -> bool:
+    return attribute.mutability != "writeOnly" and attribute.returned != "never"
+
+
+def _add(found: dict[str, Leaf], path: AttributePath, attribute: Attribute) -> None:
+    if attribute.type not in ("binary", "complex"):
+        found[str(path)] = Leaf(path, attribute)

@@ -1,0 +1,413 @@
+"""Filters, sorting and pages as SQL, where SQL can answer them; a superset for the core to finish where it cannot.
+
+A condition is *exact* when it holds for just the resources that the filter matches, otherwise it holds for these and
+perhaps for more. Only an exact one may be negated, counted or cut into pages. All comparisons are on bytes that were
+stored in the core's own comparable form, so no collation has a say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.sql.selectable import NamedFromClause
+
+from scim_gateway.backend import Query
+from scim_gateway.filter import And, Comparison, Filter, Never, Not, Operand, Operator, Or, Present, ValuePath
+from scim_gateway.ordering import Position, Sort
+from scim_gateway.schema import AttributePath
+from scim_gateway.text import fold
+
+from .indexing import LIMIT, Index, Leaf, sortable, unique_key
+from .tables import identifiers, members, resources, values
+
+_Values: TypeAlias = "NamedFromClause[Any]"
+_SORTABLE_TYPES = frozenset({"string", "reference", "dateTime", "boolean", "integer"})
+_TEXT_TYPES = frozenset({"string", "reference"})
+# Beyond this a double does not hold every whole number (IEEE 754), and decimals are indexed as doubles.
+_LARGEST_EXACT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A SQL condition on a row, and whether it says just what the filter says."""
+
+    clause: ColumnElement[bool]
+    exact: bool
+
+
+_ANY = Condition(true(), False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query is answered.
+
+    :param key: the unique attribute and its key, where a single look-up answers the filter.
+    :param ordered: SQL gives the order; together with ``exact`` it can cut the page.
+    """
+
+    query: Query
+    matching: Select[Any]
+    exact: bool
+    ordered: bool
+    order: tuple[ColumnElement[Any], ...] = ()
+    behind: ColumnElement[bool] | None = None
+    key: tuple[str, bytes] | None = None
+
+    @property
+    def by_sql(self) -> bool:
+        """Whether SQL alone gives the page."""
+        return self.exact and self.ordered
+
+    def candidates(self) -> Select[Any]:
+        """The documents of all resources that may match."""
+        return self.matching.with_only_columns(resources.c.doc)
+
+    def total(self) -> Select[Any]:
+        """How many match."""
+        return self.matching.with_only_columns(func.count())
+
+    def page(self) -> Select[Any]:
+        """The documents of the page."""
+        statement = self.candidates().order_by(*self.order).limit(self.query.count)
+        if self.behind is not None:
+            return statement.where(self.behind)
+        return statement.offset(self.query.start_index - 1) if self.query.start_index > 1 else statement
+
+
+class Translator:
+    """Makes plans for the queries of one resource type."""
+
+    def __init__(self, index: Index, tenant: str) -> None:
+        self._index = index
+        self._tenant = tenant
+        self._kind = index.resource_type.name
+        self._members = index.resource_type.members
+
+    def plan(self, query: Query, has_cut: Callable[[], bool]) -> Plan:
+        """The plan of a query.
+
+        :param has_cut: tells whether the index holds a text that was too long for it; asked only when it matters.
+        """
+        here = select(resources.c.doc).where(resources.c.tenant == self._tenant, resources.c.kind == self._kind)
+        key = self._lookup(query.filter)
+        if key is not None:
+            return Plan(query, here, True, True, key=key)
+        condition = Condition(true(), True)
+        if query.filter is not None:
+            condition = _Translation(self._index, self._tenant, has_cut).condition(query.filter)
+            here = here.where(condition.clause)
+        if query.sort is None:
+            order = (resources.c.created, resources.c.id)
+            behind = None if query.after is None else _later(query.after)
+            return Plan(query, here, condition.exact, True, order, behind)
+        leaf = self._sorting_leaf(query.sort)
+        if leaf is None or not condition.exact or (leaf.attribute.type in _TEXT_TYPES and has_cut()):
+            return Plan(query, here, condition.exact, False)
+        return self._sorted(query, query.sort, here, leaf)
+
+    def _sorted(self, query: Query, sort: Sort, here: Select[Any], leaf: Leaf) -> Plan:
+        value = values.alias()
+        at = and_(
+            value.c.tenant == resources.c.tenant,
+            value.c.resource_id == resources.c.id,
+            value.c.attr == str(leaf.path),
+            value.c.elem == 0,
+        )
+        by = value.c.sortable
+        # What has no value comes last, or first in descending order (RFC 7644 §3.4.2.3).
+        order: tuple[ColumnElement[Any], ...] = (
+            (by.is_(None), by) if not sort.descending else (by.is_not(None), by.desc())
+        )
+        order += (resources.c.created, resources.c.id)
+        behind = None if query.after is None else _behind(query.after, sort, leaf, by)
+        joined = here.select_from(resources.outerjoin(value, at))
+        return Plan(query, joined, True, True, order, behind)
+
+    def _lookup(self, tree: Filter | None) -> tuple[str, bytes] | None:
+        match tree:
+            case Comparison(path, "eq", str(text)) if str(path) in self._index.unique:
+                return str(path), unique_key(self._index.unique[str(path)].attribute, text)
+        return None
+
+    def _sorting_leaf(self, sort: Sort) -> Leaf | None:
+        leaf = self._index.leaves.get(str(sort.target.path))
+        attribute = sort.target.attribute
+        if leaf is None or attribute is None or attribute.multi_valued or leaf.attribute.type not in _SORTABLE_TYPES:
+            return None
+        return leaf
+
+    def mentions_members(self, query: Query) -> bool:
+        """Whether the filter or the order of a query looks at the memberships."""
+        if query.sort is not None and query.sort.target.path.name == self._members:
+            return True
+        return query.filter is not None and self._mentions(query.filter)
+
+    def _mentions(self, tree: Filter) -> bool:
+        match tree:
+            case And(terms) | Or(terms):
+                return any(self._mentions(term) for term in terms)
+            case Not(term):
+                return self._mentions(term)
+            case Comparison(path) | Present(path) | ValuePath(path):
+                return path.urn is None and path.name == self._members
+        return False
+
+
+class _Translation:
+    """The condition of one filter."""
+
+    def __init__(self, index: Index, tenant: str, has_cut: Callable[[], bool]) -> None:
+        self._index = index
+        self._type = index.resource_type
+        self._tenant = tenant
+        self._has_cut = has_cut
+
+    def condition(self, tree: Filter) -> Condition:
+        match tree:
+            case Never():
+                return Condition(false(), True)
+            case And(terms):
+                return _all(self.condition(term) for term in terms)
+            case Or(terms):
+                return _one(self.condition(term) for term in terms)
+            case Not(term):
+                return _negated(self.condition(term))
+            case Comparison(path, "ne", value):
+                return _negated(self.condition(Comparison(path, "eq", value)))
+            case Comparison(path, operator, value):
+                return self._comparison(path, operator, value)
+            case Present(path):
+                return self._present(path)
+            case ValuePath(path, inner):
+                return self._value_path(path, inner)
+
+    def _comparison(self, path: AttributePath, operator: Operator, value: Operand) -> Condition:
+        text = str(path)
+        if text == "id":
+            return Condition(resources.c.id == value, True) if operator == "eq" and isinstance(value, str) else _ANY
+        if path.urn is None and path.name == self._type.members:
+            return self._member(path.sub, operator, value)
+        unique = self._index.unique.get(text)
+        if unique is not None and operator == "eq" and isinstance(value, str):
+            return Condition(self._holds(text, unique_key(unique.attribute, value)), True)
+        leaf = self._index.leaves.get(text)
+        if leaf is None:
+            return _ANY
+        value_row = values.alias()
+        matches = self._matches(value_row, leaf, operator, value)
+        return Condition(self._among(value_row, text, matches.clause), matches.exact)
+
+    def _present(self, path: AttributePath) -> Condition:
+        if str(path) == "id":
+            return Condition(true(), True)
+        if path.urn is None and path.name == self._type.members:
+            return self._member(path.sub, "pr", None)
+        texts = self._texts_below(path)
+        if not texts:
+            return _ANY
+        value_row = values.alias()
+        return Condition(self._among(value_row, texts, true()), True)
+
+    def _texts_below(self, path: AttributePath) -> Sequence[str]:
+        """The indexed paths of which one has a row where the attribute has a value; none if that cannot be told."""
+        target = self._type.resolve(path)
+        if target is None or target.attribute is None:
+            return ()
+        leaf = target.leaf
+        if leaf.type != "complex":
+            return (str(path),) if str(path) in self._index.leaves else ()
+        below = [str(AttributePath(path.urn, path.name, sub.name)) for sub in leaf.sub_attributes]
+        return below if all(text in self._index.leaves for text in below) else ()
+
+    def _member(self, sub: str | None, operator: str, value: Operand) -> Condition:
+        mine = (members.c.tenant == self._tenant,)
+        if operator == "pr" and sub in (None, "value"):
+            return Condition(resources.c.id.in_(select(members.c.group_id).where(*mine)), True)
+        if operator == "eq" and sub == "value" and isinstance(value, str):
+            # Ids are lower-case ASCII, so the fold of an operand is equal to an id where the operand is.
+            target = self._type.resolve(AttributePath(None, self._type.members or "", "value"))
+            wanted = value if target is None or target.leaf.case_exact else fold(value)
+            holding = select(members.c.group_id).where(*mine, members.c.member_id == wanted)
+            return Condition(resources.c.id.in_(holding), True)
+        return _ANY
+
+    def _value_path(self, path: AttributePath, inner: Filter) -> Condition:
+        """Conditions on one element: a row of the element to start from, and the other terms on its neighbours."""
+        if path.urn is None and path.name == self._type.members:
+            match inner:
+                case Comparison(AttributePath(None, "value", None), "eq", value):
+                    return self._member("value", "eq", value)
+            return _ANY
+        if isinstance(inner, Or):
+            return _one(self._value_path(path, term) for term in inner.terms)
+        terms = list(inner.terms) if isinstance(inner, And) else [inner]
+        for start in terms:
+            first = self._first(path, start)
+            if first is None:
+                continue
+            value_row, text, matches = first
+            others = _all(self._beside(value_row, path, term) for term in terms if term is not start)
+            clause = self._among(value_row, text, and_(matches.clause, others.clause))
+            return Condition(clause, matches.exact and others.exact)
+        return _ANY
+
+    def _first(self, path: AttributePath, term: Filter) -> tuple[_Values, str, Condition] | None:
+        """A term that the row of one value answers."""
+        match term:
+            case Comparison(sub, operator, value) if operator != "ne":
+                leaf = self._leaf_of_element(path, sub)
+                if leaf is not None:
+                    row = values.alias()
+                    return row, str(leaf.path), self._matches(row, leaf, operator, value)
+            case Present(sub):
+                leaf = self._leaf_of_element(path, sub)
+                if leaf is not None:
+                    return values.alias(), str(leaf.path), Condition(true(), True)
+        return None
+
+    def _beside(self, start: _Values, path: AttributePath, term: Filter) -> Condition:
+        """A term about the element that the row ``start`` belongs to."""
+        match term:
+            case And(terms):
+                return _all(self._beside(start, path, inner) for inner in terms)
+            case Or(terms):
+                return _one(self._beside(start, path, inner) for inner in terms)
+            case Not(inner):
+                return _negated(self._beside(start, path, inner))
+            case Comparison(sub, "ne", value):
+                return _negated(self._beside(start, path, Comparison(sub, "eq", value)))
+            case Comparison() | Present():
+                first = self._first(path, term)
+                if first is not None:
+                    row, text, matches = first
+                    here = and_(
+                        row.c.tenant == start.c.tenant,
+                        row.c.resource_id == start.c.resource_id,
+                        row.c.attr == text,
+                        row.c.elem == start.c.elem,
+                        matches.clause,
+                    )
+                    return Condition(exists(select(row.c.elem).where(here)), matches.exact)
+        return _ANY
+
+    def _leaf_of_element(self, path: AttributePath, sub: AttributePath) -> Leaf | None:
+        if sub.urn is not None or sub.sub is not None:
+            return None
+        return self._index.leaves.get(str(AttributePath(path.urn, path.name, sub.name)))
+
+    def _matches(self, row: _Values, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
+        """The condition on the row of one value."""
+        form = sortable(leaf.attribute, value)
+        if form is None:
+            return _ANY
+        column: ColumnElement[bytes] = row.c.sortable
+        exact = len(form) < LIMIT
+        if leaf.attribute.type == "decimal" and abs(value) >= _LARGEST_EXACT:  # type: ignore[arg-type]
+            # Rounding keeps the order but may make two numbers one.
+            exact = False
+        if not exact and operator in ("gt", "lt", "eq"):
+            operator, form = {"gt": "ge", "lt": "le", "eq": "sw"}[operator], form[:LIMIT]  # type: ignore[assignment]
+        if leaf.attribute.type in _TEXT_TYPES:
+            match operator:
+                case "sw":
+                    return Condition(_begins(column, form[:LIMIT]), len(form) <= LIMIT)
+                case "co" | "ew":
+                    return self._contains(column, form, operator)
+        match operator:
+            case "eq" | "sw":
+                return Condition(column == form, exact)
+            case "gt":
+                return Condition(column > form, exact)
+            case "ge":
+                return Condition(column >= form[:LIMIT], exact)
+            case "lt":
+                return Condition(column < form, exact)
+            case "le":
+                # A text that was cut may be greater than an operand that it begins with.
+                return Condition(column <= form[:LIMIT], exact)
+        return _ANY
+
+    def _contains(self, column: ColumnElement[bytes], form: bytes, operator: str) -> Condition:
+        wanted = literal(form, LargeBinary)
+        if not form:
+            return Condition(true(), True)
+        clause = func.instr(column, wanted) > 0 if operator == "co" else func.substr(column, -len(form)) == wanted
+        if not self._has_cut():
+            return Condition(clause, True)
+        return Condition(or_(clause, func.length(column) >= LIMIT), False)
+
+    def _holds(self, text: str, key: bytes) -> ColumnElement[bool]:
+        holder = select(identifiers.c.resource_id).where(
+            identifiers.c.tenant == self._tenant,
+            identifiers.c.kind == self._type.name,
+            identifiers.c.attr == text,
+            identifiers.c.name_key == key,
+        )
+        return resources.c.id.in_(holder)
+
+    def _among(self, row: _Values, texts: str | Sequence[str], clause: ColumnElement[bool]) -> ColumnElement[bool]:
+        at = row.c.attr == texts if isinstance(texts, str) else row.c.attr.in_(texts)
+        found = select(row.c.resource_id).where(row.c.tenant == self._tenant, row.c.kind == self._type.name, at, clause)
+        return resources.c.id.in_(found)
+
+
+def _all(conditions: Iterable[Condition]) -> Condition:
+    terms = list(conditions)
+    return Condition(and_(true(), *(term.clause for term in terms)), all(term.exact for term in terms))
+
+
+def _one(conditions: Iterable[Condition]) -> Condition:
+    terms = list(conditions)
+    return Condition(or_(false(), *(term.clause for term in terms)), all(term.exact for term in terms))
+
+
+def _negated(condition: Condition) -> Condition:
+    return Condition(not_(condition.clause), True) if condition.exact else _ANY
+
+
+def _begins(column: ColumnElement[bytes], form: bytes) -> ColumnElement[bool]:
+    """A range instead of LIKE, which has wildcards to escape and folds ASCII letters on SQLite."""
+    if not form:
+        return true()
+    # UTF-8 has no byte 0xFF, so the last byte can always be raised.
+    return and_(column >= form, column < form[:-1] + bytes((form[-1] + 1,)))
+
+
+def _later(position: Position) -> ColumnElement[bool]:
+    """Behind a position among those that sort alike."""
+    created, id = resources.c.created, resources.c.id
+    return and_(created >= position.created, or_(created > position.created, id > position.id))
+
+
+def _behind(position: Position, sort: Sort, leaf: Leaf, by: ColumnElement[bytes]) -> ColumnElement[bool]:
+    later = _later(position)
+    form = _form(position, leaf)
+    if form is None:
+        nothing = and_(by.is_(None), later)
+        return or_(nothing, by.is_not(None)) if sort.descending else nothing
+    alike = and_(by == form, later)
+    return or_(by < form, alike) if sort.descending else or_(by.is_(None), by > form, alike)
+
+
+def _form(position: Position, leaf: Leaf) -> bytes | None:
+    """The stored form of a position's value, which is in the comparable form already."""
+    if isinstance(position.value, str):
+        return position.value.encode("utf-8", "surrogatepass")
+    return None if position.value is None else sortable(leaf.attribute, position.value)

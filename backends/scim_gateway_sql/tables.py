@@ -1,0 +1,91 @@
+"""The tables of the directory as SQLAlchemy Core sees them; the statements that make them are in :mod:`.migrations`.
+
+Every key starts with ``tenant``, the shard key on SingleStore, so that each unique key contains it. Nothing relies on a
+foreign key or on a collation: ids and names of ours are ASCII, whatever a person typed is compared as bytes.
+Rows are locked in the order of this module: resources by id, then identifiers, memberships, values.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
+
+metadata = MetaData()
+
+#: One row per resource. ``doc`` is its JSON without the memberships; the other columns repeat what is asked for most.
+resources = Table(
+    "scim_resource",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("created", String, nullable=False),
+    Column("display", String),
+    Column("doc", LargeBinary, nullable=False),
+)
+
+#: One row per unique value: its primary key is what holds uniqueness under a race.
+identifiers = Table(
+    "scim_identifier",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("attr", String, primary_key=True),
+    Column("name_key", LargeBinary, primary_key=True),
+    Column("resource_id", String, nullable=False),
+)
+
+#: One row per membership; type and display of a member come from its own row when they are read.
+members = Table(
+    "scim_member",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("group_id", String, primary_key=True),
+    Column("member_id", String, primary_key=True),
+)
+
+#: One row per value that filters and sorting may ask for, in the form in which the core compares it.
+#: ``elem`` numbers the elements of a multi-valued attribute, so that a value path finds what stands side by side.
+values = Table(
+    "scim_value",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("attr", String, primary_key=True),
+    Column("elem", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("sortable", LargeBinary, nullable=False),
+)
+
+#: Bearer tokens, as hashes; times are ISO 8601 text in UTC.
+tokens = Table(
+    "scim_token",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", String, nullable=False),
+    Column("created", String, nullable=False),
+    Column("expires", String),
+    Column("profile", String),
+    Column("last_used", String),
+)
+
+#: Small things that all processes share: the key of the cursors, the fingerprint of the value index.
+settings = Table(
+    "scim_setting",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+#: The migrations that were applied.
+schema_versions = Table(
+    "scim_schema",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("title", String, nullable=False),
+    Column("applied", String, nullable=False),
+)
