@@ -396,8 +396,10 @@ def _from_file(path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, tuple(known), 1, 0.5)
-    return f"did you mean {near[0]}?" if near else "docs/configuration.rst lists those that exist."
+    # What all names have in common says nothing about which one is meant.
+    by_rest = {candidate.removeprefix(PREFIX): candidate for candidate in known}
+    near = get_close_matches(name.removeprefix(PREFIX), by_rest, 1)
+    return f"did you mean {by_rest[near[0]]}?" if near else "docs/configuration.rst lists those that exist."
 
 
 def _secret_from(path: Path, origin: str) -> str:

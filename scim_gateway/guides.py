@@ -79,8 +79,8 @@ def _reachable(base_url: str) -> Sequence[str]:
         return []
     return [
         f"Note: {base_url} is not what an identity provider in the cloud can reach.",
-        "Put a TLS-terminating proxy in front of the gateway and set SCIM_GATEWAY_PUBLIC_URL to the address it is known",
-        "by, such as https://scim.example.com/scim/v2.",
+        "Put a TLS-terminating proxy in front of the gateway and set SCIM_GATEWAY_PUBLIC_URL to the address it is",
+        "known by, such as https://scim.example.com/scim/v2.",
         "",
     ]
 
