@@ -1,4 +1,4 @@
-"""What an operator can choose about the service provider; discovery advertises it, the core enforces it (RFC 7643 §5)."""
+"""What an operator can choose about the service provider; discovery tells, the core enforces it (RFC 7643 §5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ProviderSettings:
     :param max_depth: deepest nesting of a JSON body.
     :param bulk_max_operations: most operations of one bulk request.
     :param bulk_max_payload: most bytes of a bulk request's body.
-    :param max_root_candidates: a query over several types that matches more resources than this is refused (``tooMany``).
+    :param max_root_candidates: a sorted query over several types that matches more than this is refused (``tooMany``).
     :param filter_limits: bounds of a filter text, checked before it is parsed.
     :param cursor_timeout: seconds after which a cursor has expired.
     :param patch_answer_members: PATCH of a resource with more members than this is answered 204 without a body.

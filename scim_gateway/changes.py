@@ -1,0 +1,123 @@
+"""States of a resource: new, changed, replaced; what the core sets itself (RFC 7643 §3.1, RFC 7644 §3.5.1)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from scim_gateway.errors import Mutability
+from scim_gateway.schema import Attribute, Resource, ResourceType
+from scim_gateway.text import fold
+
+_TICK = timedelta(milliseconds=1)
+
+
+def new_id() -> str:
+    """An identifier that was never used and never will be."""
+    return str(uuid.uuid4())
+
+
+def created(resource: Resource, resource_type: ResourceType) -> Resource:
+    """The same resource with ``id`` and ``meta`` of a new one."""
+    now = _text(datetime.now(UTC))
+    meta = {"resourceType": resource_type.name, "created": now, "lastModified": now, "version": "1"}
+    return {**resource, "id": new_id(), "meta": meta}
+
+
+def changed(before: Resource, after: Resource) -> Resource:
+    """``after`` with the ``meta`` that follows upon ``before``: later, whatever the clock says, with a new version."""
+    meta = before["meta"]
+    earliest = datetime.fromisoformat(meta["lastModified"]) + _TICK
+    now = _text(max(datetime.now(UTC), earliest))
+    return {
+        **after,
+        "id": before["id"],
+        "meta": {**meta, "lastModified": now, "version": str(int(meta["version"]) + 1)},
+    }
+
+
+def same(before: Resource, after: Resource) -> bool:
+    """Whether nothing but ``meta`` differs; the order of ``schemas`` means nothing (RFC 7643 §3)."""
+    return _comparable(before) == _comparable(after)
+
+
+def replaced(before: Resource, sent: Resource, resource_type: ResourceType) -> Resource:
+    """What PUT makes of a resource (RFC 7644 §3.5.1).
+
+    What the client cannot set stays, an immutable value that is left out stays, everything else is as sent.
+
+    :raises Mutability: an immutable attribute has another value.
+    """
+    after = dict(sent)
+    for urn, attribute in resource_type.every_attribute():
+        owner_before = before if urn is None else before.get(urn, {})
+        if attribute.name not in owner_before:
+            continue
+        owner_after = after if urn is None else dict(after.get(urn, {}))
+        _keep(attribute, owner_before, owner_after, _name(urn, attribute))
+        if urn is not None and owner_after:
+            after[urn] = owner_after
+            if urn not in after["schemas"]:
+                after["schemas"] = [*after["schemas"], urn]
+    after["id"], after["meta"] = before["id"], before["meta"]
+    return after
+
+
+def without_write_only(resource: Resource, resource_type: ResourceType) -> Resource:
+    """The resource as it is stored: writeOnly values were checked, and are not kept.
+
+    The gateway authenticates nobody, so a password has no use here and could only leak.
+    """
+    stored = resource
+    for urn, attribute in resource_type.every_attribute():
+        owner = stored if urn is None else stored.get(urn, {})
+        if attribute.mutability != "writeOnly" or attribute.name not in owner:
+            continue
+        owner = {name: value for name, value in owner.items() if name != attribute.name}
+        if urn is None:
+            stored = owner
+        elif owner:
+            stored = {**stored, urn: owner}
+        else:
+            stored = {name: value for name, value in stored.items() if name != urn}
+            stored["schemas"] = [schema for schema in stored["schemas"] if schema != urn]
+    return stored
+
+
+def _keep(attribute: Attribute, before: Mapping[str, Any], after: dict[str, Any], name: str) -> None:
+    old, new = before[attribute.name], after.get(attribute.name)
+    if attribute.mutability == "readOnly":
+        after[attribute.name] = old
+    elif attribute.mutability == "immutable":
+        if new is not None and not _equal(attribute, old, new):
+            raise Mutability(f"{name} is immutable: leave it out, or send the value that it has.")
+        after[attribute.name] = old
+    elif attribute.type == "complex" and not attribute.multi_valued and new is not None:
+        # Elements of a multi-valued attribute are given and taken as wholes; only a single one has a past to keep.
+        inner = dict(new)
+        for sub in attribute.sub_attributes:
+            if sub.name in old:
+                _keep(sub, old, inner, f"{name}.{sub.name}")
+        after[attribute.name] = inner
+
+
+def _equal(attribute: Attribute, old: Any, new: Any) -> bool:
+    if isinstance(old, str) and isinstance(new, str) and attribute.type == "string" and not attribute.case_exact:
+        return fold(old) == fold(new)
+    return bool(old == new)
+
+
+def _name(urn: str | None, attribute: Attribute) -> str:
+    return attribute.name if urn is None else f"{urn}:{attribute.name}"
+
+
+def _comparable(resource: Resource) -> dict[str, Any]:
+    comparable = {name: value for name, value in resource.items() if name != "meta"}
+    comparable["schemas"] = set(resource.get("schemas", ()))
+    return comparable
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

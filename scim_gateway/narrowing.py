@@ -1,0 +1,61 @@
+"""What can be told about a filter without looking at a resource: the paths in it, the terms that all must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present, ValuePath, compile_filter
+from scim_gateway.schema import AttributePath, ResourceType
+
+_RESOURCE_TYPE = AttributePath(None, "meta", "resourceType")
+
+
+def narrow(tree: Filter | None, resource_type: ResourceType) -> Filter | None:
+    """A resolved filter with what follows from the resource type alone already decided (RFC 7644 §3.4.2.1).
+
+    ``None`` matches every resource of the type; ``Never`` none, so that nothing has to be read.
+    """
+    match tree:
+        case Comparison(path) | Present(path) if path == _RESOURCE_TYPE:
+            matches = compile_filter(tree, resource_type)
+            return None if matches({"meta": {"resourceType": resource_type.name}}) else Never()
+        case And(terms):
+            left = [term for term in (narrow(term, resource_type) for term in terms) if term is not None]
+            if any(isinstance(term, Never) for term in left):
+                return Never()
+            return None if not left else left[0] if len(left) == 1 else And(tuple(left))
+        case Or(terms):
+            narrowed = [narrow(term, resource_type) for term in terms]
+            if any(term is None for term in narrowed):
+                return None
+            possible = tuple(term for term in narrowed if term is not None and not isinstance(term, Never))
+            return Never() if not possible else possible[0] if len(possible) == 1 else Or(possible)
+        case Not(term):
+            inner = narrow(term, resource_type)
+            return Never() if inner is None else None if isinstance(inner, Never) else Not(inner)
+    return tree
+
+
+def paths(tree: Filter | None) -> Iterator[AttributePath]:
+    """The paths that a resolved filter looks at; those inside a value path with the attribute they are relative to."""
+    match tree:
+        case Comparison(path) | Present(path):
+            yield path
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from paths(term)
+        case Not(term):
+            yield from paths(term)
+        case ValuePath(owner, inner):
+            yield from (AttributePath(owner.urn, owner.name, path.name) for path in paths(inner))
+
+
+def conjuncts(tree: Filter | None) -> tuple[Filter, ...]:
+    """Terms that all hold for every match."""
+    match tree:
+        case None:
+            return ()
+        case And(terms):
+            return tuple(inner for term in terms for inner in conjuncts(term))
+        case _:
+            return (tree,)

@@ -1,0 +1,363 @@
+"""Queries: over one resource type or all, by index or by cursor (RFC 7644 §3.4.2, §3.4.3, RFC 9865)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scim_gateway.backend import Backend, Query
+from scim_gateway.call import Answer, Call
+from scim_gateway.cursor import Bookmark, Cursors, fingerprint
+from scim_gateway.errors import InvalidCount, InvalidValue, ScimError, TooMany
+from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath, resolve
+from scim_gateway.filter_parser import parse as parse_filter
+from scim_gateway.messages import list_response, read_search
+from scim_gateway.narrowing import conjuncts, narrow, paths
+from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
+from scim_gateway.projection import Projection
+from scim_gateway.projection import parse as parse_projection
+from scim_gateway.provider_settings import ProviderSettings
+from scim_gateway.relations import Relations, every
+from scim_gateway.representation import Representation
+from scim_gateway.schema import AttributePath, Resource, ResourceType
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,9}\s*", re.ASCII)
+_ID = AttributePath(None, "id")
+_TERMS = 40
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a client asks for, by query parameters or by a SearchRequest; texts are as sent."""
+
+    filter: str | None = None
+    sort_by: str | None = None
+    sort_order: str | None = None
+    start_index: int | None = None
+    count: int | None = None
+    cursor: str | None = None
+    attributes: str | Sequence[str] | None = None
+    excluded_attributes: str | Sequence[str] | None = None
+
+    def fingerprint(self, template: str) -> str:
+        """What a cursor of this search is bound to."""
+        asked = (self.filter, self.sort_by, self.sort_order, self.attributes, self.excluded_attributes)
+        return fingerprint([template.removesuffix("/.search"), *asked])
+
+
+def search_of(parameters: Mapping[str, str]) -> Search:
+    """The search in query parameters; an empty one is as good as none, except where a value means something."""
+    cursor = parameters.get("cursor")
+    return Search(
+        filter=parameters.get("filter"),
+        sort_by=parameters.get("sortBy") or None,
+        sort_order=parameters.get("sortOrder") or None,
+        start_index=_number(parameters, "startIndex", InvalidValue),
+        count=_number(parameters, "count", InvalidValue if cursor is None else InvalidCount),
+        cursor=cursor,
+        attributes=parameters.get("attributes") or None,
+        excluded_attributes=parameters.get("excludedAttributes") or None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A search as it applies to one resource type."""
+
+    kind: ResourceType
+    filter: Filter | None
+    sort: Sort | None
+    projection: Projection
+
+    def query(self, start_index: int, count: int, after: Position | None = None) -> Query:
+        """The query for a page of it."""
+        # Positions and entity tags need meta; a cursor needs what is sorted by.
+        needed = {"meta", self.sort.target.path.name} if self.sort else {"meta"}
+        return Query(self.kind, self.filter, self.sort, start_index, count, after, self.projection.without - needed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Which page is asked for.
+
+    :param start_index: 1-based, for paging by index; ``None`` where a cursor is followed.
+    :param place: where the cursor points; ``None`` for the first page.
+    """
+
+    count: int
+    start_index: int | None
+    place: Position | int | None = None
+
+
+class Searches:
+    """Runs searches over a backend."""
+
+    def __init__(
+        self, backend: Backend, settings: ProviderSettings, relations: Relations, representation: Representation
+    ) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._relations = relations
+        self._representation = representation
+        self._virtual = {kind.name: self._virtual_paths(kind) for kind in backend.resource_types}
+
+    def one(self, call: Call) -> Answer:
+        """A search over the resources of one type."""
+        search = self._read(call)
+        kind = call.resource_type
+        tree = self._parse(search)
+        part = _Part(
+            kind,
+            resolve(tree, kind, call.profile) if tree is not None else None,
+            resolve_sort(search.sort_by, search.sort_order, kind) if search.sort_by else None,
+            parse_projection(search.attributes, search.excluded_attributes, kind),
+        )
+        window = self._window(search, call)
+        with self._backend.operation(write=False):
+            if window.start_index is not None:
+                page, total = self._run(part, part.query(window.start_index, window.count), call)
+                return self._answer(self._project([(part, page)]), total, window)
+            after = window.place if isinstance(window.place, Position) else None
+            # One more than asked for tells whether there is a next page.
+            page, total = self._run(part, part.query(1, window.count + 1 if window.count else 0, after), call)
+        more = len(page) > window.count > 0
+        page = page[: window.count]
+        mark = Bookmark(window.count, position_of(page[-1], part.sort)) if more else None
+        return self._answer(self._project([(part, page)]), total, window, self._seal(search, call, mark))
+
+    def all(self, call: Call) -> Answer:
+        """A search over all resource types (RFC 7644 §3.4.2.1)."""
+        search = self._read(call)
+        parts = list(self._parts(search, call))
+        window = self._window(search, call)
+        start = window.start_index or (window.place if isinstance(window.place, int) else 1)
+        with self._backend.operation(write=False):
+            if any(part.sort for part in parts):
+                found, total = self._merged(parts, start, window.count, call)
+            else:
+                found, total = self._in_turn(parts, start, window.count, call)
+        documents = self._project(found)
+        following = start + len(documents)
+        mark = Bookmark(window.count, following) if documents and following <= total else None
+        next_cursor = self._seal(search, call, mark) if window.start_index is None else None
+        return self._answer(documents, total, window, next_cursor)
+
+    # What is asked for
+
+    def _read(self, call: Call) -> Search:
+        if call.method != "POST":
+            return search_of(call.parameters)
+        sent = read_search(call.body(), call.profile)
+        return Search(
+            filter=sent.filter,
+            sort_by=sent.sort_by or None,
+            sort_order=sent.sort_order or None,
+            start_index=sent.start_index,
+            count=sent.count,
+            cursor=sent.cursor,
+            attributes=sent.attributes or None,
+            excluded_attributes=sent.excluded_attributes or None,
+        )
+
+    def _parse(self, search: Search) -> Filter | None:
+        return None if search.filter is None else parse_filter(search.filter, self._settings.filter_limits)
+
+    def _parts(self, search: Search, call: Call) -> Iterator[_Part]:
+        """The resource types that can hold matches; an attribute that a type does not have is absent there."""
+        tree = self._parse(search)
+        sorts: dict[str, Sort | None] = {}
+        errors: list[ScimError] = []
+        for kind in self._backend.resource_types:
+            try:
+                sorts[kind.name] = (
+                    resolve_sort(search.sort_by, search.sort_order, kind) if search.sort_by is not None else None
+                )
+            except ScimError as error:
+                sorts[kind.name] = None
+                errors.append(error)
+        if errors and not any(sorts.values()):
+            raise errors[0]
+        for kind in self._backend.resource_types:
+            projection = parse_projection(search.attributes, search.excluded_attributes, kind)
+            resolved = None
+            if tree is not None:
+                resolved = narrow(resolve(tree, kind, call.profile, unknown_is_absent=True), kind)
+            if not isinstance(resolved, Never):
+                yield _Part(kind, resolved, sorts[kind.name], projection)
+
+    def _window(self, search: Search, call: Call) -> _Window:
+        count = search.count
+        if count is not None:
+            count = min(max(count, 0), self._settings.max_results)
+        page_size = self._settings.default_count if count is None else count
+        if search.cursor is None:
+            return _Window(page_size, max(1, search.start_index if search.start_index is not None else 1))
+        if search.start_index is not None:
+            raise InvalidValue("cursor and startIndex exclude each other.")
+        if not search.cursor:
+            return _Window(page_size, None)
+        mark = self._cursors().open(search.cursor, search.fingerprint(call.route.template), count)
+        return _Window(mark.count, None, mark.place)
+
+    # What is found
+
+    def _run(self, part: _Part, query: Query, call: Call) -> tuple[list[Resource], int]:
+        """Whole resources of a page, and how many there are."""
+        virtual = self._virtual[part.kind.name]
+        looked_at = [*paths(part.filter), *([part.sort.target.path] if part.sort else ())]
+        if not virtual.isdisjoint(looked_at) or any(path.name == part.kind.containers for path in looked_at):
+            page = query.run(self._candidates(part, virtual, call))
+            return list(page.resources), page.total_results
+        page = self._backend.handlers[part.kind.name].query(query)
+        without = part.projection.without
+        completed = self._representation.complete(page.resources, part.kind, call.base_url, without=without)
+        return completed, page.total_results
+
+    def _candidates(self, part: _Part, virtual: frozenset[AttributePath], call: Call) -> Iterator[Resource]:
+        """Whole resources for a search by what no store holds: groups of a user, locations, versions, names of others.
+
+        What the store can tell still narrows them; asked for one group, its members are all there is to look at.
+        """
+        containers = part.kind.containers
+        stored: list[Filter] = []
+        ids: set[str] | None = None
+        for term in conjuncts(part.filter):
+            looked_at = list(paths(term))
+            if group := _group_asked_for(term, containers):
+                members = self._relations.members_within(group)
+                ids = members if ids is None else ids & members
+            elif virtual.isdisjoint(looked_at) and not any(path.name == containers for path in looked_at):
+                stored.append(term)
+        handler = self._backend.handlers[part.kind.name]
+        if ids is None:
+            found: Iterable[Resource] = every(handler, _all_of(stored))
+        else:
+            found = (
+                resource
+                for some in _chunks(sorted(ids), _TERMS)
+                for resource in every(handler, _all_of([*stored, _any_of([Comparison(_ID, "eq", id) for id in some])]))
+            )
+        for batch in _chunks(found, _BATCH):
+            yield from self._representation.complete(batch, part.kind, call.base_url)
+
+    def _in_turn(
+        self, parts: Iterable[_Part], start: int, count: int, call: Call
+    ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
+        """One type after the other: an order as good as any, and a page deep inside costs no more than the first."""
+        found: list[tuple[_Part, list[Resource]]] = []
+        total = 0
+        for part in parts:
+            page, matches = self._run(part, part.query(max(1, start - total), count), call)
+            if count:
+                found.append((part, page))
+            total += matches
+            count -= len(page)
+        return found, total
+
+    def _merged(
+        self, parts: Iterable[_Part], start: int, count: int, call: Call
+    ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
+        """Resources of all types in one order; all of them have to be looked at."""
+        limit = self._settings.max_root_candidates
+        descending = False
+        total = 0
+        found: list[tuple[tuple[bool, bool, str | float], tuple[str, str], _Part, Resource]] = []
+        for part in parts:
+            descending = descending or (part.sort is not None and part.sort.descending)
+            page, matches = self._run(part, part.query(1, limit + 1), call)
+            total += matches
+            if total > limit:
+                raise TooMany(
+                    f"More than {limit} resources match; narrow the filter, leave out sortBy, or query one type."
+                )
+            for resource in page:
+                position = position_of(resource, part.sort)
+                found.append((_sort_key(position), (position.created, position.id), part, resource))
+        found.sort(key=lambda entry: entry[1])
+        found.sort(key=lambda entry: entry[0], reverse=descending)
+        return [(part, [resource]) for _, _, part, resource in found[start - 1 : start - 1 + count]], total
+
+    def _virtual_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
+        """Attributes, besides its groups, that a resource of the type has only when it is shown."""
+        virtual = {AttributePath(None, "meta", "location"), AttributePath(None, "meta", "version")}
+        for field in self._representation.fields[kind.name]:
+            virtual.add(AttributePath(field.urn, field.attribute.name, "$ref"))
+            if field.display and not self._representation.told(kind, field):
+                virtual.add(AttributePath(field.urn, field.attribute.name, field.display))
+        return frozenset(virtual)
+
+    # What is answered
+
+    def _project(self, found: Iterable[tuple[_Part, list[Resource]]]) -> list[Mapping[str, object]]:
+        return [
+            shown.document
+            for part, resources in found
+            for shown in self._representation.project(resources, part.kind, part.projection)
+        ]
+
+    def _answer(
+        self, documents: Sequence[Mapping[str, object]], total: int, window: _Window, next_cursor: str | None = None
+    ) -> Answer:
+        body = list_response(documents, total, start_index=window.start_index, next_cursor=next_cursor)
+        return Answer(200, body)
+
+    def _seal(self, search: Search, call: Call, mark: Bookmark | None) -> str | None:
+        return self._cursors().seal(search.fingerprint(call.route.template), mark) if mark else None
+
+    def _cursors(self) -> Cursors:
+        return Cursors(self._backend.cursor_key, self._settings.cursor_timeout)
+
+
+def _number(parameters: Mapping[str, str], name: str, error: type[ScimError]) -> int | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise error(f"The query parameter {name} has to be an integer of at most nine digits.")
+    return int(text)
+
+
+def _group_asked_for(term: Filter, containers: str | None) -> str | None:
+    """The id of the group, if the term asks for the resources in one group."""
+    if containers is None:
+        return None
+    match term:
+        case Comparison(AttributePath(None, name, "value"), "eq", str(id)) if name == containers:
+            return id
+        case ValuePath(AttributePath(None, name), inner) if name == containers:
+            for part in conjuncts(inner):
+                match part:
+                    case Comparison(AttributePath(None, "value"), "eq", str(id)):
+                        return id
+    return None
+
+
+def _sort_key(position: Position) -> tuple[bool, bool, str | float]:
+    value = position.value
+    if value is None:
+        return True, False, 0
+    return False, isinstance(value, str), value
+
+
+def _all_of(terms: Sequence[Filter]) -> Filter | None:
+    return None if not terms else terms[0] if len(terms) == 1 else And(tuple(terms))
+
+
+def _any_of(terms: Sequence[Filter]) -> Filter:
+    return terms[0] if len(terms) == 1 else Or(tuple(terms))
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    chunk: list[T] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

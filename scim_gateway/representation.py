@@ -1,0 +1,182 @@
+"""Resources as clients see them: location, version, references and groups added, projection applied (RFC 7643 §3.1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scim_gateway.backend import Backend, MembershipHandler, Reference
+from scim_gateway.conditions import weak_tag
+from scim_gateway.projection import Projection, apply
+from scim_gateway.references import Element, ReferenceField, reference_fields
+from scim_gateway.relations import Membership, Relations
+from scim_gateway.schema import Resource, ResourceType
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A resource as shown to a client.
+
+    :param document: what the projection leaves of it.
+    :param tag: the entity tag of the whole, which a projection does not change.
+    """
+
+    document: dict[str, Any]
+    tag: str
+    location: str
+
+
+class Representation:
+    """Adds to stored resources what is never stored because it follows from others, or from the client's base URL."""
+
+    def __init__(self, backend: Backend, relations: Relations) -> None:
+        self._backend = backend
+        self._relations = relations
+        self.fields: Mapping[str, tuple[ReferenceField, ...]] = {
+            kind.name: reference_fields(kind, backend.resource_types) for kind in backend.resource_types
+        }
+        """The attributes that refer to other resources, by name of the resource type."""
+
+    def location(self, resource_type: ResourceType, id: str, base_url: str) -> str:
+        """The URL of a resource."""
+        return f"{base_url}{resource_type.endpoint}/{id}"
+
+    def tag(self, resource: Resource, resource_type: ResourceType) -> str:
+        """The entity tag of a resource."""
+        groups: Sequence[Membership] = ()
+        if resource_type.containers:
+            groups = self._relations.memberships([resource["id"]])[resource["id"]]
+        return _tag(resource, groups)
+
+    def complete(
+        self,
+        resources: Sequence[Resource],
+        resource_type: ResourceType,
+        base_url: str,
+        *,
+        without: frozenset[str] = frozenset(),
+        known: Mapping[str, Reference] | None = None,
+    ) -> list[Resource]:
+        """Whole resources, with the entity tag as ``meta.version``; the given ones are not changed.
+
+        :param without: attributes that will not be shown and need no work.
+        :param known: references that were just looked up.
+        """
+        groups: Mapping[str, Sequence[Membership]] = {}
+        if resource_type.containers and not {resource_type.containers, "meta"} <= without:
+            groups = self._relations.memberships([resource["id"] for resource in resources])
+        fields = [field for field in self.fields[resource_type.name] if field.attribute.name not in without]
+        known = self._look_up(resources, resource_type, fields, known or {})
+        completed = []
+        for resource in resources:
+            id = resource["id"]
+            version, location = _tag(resource, groups.get(id, ())), self.location(resource_type, id, base_url)
+            whole = {**resource, "meta": {**resource["meta"], "location": location, "version": version}}
+            if resource_type.containers and groups.get(id):
+                whole[resource_type.containers] = [self._group(group, base_url) for group in groups[id]]
+            for field in fields:
+                if elements := field.elements(resource):
+                    told = self.told(resource_type, field)
+                    whole = field.with_elements(whole, list(self._elements(field, elements, known, told, base_url)))
+            completed.append(whole)
+        return completed
+
+    def project(
+        self,
+        completed: Iterable[Resource],
+        resource_type: ResourceType,
+        projection: Projection,
+        requested: frozenset[str] = frozenset(),
+    ) -> list[Shown]:
+        """Whole resources as they stand in an answer.
+
+        :param requested: attributes that the request's body names, for ``returned: request``.
+        """
+        return [
+            Shown(
+                apply(projection, whole, resource_type, requested=requested),
+                whole["meta"]["version"],
+                whole["meta"]["location"],
+            )
+            for whole in completed
+        ]
+
+    def show(
+        self,
+        resources: Sequence[Resource],
+        resource_type: ResourceType,
+        base_url: str,
+        projection: Projection,
+        *,
+        requested: frozenset[str] = frozenset(),
+        known: Mapping[str, Reference] | None = None,
+        tags: bool = True,
+    ) -> list[Shown]:
+        """Stored resources as they stand in an answer.
+
+        :param tags: whether the entity tag is needed even where the document does not show it.
+        """
+        # What is named by the request may be shown although an answer to GET would not hold it.
+        without = frozenset() if requested else projection.without - {"meta"} if tags else projection.without
+        completed = self.complete(resources, resource_type, base_url, without=without, known=known)
+        return self.project(completed, resource_type, projection, requested)
+
+    def _look_up(
+        self,
+        resources: Iterable[Resource],
+        resource_type: ResourceType,
+        fields: Iterable[ReferenceField],
+        known: Mapping[str, Reference],
+    ) -> Mapping[str, Reference]:
+        """What the elements refer to."""
+        wanted: set[str] = set()
+        for field in fields:
+            if not self.told(resource_type, field):
+                for resource in resources:
+                    wanted.update(element["value"] for element in field.elements(resource))
+        wanted -= known.keys()
+        return {**known, **self._backend.references(wanted)} if wanted else known
+
+    def told(self, resource_type: ResourceType, field: ReferenceField) -> bool:
+        """Whether the store tells type and name of what a field refers to, so that nothing has to be looked up."""
+        handler = self._backend.handlers[resource_type.name]
+        return (
+            isinstance(handler, MembershipHandler)
+            and field.urn is None
+            and field.attribute.name == resource_type.members
+        )
+
+    def _elements(
+        self,
+        field: ReferenceField,
+        elements: Sequence[Element],
+        known: Mapping[str, Reference],
+        told: bool,
+        base_url: str,
+    ) -> Iterator[Element]:
+        for element in elements:
+            reference = known.get(element["value"])
+            if reference is None and told and "type" in element:
+                reference = Reference(element["value"], element["type"], element.get(field.display or ""))
+            kind = self._backend.resource_types.by_name.get(reference.resource_type) if reference else None
+            location = self.location(kind, element["value"], base_url) if kind else None
+            yield field.complete(element, reference, location)
+
+    def _group(self, membership: Membership, base_url: str) -> dict[str, Any]:
+        group = membership.group
+        kind = self._backend.resource_types.by_name[group.resource_type]
+        element = {"value": group.id, "$ref": self.location(kind, group.id, base_url)}
+        if group.display is not None:
+            element["display"] = group.display
+        return {**element, "type": "direct" if membership.direct else "indirect"}
+
+
+def _tag(resource: Resource, groups: Sequence[Membership]) -> str:
+    version = str(resource["meta"]["version"])
+    if not groups:
+        return weak_tag(version)
+    # The read-only groups are part of the representation, so that a change of them is a change of its tag.
+    text = "\n".join(sorted(f"{group.group.id} {group.direct} {group.group.display}" for group in groups))
+    return weak_tag(f"{version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
