@@ -149,7 +149,7 @@ class _View:
             request_id=request_id,
             token=principal.name if principal else None,
             method=http.method,
-            route=response.route or None,
+            route=response.route.partition(" ")[2] or None,
             status=response.status,
             scim_type=response.scim_type,
             seconds=time.perf_counter() - began,

@@ -27,7 +27,7 @@ def check(ctx: click.Context, as_json: bool) -> None:
         show_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            remedy = f" Remedy: {finding.remedy}" if finding.remedy else ""
+            remedy = f"; {'' if finding.ok else 'remedy: '}{finding.remedy}" if finding.remedy else ""
             click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.message}{remedy}")
     if not all(finding.ok for finding in findings):
         ctx.exit(PROBLEM)
@@ -35,7 +35,7 @@ def check(ctx: click.Context, as_json: bool) -> None:
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
     chosen = sum(origin != "default" for origin in settings.origins.values())
-    yield Finding("configuration", True, f"{chosen} settings differ in origin from the defaults; all make sense")
+    yield Finding("configuration", True, f"{chosen} of {len(settings)} settings are set, all of them make sense")
     url = settings.base_url
     if url.startswith("https://"):
         yield Finding("address", True, f"identity providers reach {url}")

@@ -1,4 +1,4 @@
-"""Who may import whom: the core knows neither Flask nor a driver, backends know no Flask, and nothing knows a plugin."""
+"""Who may import whom: the core knows no Flask and no driver, backends know no Flask, and nothing knows a plugin."""
 
 from __future__ import annotations
 

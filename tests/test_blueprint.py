@@ -1,0 +1,411 @@
+"""HTTP in and out: nothing below the prefix escapes authentication, and every answer is the service provider's."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import flask
+import pytest
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
+
+from scim_gateway.access_log import JsonFormatter
+from scim_gateway.auth import BearerAuthenticator
+from scim_gateway.blueprint import create_blueprint
+from scim_gateway.errors import Forbidden, Unavailable
+from scim_gateway.exchange import Principal, Request, Response
+from scim_gateway.provider_settings import ProviderSettings
+from scim_gateway.tokens import MemoryTokenStore
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+VALID = {"Authorization": f"Bearer {TOKEN}"}
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+class Echo:
+    """Stands for a service provider: remembers what it was asked; ``/Schemas`` is public."""
+
+    settings = ProviderSettings(max_body=2000, bulk_max_payload=4000)
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+        self.error: Exception | None = None
+
+    def handle(self, request: Request) -> Response:
+        if self.error:
+            raise self.error
+        if request.principal is None and request.path != "/Schemas":
+            return Response(401)
+        self.asked.append(request)
+        if request.method == "DELETE":
+            return Response(204, route="DELETE /Users/{id}")
+        return Response(200, {"Content-Type": "application/scim+json", "ETag": 'W/"1"'}, b"{}", "GET /Users", None)
+
+    @property
+    def last(self) -> Request:
+        return self.asked[-1]
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def app(echo: Echo) -> flask.Flask:
+    app = flask.Flask("host")
+    authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
+    app.register_blueprint(create_blueprint(echo, name="scim", authenticate=authenticate), url_prefix="/scim/v2")
+
+    @app.get("/host")
+    def host() -> str:
+        return "the host's own"
+
+    return app
+
+
+@pytest.fixture
+def client(app: flask.Flask) -> Client:
+    return app.test_client()
+
+
+@pytest.fixture
+def log() -> Iterator[list[Any]]:
+    """What the access log writes, parsed line by line."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("scim_gateway")
+    before, logger.handlers, level = logger.handlers, [handler], logger.level
+    logger.setLevel(logging.INFO)
+    entries: list[Any] = []
+    yield _Lines(stream, entries)
+    logger.handlers = before
+    logger.setLevel(level)
+
+
+class _Lines(list[Any]):
+    def __init__(self, stream: io.StringIO, _: list[Any]) -> None:
+        self._stream = stream
+
+    def read(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+
+PATHS = [
+    "",
+    "/",
+    "//",
+    "/Users",
+    "/Users/",
+    "//Users",
+    "/Users//1",
+    "/Users/1",
+    "/nothing/is/here",
+    "/../host",
+    "/Users/../../../host",
+    "/Users/%2e%2e/%2e%2e/host",
+    "/Users/a%2Fb",
+    "/Users;x=y",
+    "/%00",
+    "/Users%0AX",
+    "/%FF%FE",
+    "/healthz",
+    "/static/x",
+]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "CONNECT", "BREW", "get"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_and_no_method_below_the_prefix_escapes_authentication(client, echo, path, method):
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        answer = client.open(f"/scim/v2{path}", method=method, headers=headers)
+        assert answer.status_code in (401, 429)
+        assert answer.headers["Content-Type"] == "application/scim+json"
+        assert method == "HEAD" or answer.json["schemas"] == [ERROR]
+    assert echo.asked == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_and_method_below_the_prefix_reaches_the_provider_and_nothing_is_redirected(
+    client, echo, path, method
+):
+    answer = client.open(f"/scim/v2{path}", method=method, headers=VALID)
+    assert answer.status_code == (204 if method == "DELETE" else 200)
+    assert (echo.last.method, echo.last.principal.name) == (method.upper(), "fixed token")
+    assert echo.last.path.startswith("/")
+    assert echo.last.base_url == "http://localhost/scim/v2"
+
+
+def test_what_is_beside_the_prefix_stays_the_hosts(client, echo):
+    assert client.get("/host").text == "the host's own"
+    assert client.get("/scim/v2x", headers=VALID).status_code == 404
+    assert client.get("/scim", headers=VALID).status_code == 404
+    assert echo.asked == []
+
+
+@pytest.mark.parametrize("nobody", [None, "token", False])
+def test_a_blueprint_without_an_authenticator_refuses_to_be_made(echo, nobody):
+    with pytest.raises(TypeError, match="needs an authenticator"):
+        create_blueprint(echo, name="scim", authenticate=nobody)
+    with pytest.raises(TypeError):
+        create_blueprint(echo, name="scim")
+
+
+def test_discovery_answers_without_a_token_but_not_with_a_wrong_one(client, echo):
+    assert client.get("/scim/v2/Schemas").status_code == 200
+    assert echo.last.principal is None
+    assert client.get("/scim/v2/Schemas", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.post("/scim/v2/Schemas").status_code == 401
+
+
+def test_a_host_application_brings_its_own_authenticator(echo):
+    def by_session(request: Request) -> Principal:
+        if request.headers.get("x-user") != "ann":
+            raise Forbidden("Ann only.")
+        return Principal("ann", resource_id="1")
+
+    app = flask.Flask("host")
+    app.register_blueprint(create_blueprint(echo, name="scim", authenticate=by_session), url_prefix="/")
+    client = app.test_client()
+    assert client.get("/Me", headers={"X-User": "ann"}).status_code == 200
+    assert (echo.last.path, echo.last.base_url, echo.last.principal.resource_id) == ("/Me", "http://localhost", "1")
+    assert client.get("/Me").status_code == 403
+    assert client.get("/", headers={"X-User": "ann"}).status_code == 200
+
+
+def test_two_registrations_in_one_application_share_nothing():
+    one, two = Echo(), Echo()
+    app = flask.Flask("host")
+    for name, echo, token in (("one", one, "1" * 32), ("two", two, "2" * 32)):
+        authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=token)
+        app.register_blueprint(create_blueprint(echo, name=name, authenticate=authenticate), url_prefix=f"/{name}/scim")
+    client = app.test_client()
+    assert client.get("/one/scim/Users", headers={"Authorization": "1" * 32}).status_code == 200
+    assert client.get("/two/scim/Users", headers={"Authorization": "1" * 32}).status_code == 401
+    assert client.get("/two/scim/Users", headers={"Authorization": "2" * 32}).status_code == 200
+    assert [len(one.asked), len(two.asked)] == [1, 1]
+    assert two.last.base_url == "http://localhost/two/scim"
+
+
+def test_one_blueprint_may_be_registered_below_another_and_with_a_variable_in_the_prefix(echo):
+    scim = create_blueprint(echo, name="scim", authenticate=BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN))
+    outer = flask.Blueprint("outer", __name__, url_prefix="/api")
+    outer.register_blueprint(scim, url_prefix="/<tenant>/scim")
+    app = flask.Flask("host")
+    app.register_blueprint(outer)
+    assert app.test_client().get("/api/acme/scim/Users/1", headers=VALID).status_code == 200
+    assert (echo.last.path, echo.last.base_url) == ("/Users/1", "http://localhost/api/acme/scim")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ()),
+        ("a=1&b=2&a=3", (("a", "1"), ("b", "2"), ("a", "3"))),
+        ("filter=userName+eq+%22a%2Bb%22", (("filter", 'userName eq "a+b"'),)),
+        ("filter=userName%20eq%20%22%C3%A9%22", (("filter", 'userName eq "é"'),)),
+        ("filter=", (("filter", ""),)),
+        ("aadOptscim062020", (("aadOptscim062020", ""),)),
+        ("count=1&", (("count", "1"),)),
+        ("filter=a;b", (("filter", "a;b"),)),
+    ],
+)
+def test_query_parameters_keep_order_repetition_and_blanks(client, echo, query, expected):
+    client.get(f"/scim/v2/Users?{query}", headers=VALID)
+    assert echo.last.query == expected
+
+
+def test_a_query_in_bare_utf8_is_read_as_such(app, echo):
+    environ = EnvironBuilder("/scim/v2/Users", headers=VALID).get_environ()
+    environ["QUERY_STRING"] = "filter=é".encode().decode("latin-1")
+    app.test_client().open(environ)
+    assert echo.last.query == (("filter", "é"),)
+
+
+@pytest.mark.parametrize("query", ["filter=%FF", "&".join(["a=1"] * 101)])
+def test_a_query_that_cannot_be_read_is_400(client, echo, query):
+    answer = client.get(f"/scim/v2/Users?{query}", headers=VALID)
+    assert (answer.status_code, answer.json["scimType"]) == (400, "invalidValue")
+
+
+def test_a_token_in_the_query_is_no_token(client):
+    assert client.get(f"/scim/v2/Users?access_token={TOKEN}").status_code == 401
+
+
+def test_headers_reach_the_provider_by_lower_case_name(client, echo):
+    client.post(
+        "/scim/v2/Users", data=b"{}", headers={**VALID, "If-Match": 'W/"1"', "Content-Type": "application/json"}
+    )
+    assert echo.last.headers["if-match"] == 'W/"1"'
+    assert echo.last.headers["content-type"] == "application/json"
+    assert echo.last.body == b"{}"
+
+
+def test_a_body_over_the_limit_is_413_before_it_is_read(client, echo):
+    answer = client.post("/scim/v2/Users", data=b"x" * 4001, headers=VALID)
+    assert (answer.status_code, answer.json["schemas"]) == (413, [ERROR])
+    assert "4000 bytes" in answer.json["detail"]
+    assert client.post("/scim/v2/Users", data=b"x" * 4000, headers=VALID).status_code == 200
+    assert len(echo.last.body) == 4000
+
+
+def sent(app: flask.Flask, stream: io.BytesIO, **changes: Any) -> Any:
+    environ = EnvironBuilder("/scim/v2/Users", method="POST", headers=VALID).get_environ()
+    environ.update({"wsgi.input": stream, **changes})
+    for name in [name for name, value in changes.items() if value is None]:
+        del environ[name]
+    # Straight to the application: the test client would correct the length.
+    return flask.Response(*_run(app, environ))
+
+
+def _run(app: flask.Flask, environ: dict[str, Any]) -> tuple[Any, str, Any]:
+    body, status, headers = run_wsgi_app(app, environ)
+    return b"".join(body), status, headers
+
+
+def test_a_chunked_body_over_the_limit_is_413_without_reading_it_all(app, echo):
+    stream = io.BytesIO(b"x" * 1_000_000)
+    answer = sent(app, stream, **{"CONTENT_LENGTH": None, "wsgi.input_terminated": True})
+    assert answer.status_code == 413
+    assert stream.tell() <= 5000
+    short = sent(app, io.BytesIO(b"{}"), **{"CONTENT_LENGTH": None, "wsgi.input_terminated": True})
+    assert (short.status_code, echo.last.body) == (200, b"{}")
+
+
+def test_a_body_that_ends_before_its_announced_length_is_400(app):
+    answer = sent(app, io.BytesIO(b"{}"), CONTENT_LENGTH="100")
+    assert (answer.status_code, answer.json["scimType"]) == (400, "invalidSyntax")
+
+
+def test_a_limit_of_the_host_application_is_a_scim_error_too(app):
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    answer = app.test_client().post("/scim/v2/Users", data=b"x" * 100, headers=VALID)
+    assert (answer.status_code, answer.json["status"]) == (413, "413")
+
+
+def test_a_body_is_not_read_before_the_token_is_known_to_be_valid(app):
+    stream = io.BytesIO(b"x" * 1000)
+    environ = EnvironBuilder("/scim/v2/Users", method="POST").get_environ()
+    environ.update({"wsgi.input": stream, "CONTENT_LENGTH": "1000"})
+    assert app.test_client().open(environ).status_code == 401
+    assert stream.tell() == 0
+
+
+@pytest.mark.parametrize("sent_id", ["abc-123", "A.b_c-1", "x" * 64])
+def test_a_request_id_is_taken_over_and_given_back(client, echo, sent_id):
+    answer = client.get("/scim/v2/Users", headers={**VALID, "X-Request-ID": sent_id})
+    assert answer.headers["X-Request-ID"] == echo.last.headers["x-request-id"] == sent_id
+
+
+@pytest.mark.parametrize("sent_id", [None, "", "x" * 65, "a b", "a,b", '"', "é", "a\u2028b"])
+def test_a_request_id_that_is_missing_or_odd_is_replaced(client, echo, sent_id):
+    headers = {} if sent_id is None else {"X-Request-ID": sent_id.encode().decode("latin-1")}
+    answer = client.get("/scim/v2/Users", headers={**VALID, **headers})
+    assert len(answer.headers["X-Request-ID"]) == 32
+    assert echo.last.headers["x-request-id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(("headers", "status"), [(VALID, 200), ({}, 401)])
+def test_every_answer_forbids_to_keep_or_to_guess_it(client, headers, status):
+    answer = client.get("/scim/v2/Users", headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
+
+
+def test_an_empty_answer_has_no_media_type_and_no_body(client):
+    answer = client.delete("/scim/v2/Users/1", headers=VALID)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("environ", "base_url"),
+    [
+        ({"base_url": "https://scim.example.com/"}, "https://scim.example.com/scim/v2"),
+        ({"base_url": "http://[::1]:8000/"}, "http://[::1]:8000/scim/v2"),
+        ({"base_url": "http://localhost/mounted/here/"}, "http://localhost/mounted/here/scim/v2"),
+        ({"headers": {**VALID, "Host": 'a"b<'}}, "http://localhost:80/scim/v2"),
+        (
+            {"headers": {**VALID, "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}},
+            "http://localhost/scim/v2",
+        ),
+    ],
+)
+def test_the_base_url_is_what_the_client_used(client, echo, environ, base_url):
+    client.get("/scim/v2/Users", **{"headers": VALID, **environ})
+    assert echo.last.base_url == base_url
+
+
+def test_a_public_url_is_the_base_url_whatever_the_client_used(echo):
+    app = flask.Flask("host")
+    blueprint = create_blueprint(
+        echo,
+        name="scim",
+        authenticate=BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN),
+        public_url="https://scim.example.com/x/",
+    )
+    app.register_blueprint(blueprint, url_prefix="/scim/v2")
+    app.test_client().get("/scim/v2/Users", headers=VALID)
+    assert echo.last.base_url == "https://scim.example.com/x"
+
+
+def test_a_store_of_tokens_that_is_down_is_503_with_retry_after(echo):
+    class Down(MemoryTokenStore):
+        def find(self, id):
+            raise Unavailable("The database is down.")
+
+    app = flask.Flask("host")
+    blueprint = create_blueprint(echo, name="scim", authenticate=BearerAuthenticator(Down()))
+    app.register_blueprint(blueprint, url_prefix="/scim")
+    answer = app.test_client().get("/scim/Users", headers={"Authorization": "scimgw_abc_def"})
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_defect_is_500_without_internals_and_the_log_has_it(client, echo, log):
+    echo.error = RuntimeError("SELECT secret FROM table")
+    answer = client.get("/scim/v2/Users", headers={**VALID, "X-Request-ID": "find-me"})
+    assert (answer.status_code, answer.json["schemas"]) == (500, [ERROR])
+    assert "SELECT" not in answer.text
+    assert "find-me" in answer.json["detail"]
+    entry = next(entry for entry in log.read() if "exception" in entry)
+    assert entry["request_id"] == "find-me"
+    assert "RuntimeError" in entry["exception"]
+
+
+def test_a_request_is_one_line_of_json_without_ids_queries_and_tokens(client, log):
+    client.get("/scim/v2/Users/4711?filter=userName+eq+%22ann%22", headers={**VALID, "X-Request-ID": "r1"})
+    (entry,) = log.read()
+    assert {key: entry[key] for key in ("request_id", "token", "method", "route", "status", "bytes", "client")} == {
+        "request_id": "r1",
+        "token": "fixed token",
+        "method": "GET",
+        "route": "/Users",
+        "status": 200,
+        "bytes": 2,
+        "client": "127.0.0.1",
+    }
+    assert entry["ms"] >= 0
+    assert entry["ts"].endswith("Z")
+    assert not any(secret in json.dumps(entry) for secret in ("4711", "ann", TOKEN))
+
+
+def test_a_refused_request_is_logged_without_its_token(client, log):
+    client.get("/scim/v2/Users", headers={"Authorization": "Bearer my-wrong-token"})
+    (entry,) = log.read()
+    assert (entry["status"], entry["token"], entry["route"]) == (401, None, None)
+    assert "my-wrong-token" not in json.dumps(entry)
+
+
+def test_a_line_break_in_a_name_does_not_forge_a_line(log):
+    logging.getLogger("scim_gateway.test").warning("unknown attribute %s", 'x\n{"level": "info"}')
+    logging.getLogger("scim_gateway.test").warning("a lone surrogate %s", "\ud800")
+    assert [entry["level"] for entry in log.read()] == ["warning", "warning"]
