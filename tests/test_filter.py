@@ -336,6 +336,8 @@ class TestComplexAndMultiValued:
             assert not matches('parts[type eq "home"].value eq "b@x"', profile=profile)
             assert matches('parts[type eq "home"].value ne "b@x"', profile=profile)
             assert not matches('parts[type eq "work"].value ne "b@x"', profile=profile)
+            assert matches('parts[type eq "other"].value ne "b@x"', profile=profile)
+            assert matches('parts[type eq "other"].value eq null', profile=profile)
             assert not matches('parts[type eq "home"].primary pr', profile=profile)
             assert matches('parts[type eq "home"].primary eq null', profile=profile)
             assert not matches('parts[type eq "work"].primary eq null', profile=profile)

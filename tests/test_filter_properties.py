@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from gadgets import CORE, EXTENSION, GADGET
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive_filter import matches, written
 
@@ -189,6 +189,52 @@ def test_a_compiled_filter_agrees_with_the_naive_evaluator(tree: Filter, some: l
     predicate = compile_filter(resolve(tree, GADGET, LENIENT), GADGET)
     for resource in some:
         assert predicate(resource) == matches(tree, resource, GADGET), written(tree)
+
+
+def _holding(path: AttributePath, leaf: Attribute, value: Any) -> dict[str, Any]:
+    """A resource with one value, at a path."""
+    attribute = next(each for urn, each in GADGET.every_attribute() if (urn, each.name) == (path.urn, path.name))
+    if attribute.type == "complex":
+        value = {leaf.name: value}
+    if attribute.multi_valued:
+        value = [value]
+    return {path.urn: {path.name: value}} if path.urn else {path.name: value}
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Comparison, dict[str, Any]]:
+    """A comparison and a resource that has a value to compare, from a pool in which many are alike."""
+    path, leaf = draw(st.sampled_from(LEAVES))
+    pool = st.sampled_from(["a", "A", " a", "ab", "b", "a\u200b", "\uff21", "1", ""])
+    values = pool if leaf.type == "string" else VALUES[leaf.type]
+    operator: Any = draw(st.sampled_from(OPERATORS[leaf.type]))
+    return Comparison(draw(spelled(path)), operator, draw(values)), _holding(path, leaf, draw(values))
+
+
+@settings(max_examples=400)
+@given(pair=pairs())
+def test_one_comparison_of_one_value_agrees_with_the_naive_evaluator(pair: tuple[Comparison, dict[str, Any]]) -> None:
+    tree, resource = pair
+    assert compile_filter(resolve(tree, GADGET, LENIENT), GADGET)(resource) == matches(tree, resource, GADGET)
+
+
+SMALL = st.fixed_dictionaries(
+    {},
+    optional={"value": st.sampled_from(["a", "b", ""]), "type": st.sampled_from(["a", "b"]), "primary": st.booleans()},
+)
+CONDITIONS = st.sampled_from(
+    [f"{sub} {test}" for sub in ("value", "type") for test in ('eq "a"', 'ne "a"', "pr", "eq null", "ne null")]
+    + [f"primary {test}" for test in ("eq true", "eq false", "ne true", "ne false", "pr", "eq null")]
+)
+DOTTED = CONDITIONS.map(lambda condition: f"parts.{condition}")
+BRACKETED = st.builds("parts[{}]{}".format, CONDITIONS, st.just("") | CONDITIONS.map(lambda condition: f".{condition}"))
+
+
+@settings(max_examples=300)
+@given(text=DOTTED | BRACKETED, parts=st.lists(SMALL, max_size=3))
+def test_elements_are_selected_as_the_naive_evaluator_does(text: str, parts: list[dict[str, Any]]) -> None:
+    tree, resource = parse(text), {"parts": parts}
+    assert compile_filter(resolve(tree, GADGET, LENIENT), GADGET)(resource) == matches(tree, resource, GADGET)
 
 
 @given(tree=filters, resource=resources)
