@@ -29,7 +29,7 @@ def findings(database: Database, tenant: str, resource_types: ResourceTypes) -> 
             known = (
                 select(resources.c.kind, func.count()).where(resources.c.tenant == tenant).group_by(resources.c.kind)
             )
-            counts: dict[str, int] = dict(session.execute(known).tuples().all())
+            counts: dict[str, int] = {str(kind): int(count) for kind, count in session.execute(known)}
     except ScimError as error:
         yield Finding("database", False, f"{path}: {error.detail}", "Put this right and run the check again.")
         return

@@ -50,7 +50,7 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
     session.execute(delete(values).where(values.c.tenant == tenant, values.c.kind == kind))
     held: set[tuple[str, bytes]] = set()
     after = ""
-    while docs := session.execute(_DOCS, {"tenant_": tenant, "kind_": kind, "after_": after}).tuples().all():
+    while docs := session.execute(_DOCS, {"tenant_": tenant, "kind_": kind, "after_": after}).all():
         claims, rows, displays = [], [], []
         for id, doc in docs:
             resource = orjson.loads(doc)
