@@ -266,7 +266,6 @@ def test_remark_1_the_same_name_pushed_after_unlinking_is_a_conflict_that_says_h
     body = {"schemas": [GROUP], "displayName": "analysts", "members": []}
     answer = scim.post("/Groups", body, headers=WRITE).expect(409, "uniqueness")
     assert "displayName" in answer.detail
-    assert "analysts" in answer.detail.lower()
     assert re.search(r"\blink", answer.detail, re.IGNORECASE), answer.detail
 
 
