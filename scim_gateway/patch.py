@@ -87,7 +87,7 @@ def membership_change(
 ) -> MemberOperations | None:
     """The same operations with those on members as set arithmetic, so that nobody has to read who the members are.
 
-    ``None`` if that cannot be told without reading them, or if no operation is about members.
+    ``None`` if that cannot be told without reading them.
 
     :raises ScimError: an operation on members is refused, by the rules of :func:`apply`.
     """
@@ -107,8 +107,6 @@ def membership_change(
             return None
         if len(about) < len(steps) or forms.ignored or not steps:
             others.append(_without_members(operation, resource_type) if about else operation)
-    if not members.touched:
-        return None
     return MemberOperations(tuple(others), members.replaces, members.add, frozenset(members.remove))
 
 
@@ -289,19 +287,17 @@ class _Change:
 
 
 class _Members:
-    """The members of a group nobody has read, in the course of the operations on them."""
+    """The members of a group that nobody has read, in the course of the operations on them."""
 
     def __init__(self, target: Target, values: Values) -> None:
         self._target = target
         self._values = values
-        self.touched = False
         self.replaces = False
         self.add: dict[str, Mapping[str, Any]] = {}
         self.remove: set[str] = set()
 
     def apply(self, step: _Step) -> bool:
         """Do one step; whether that is possible."""
-        self.touched = True
         if step.target.sub_attribute is not None:
             return False
         if step.selection is not None:
