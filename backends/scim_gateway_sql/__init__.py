@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
-from scim_gateway.config import ConfigurationError
 from sqlalchemy import and_, bindparam, insert, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from scim_gateway.backend import Backend, Finding, Reference, ResourceHandler
+from scim_gateway.config import ConfigurationError
 from scim_gateway.schema import ResourceTypes
 from scim_gateway.tokens import TokenStore
 
@@ -27,6 +27,7 @@ from .tokens import SqlTokenStore
 
 DEFAULT_FILE = "scim-gateway.db"
 DEFAULT_TENANT = "default"
+_CURSOR_KEY = "cursor key"
 
 _REFERENCES = select(resources.c.id, resources.c.kind, resources.c.display).where(
     resources.c.tenant == bindparam("tenant_"),
@@ -81,17 +82,9 @@ class SqlBackend(Backend):
     @property
     def cursor_key(self) -> bytes:
         if self._cursor_key is None:
-            here = {"tenant_": self._tenant, "name_": "cursor key"}
             with self._database.session() as session:
-                key = session.execute(_SETTING, here).scalar()
-            if key is None:
-                with self._database.session(write=True) as session:
-                    key = session.execute(_SETTING, here).scalar()  # another process may have been first
-                    if key is None:
-                        key = secrets.token_bytes(32)
-                        row = {"tenant": self._tenant, "name": "cursor key", "content": key}
-                        session.execute(_ADD_SETTING, row)
-            self._cursor_key = bytes(key)
+                here = {"tenant_": self._tenant, "name_": _CURSOR_KEY}
+                self._cursor_key = bytes(session.execute(_SETTING, here).scalar_one())
         return self._cursor_key
 
     def check(self) -> Iterator[Finding]:
@@ -104,6 +97,9 @@ class SqlBackend(Backend):
         migrate(session.connection)
         for handler in self._handlers.values():
             refresh_index(session, self._tenant, handler.index)
+        if session.execute(_SETTING, {"tenant_": self._tenant, "name_": _CURSOR_KEY}).first() is None:
+            row = {"tenant": self._tenant, "name": _CURSOR_KEY, "content": secrets.token_bytes(32)}
+            session.execute(_ADD_SETTING, row)
 
 
 def _database_url(settings: Mapping[str, Any]) -> URL:

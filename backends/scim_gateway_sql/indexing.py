@@ -7,6 +7,7 @@ text as UTF-8, whole numbers as 8 bytes with the sign bit turned, other numbers 
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 import unicodedata
 from collections.abc import Mapping
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from scim_gateway.filter import comparable
 from scim_gateway.schema import Attribute, AttributePath, Resource, ResourceType, values_at
-from scim_gateway.text import collision_key, fold
+from scim_gateway.text import collision_key
 
 FORMAT = 1
 """Raised when what this module stores for the same resource changes; every index is then built anew."""
@@ -27,7 +29,6 @@ CUT = "~cut"
 """The ``attr`` under which an element of the index is noted whose text was longer than :data:`LIMIT`."""
 
 _LONGEST_KEY = 255
-_TEXT = frozenset({"string", "reference", "dateTime"})
 
 
 def unique_key(attribute: Attribute, value: str) -> bytes:
@@ -38,18 +39,20 @@ def unique_key(attribute: Attribute, value: str) -> bytes:
 
 
 def sortable(attribute: Attribute, value: Any) -> bytes | None:
-    """The comparable form of a value as bytes, uncut; ``None`` for what the index does not hold."""
-    match attribute.type:
-        case "string" | "reference" if isinstance(value, str):
-            return (value if attribute.case_exact else fold(value)).encode("utf-8", "surrogatepass")
-        case "dateTime" if isinstance(value, str):
-            return value.encode()
-        case "boolean" if isinstance(value, bool):
-            return b"1" if value else b"0"
-        case "integer" if isinstance(value, int) and -(2**63) <= value < 2**63:
-            return struct.pack(">Q", value + 2**63)
-        case "decimal" if isinstance(value, (int, float)):
-            bits: int = struct.unpack(">Q", struct.pack(">d", float(value) + 0.0))[0]
+    """The comparable form of a value as bytes, uncut; ``None`` for what the index cannot hold."""
+    match comparable(attribute, value):
+        case bool(flag):
+            return b"1" if flag else b"0"
+        case str(text) if attribute.type != "binary":
+            return text.encode("utf-8", "surrogatepass")
+        case int() | float() as number if attribute.type == "integer":
+            whole = int(number) if math.isfinite(number) and number == int(number) else None
+            return struct.pack(">Q", whole + 2**63) if whole is not None and -(2**63) <= whole < 2**63 else None
+        case int() | float() as number:
+            try:
+                bits: int = struct.unpack(">Q", struct.pack(">d", float(number) + 0.0))[0]
+            except OverflowError:
+                return None
             return struct.pack(">Q", bits ^ (2**64 - 1) if bits >> 63 else bits | 2**63)
     return None
 
@@ -114,7 +117,7 @@ class Index:
             if value is None:
                 continue
             for number, element in enumerate(value if isinstance(value, list) else (value,)):
-                single = element if path.sub is None else element.get(path.sub)
+                single: Any = element if path.sub is None else element.get(path.sub)
                 form = None if single is None else sortable(leaf.attribute, single)
                 if form is None:
                     continue

@@ -30,7 +30,7 @@ from sqlalchemy.sql.selectable import NamedFromClause
 from scim_gateway.backend import Query
 from scim_gateway.filter import And, Comparison, Filter, Never, Not, Operand, Operator, Or, Present, ValuePath
 from scim_gateway.ordering import Position, Sort
-from scim_gateway.schema import AttributePath
+from scim_gateway.schema import Attribute, AttributePath
 from scim_gateway.text import fold
 
 from .indexing import LIMIT, Index, Leaf, sortable, unique_key
@@ -142,8 +142,8 @@ class Translator:
 
     def _lookup(self, tree: Filter | None) -> tuple[str, bytes] | None:
         match tree:
-            case Comparison(path, "eq", str(text)) if str(path) in self._index.unique:
-                return str(path), unique_key(self._index.unique[str(path)].attribute, text)
+            case Comparison(path, "eq", str(text)):
+                return _identifier(self._index, path, text)
         return None
 
     def _sorting_leaf(self, sort: Sort) -> Leaf | None:
@@ -204,9 +204,9 @@ class _Translation:
             return Condition(resources.c.id == value, True) if operator == "eq" and isinstance(value, str) else _ANY
         if path.urn is None and path.name == self._type.members:
             return self._member(path.sub, operator, value)
-        unique = self._index.unique.get(text)
-        if unique is not None and operator == "eq" and isinstance(value, str):
-            return Condition(self._holds(text, unique_key(unique.attribute, value)), True)
+        identifier = _identifier(self._index, path, value) if operator == "eq" else None
+        if identifier is not None:
+            return Condition(self._holds(*identifier), True)
         leaf = self._index.leaves.get(text)
         if leaf is None:
             return _ANY
@@ -223,7 +223,7 @@ class _Translation:
         if not texts:
             return _ANY
         value_row = values.alias()
-        return Condition(self._among(value_row, texts, true()), True)
+        return Condition(self._among(value_row, texts, _is_present(value_row)), True)
 
     def _texts_below(self, path: AttributePath) -> Sequence[str]:
         """The indexed paths of which one has a row where the attribute has a value; none if that cannot be told."""
@@ -279,7 +279,8 @@ class _Translation:
             case Present(sub):
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
-                    return values.alias(), str(leaf.path), Condition(true(), True)
+                    row = values.alias()
+                    return row, str(leaf.path), Condition(_is_present(row), True)
         return None
 
     def _beside(self, start: _Values, path: AttributePath, term: Filter) -> Condition:
@@ -310,12 +311,14 @@ class _Translation:
     def _leaf_of_element(self, path: AttributePath, sub: AttributePath) -> Leaf | None:
         if sub.urn is not None or sub.sub is not None:
             return None
-        return self._index.leaves.get(str(AttributePath(path.urn, path.name, sub.name)))
+        leaf = self._index.leaves.get(str(AttributePath(path.urn, path.name, sub.name)))
+        # An element of a simple attribute is its own value.
+        return self._index.leaves.get(str(path)) if leaf is None and sub.name == "value" else leaf
 
     def _matches(self, row: _Values, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
         """The condition on the row of one value."""
         form = sortable(leaf.attribute, value)
-        if form is None:
+        if form is None or (operator == "eq" and _compared_by_key(leaf.attribute)):
             return _ANY
         column: ColumnElement[bytes] = row.c.sortable
         exact = len(form) < LIMIT
@@ -366,6 +369,25 @@ class _Translation:
         at = row.c.attr == texts if isinstance(texts, str) else row.c.attr.in_(texts)
         found = select(row.c.resource_id).where(row.c.tenant == self._tenant, row.c.kind == self._type.name, at, clause)
         return resources.c.id.in_(found)
+
+
+def _compared_by_key(attribute: Attribute) -> bool:
+    """Whether eq compares collision keys, which only the table of identifiers has."""
+    return attribute.type == "string" and attribute.uniqueness != "none" and not attribute.case_exact
+
+
+def _identifier(index: Index, path: AttributePath, value: Operand) -> tuple[str, bytes] | None:
+    """The path and key of the identifier that a value would be, if it is one for which eq means the same key."""
+    leaf = index.unique.get(str(path))
+    if leaf is None or leaf.attribute.type != "string" or not isinstance(value, str):
+        return None
+    return str(path), unique_key(leaf.attribute, value)
+
+
+def _is_present(row: _Values) -> ColumnElement[bool]:
+    """``pr``: an empty text is no value; of other types no form is empty."""
+    present: ColumnElement[bool] = row.c.sortable > b""
+    return present
 
 
 def _all(conditions: Iterable[Condition]) -> Condition:
