@@ -77,7 +77,7 @@ def apply(
     after = change.state
     if after != resource:
         after = reader.with_schemas(after)
-        reader.check(after)
+        reader.check(after, kept=True)
     ignored = dict.fromkeys((*forms.ignored, *change.values.ignored))
     return PatchResult(after, change.values.write_only, tuple(ignored))
 

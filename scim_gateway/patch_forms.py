@@ -99,17 +99,14 @@ class _Keys:
             return
         if self._profile.ignore_read_only and _is_read_only(target):
             return
-        if bracket:
-            # Two value paths may select different elements; each is applied for itself.
-            target = None
-        else:
+        if not bracket:
+            # Two value paths may select different elements; a name stands for one attribute.
             self._once(target.path)
-        if target is not None and (target.attribute is None or target.attribute.name.lower() == key.lower()):
+        is_name = not bracket and (target.attribute is None or target.attribute.name.lower() == key.lower())
+        if is_name or not self._profile.path_keys:
             plain[key] = value
-        elif self._profile.path_keys:
-            parts.append((path, value))
         else:
-            plain[key] = value
+            parts.append((path, value))
 
     def _once(self, path: AttributePath) -> None:
         if path in self._seen:

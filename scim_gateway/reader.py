@@ -6,7 +6,7 @@ dumped through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
@@ -40,7 +40,7 @@ class ResourceReader:
     def __init__(self, resource_type: ResourceType) -> None:
         self.resource_type = resource_type
         self._schemas: dict[Leniency, _ResourceSchema] = {}
-        self._requirements = tuple(_requirements(resource_type))
+        self._requirements = {kept: tuple(_requirements(resource_type, kept)) for kept in (False, True)}
 
     def read(self, body: Mapping[str, Any], profile: Profile, *, on_unknown: OnUnknown | None = None) -> Resource:
         """The resource that a POST or PUT body describes.
@@ -79,13 +79,14 @@ class ResourceReader:
         """
         return self._convert(target, value, profile, on_unknown, element=True)
 
-    def check(self, resource: Resource) -> None:
+    def check(self, resource: Resource, *, kept: bool = False) -> None:
         """Whether a resource as a whole is a valid state (RFC 7643 §2.2, §2.4).
 
+        :param kept: the resource is as it is kept, without the writeOnly values that once came with it.
         :raises InvalidValue: a required value is missing, or several elements are primary.
         """
         problems: list[str] = []
-        for requirement in self._requirements:
+        for requirement in self._requirements[kept]:
             problems.extend(requirement(resource))
         if problems:
             raise InvalidValue(sentence(problems))
@@ -277,23 +278,24 @@ def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile
 # The state of a whole resource
 
 
-def _requirements(resource_type: ResourceType) -> Iterator[Callable[[Resource], Iterator[str]]]:
+def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[Callable[[Resource], Iterator[str]]]:
     """What has to hold for a resource of a type; only attributes with something to check appear."""
+    unseen = {"readOnly", "writeOnly"} if kept else {"readOnly"}
     for attribute in resource_type.attributes.values():
-        if attribute.name != "schemas" and _demanding(attribute):
-            yield _attribute_requirement(attribute, None)
+        if attribute.name != "schemas" and _demanding(attribute, unseen):
+            yield _attribute_requirement(attribute, None, unseen)
     for extension in resource_type.extensions:
         if extension.required:
             yield _extension_requirement(extension.schema.id)
         for attribute in extension.schema.attributes:
-            if _demanding(attribute):
-                yield _attribute_requirement(attribute, extension.schema.id)
+            if _demanding(attribute, unseen):
+                yield _attribute_requirement(attribute, extension.schema.id, unseen)
 
 
-def _demanding(attribute: Attribute) -> bool:
-    if attribute.mutability == "readOnly":
+def _demanding(attribute: Attribute, unseen: Collection[str]) -> bool:
+    if attribute.mutability in unseen:
         return False
-    parts = (sub for sub in attribute.sub_attributes if sub.mutability != "readOnly")
+    parts = (sub for sub in attribute.sub_attributes if sub.mutability not in unseen)
     return (
         attribute.required
         or any(sub.required for sub in parts)
@@ -309,10 +311,12 @@ def _extension_requirement(urn: str) -> Callable[[Resource], Iterator[str]]:
     return problems
 
 
-def _attribute_requirement(attribute: Attribute, urn: str | None) -> Callable[[Resource], Iterator[str]]:
+def _attribute_requirement(
+    attribute: Attribute, urn: str | None, unseen: Collection[str]
+) -> Callable[[Resource], Iterator[str]]:
     name = attribute.name
     title = name if urn is None else f"{urn}:{name}"
-    required_parts = tuple(sub for sub in attribute.sub_attributes if sub.required and sub.mutability != "readOnly")
+    required_parts = tuple(sub for sub in attribute.sub_attributes if sub.required and sub.mutability not in unseen)
     has_primary = attribute.multi_valued and attribute.sub("primary") is not None
 
     def problems(resource: Resource) -> Iterator[str]:

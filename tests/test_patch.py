@@ -32,7 +32,10 @@ from scim_gateway.errors import (
     ScimError,
 )
 from scim_gateway.messages import PatchOperation
+from scim_gateway.patch import PatchResult, apply
 from scim_gateway.profile import LENIENT, OKTA, STRICT, Profile
+from scim_gateway.reader import ResourceReader
+from scim_gateway.schema import Attribute, ResourceType, Schema
 
 BOTH = pytest.mark.parametrize("profile", [STRICT, LENIENT], ids=lambda profile: profile.name)
 
@@ -701,6 +704,16 @@ class TestMutability:
     def test_removing_what_is_write_only_changes_nothing(self, profile: Profile) -> None:
         result = patch_result(user(), remove("password"), replace("password", None), profile=profile)
         assert (result.resource, result.write_only) == (user(), False)
+
+    def test_what_is_required_but_never_kept_does_not_stand_in_the_way(self) -> None:
+        secrets = (Attribute("pin", mutability="writeOnly", required=True), Attribute("label"))
+        schema = Schema(BADGE_URN, "Badge", attributes=secrets)
+        kind = ResourceType("Badge", "/Badges", schema)
+        before = {"schemas": [BADGE_URN], "id": "b1", "label": "Blue"}
+        result = apply(before, [replace("label", "Red")], kind, ResourceReader(kind), STRICT)
+        assert result == PatchResult({**before, "label": "Red"})
+        with pytest.raises(InvalidValue):
+            apply(before, [replace("pin", None)], kind, ResourceReader(kind), STRICT)
 
     @pytest.mark.parametrize(
         ("operation", "chip"),
