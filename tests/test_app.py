@@ -1,0 +1,204 @@
+"""The application around the blueprint, and the server around the application."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scim_gateway.app import EXTENSION, create_app, load_backend
+from scim_gateway.backend import Backend
+from scim_gateway.config import load
+from scim_gateway.errors import Unavailable
+from scim_gateway.serve import options, prepare
+from scim_gateway.tokens import verify
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "0123456789abcdef0123456789abcdef"
+HEADERS = {"Authorization": TOKEN}
+
+
+def gateway(**settings: str) -> Any:
+    environ = {"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN}
+    return create_app(environ | {f"SCIM_GATEWAY_{name.upper()}": value for name, value in settings.items()})
+
+
+def test_the_base_path_is_a_setting():
+    client = gateway(base_path="/a/b").test_client()
+    assert client.get("/a/b/Users", headers=HEADERS).status_code == 200
+    assert client.get("/scim/v2/Users", headers=HEADERS).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete", "options"])
+def test_outside_of_the_base_path_errors_are_scim_errors_too(method):
+    answer = getattr(gateway().test_client(), method)("/healthz" if method in ("post", "delete") else "/nothing")
+    assert answer.status_code in (404, 405)
+    assert answer.json["status"] == str(answer.status_code)
+    assert answer.content_type == "application/scim+json"
+
+
+def test_health_is_open_and_constant():
+    answer = gateway().test_client().get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+def test_readiness_is_503_while_the_store_is_down(monkeypatch):
+    app = gateway()
+    client = app.test_client()
+    assert client.get("/readyz").json == {"status": "ready"}
+
+    def down(*_: Any, **__: Any) -> None:
+        raise Unavailable("The store is down.")
+
+    app = gateway()
+    monkeypatch.setattr(app.extensions[EXTENSION].backend, "references", down)
+    answer = app.test_client().get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "unavailable"})
+
+
+FORWARDED = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "scim.example.com", "X-Forwarded-For": "192.0.2.9"}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "location"), [("0", "http://localhost/scim/v2/"), ("1", "https://scim.example.com/scim/v2/")]
+)
+def test_forwarded_headers_count_only_where_a_proxy_is_configured(proxies, location):
+    client = gateway(trusted_proxies=proxies).test_client()
+    answer = client.get("/scim/v2/ServiceProviderConfig", headers=FORWARDED)
+    assert answer.json["meta"]["location"].startswith(location)
+
+
+def test_a_backend_is_found_by_module_and_class():
+    assert issubclass(load_backend("scim_gateway_memory:MemoryBackend"), Backend)
+
+
+def test_the_first_start_makes_a_token_and_later_ones_do_not_repeat_it(tmp_path):
+    settings = load({"SCIM_GATEWAY_DATA_DIR": str(tmp_path / "data")})
+    text = re.search(r"^Authorization: (scimgw_\S+)$", "\n".join(prepare(settings).lines), re.MULTILINE)[1]
+    backend = load_backend("sql").from_settings(settings, settings.resource_types)
+    assert verify(text, backend.tokens, backend.tokens.list()[0].created) is not None
+    backend.close()
+    later = "\n".join(prepare(settings).lines)
+    assert text not in later
+    assert "Authorization: the token that was shown when it was made" in later
+
+
+def test_what_the_start_prints_is_what_oktas_page_asks_for(tmp_path):
+    settings = load({"SCIM_GATEWAY_DATA_DIR": str(tmp_path), "SCIM_GATEWAY_TOKEN": TOKEN})
+    lines = prepare(settings).lines
+    assert lines[2:6] == (
+        "SCIM connector base URL: http://127.0.0.1:8000/scim/v2",
+        "Unique identifier field for users: userName",
+        "Supported provisioning actions: Push New Users, Push Profile Updates, Push Groups",
+        "Authentication Mode: HTTP Header",
+    )
+    assert TOKEN not in "".join(lines), "a token that the operator chose is not printed"
+
+
+def test_a_backend_that_keeps_its_state_in_the_process_has_one_worker_and_says_so():
+    prepared = prepare(load({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_WORKERS": "4"}))
+    assert prepared.settings["workers"] == 1
+    assert "The backend memory keeps its state in one process: 1 worker serves it." in prepared.lines
+
+
+def test_gunicorn_is_told_what_the_project_decided():
+    told = options(load({"SCIM_GATEWAY_WORKERS": "3", "SCIM_GATEWAY_THREADS": "5"}))
+    assert told["worker_class"] == "gthread"
+    assert (told["workers"], told["threads"], told["timeout"]) == (3, 5, 60)
+    assert told["control_socket_disable"] is True
+    assert told["forwarder_headers"] == told["forwarded_allow_ips"] == ""
+    assert told["secure_scheme_headers"] == {}
+    assert told["accesslog"] is None
+
+
+@contextlib.contextmanager
+def procfile(folder: Path, **environ: str) -> Iterator[tuple[int, Path]]:
+    """The server as the Procfile starts it, in an environment of its own."""
+    command = (ROOT / "Procfile").read_text().removeprefix("web:").strip()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    variables = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        "HOME": str(folder),
+        "PORT": str(port),
+        **environ,
+    }
+    output = folder / "output"
+    arguments = [sys.executable, "-m", *shlex.split(command)]
+    with output.open("wb") as file:
+        process = subprocess.Popen(arguments, cwd=folder, env=variables, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        for _ in range(200):
+            if process.poll() is not None:
+                raise AssertionError(output.read_text())
+            with contextlib.suppress(OSError):
+                ask(port, "/healthz")
+                break
+            time.sleep(0.05)
+        yield port, output
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert code == 0, output.read_text()
+
+
+def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_the_procfile_serves_with_the_projects_configuration(tmp_path):
+    with procfile(tmp_path, SCIM_GATEWAY_BACKEND="memory") as (port, output):
+        token = re.search(r"^Authorization: (\S+)$", output.read_text(), re.MULTILINE)[1]
+        assert ask(port, "/scim/v2/Users", Authorization=token)[0] == 200
+        assert ask(port, "/scim/v2/Users")[0] == 401
+        # Nobody is believed because he comes from this machine.
+        forged = {"X_Forwarded_Proto": "https", "Script_Name": "/evil", "X_Forwarded_Host": "evil.example"}
+        status, body = ask(port, "/scim/v2/ServiceProviderConfig", **forged)
+        assert status == 200
+        assert f"http://127.0.0.1:{port}/scim/v2/" in body
+        assert ask(port, f"/scim/v2/Users?filter={'x' * 9000}", Authorization=token)[0] in (400, 414)
+        assert ask(port, "/scim/v2/Users", Authorization=token, X_Long="x" * 9000)[0] in (400, 431)
+        assert ask(port, f"/scim/v2/Users?filter={'x' * 5000}", Authorization=token)[0] == 400
+        log = [line for line in output.read_text().splitlines() if line.startswith("{")]
+        assert len(log) >= 4, output.read_text()
+        assert token not in "".join(log)
+    assert not list(tmp_path.rglob("*.ctl")), "gunicorn's control socket is off"
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({"SCIM_GATEWAY_BACKEND": "sqll"}, "Error: There is no backend 'sqll'"),
+        (
+            {"SCIM_GATEWAY_WORKER": "1"},
+            "Error: There is no setting SCIM_GATEWAY_WORKER; did you mean SCIM_GATEWAY_WORKERS?",
+        ),
+    ],
+)
+def test_a_wrong_configuration_stops_the_procfile_with_one_line(tmp_path, environ, line):
+    with pytest.raises(AssertionError) as caught, procfile(tmp_path, **environ):
+        pytest.fail("it started")
+    assert str(caught.value).splitlines()[0].startswith(line)
+    assert "Traceback" not in str(caught.value)
