@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
@@ -109,12 +110,13 @@ def make_scim(backend: str, tmp_path: Path) -> Iterator[MakeScim]:
     """A function that makes a gateway with an empty store, and a client for it.
 
     Keyword arguments are settings by the names of their environment variables without the prefix, in any letter
-    case (``profile="strict"``); ``schemas``, ``extensions`` and ``resource_types`` are declarations for the
+    case (``profile="strict"``); ``schemas``, ``extensions`` and ``resource_types`` are declarations as in the
     configuration file.
     """
     from scim_gateway.app import create_app
 
     numbers = itertools.count(1)
+    made: list[Flask] = []
 
     def make(
         *,
@@ -127,32 +129,15 @@ def make_scim(backend: str, tmp_path: Path) -> Iterator[MakeScim]:
         folder.mkdir()
         settings = {"BACKEND": backend, "DATA_DIR": str(folder), "TOKEN": TOKEN}
         settings |= {name.upper(): str(value) for name, value in environ.items()}
-        if schemas or extensions or resource_types:
-            declared = {"schemas": schemas, "extensions": extensions, "resource_types": resource_types}
-            file = folder / "gateway.toml"
-            file.write_text(_toml(declared), encoding="utf-8")
-            settings["CONFIG"] = str(file)
+        declared = {"SCHEMAS": schemas, "EXTENSIONS": extensions, "RESOURCE_TYPES": resource_types}
+        settings |= {name: json.dumps(tables) for name, tables in declared.items() if tables}
         app = create_app({f"SCIM_GATEWAY_{name}": value for name, value in settings.items()})
+        made.append(app)
         return ScimClient(app, token=TOKEN, watch=check_always)
 
     yield make
-
-
-def _toml(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Arrays of tables; JSON values are TOML values but for objects, whose members are given with ``=``."""
-    lines: list[str] = []
-    for name, entries in tables.items():
-        for entry in entries:
-            lines += [f"[[{name}]]", *(f"{key} = {_toml_value(value)}" for key, value in entry.items()), ""]
-    return "\n".join(lines)
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml_value(inner) for inner in value) + "]"
-    return json.dumps(value)
+    for app in made:
+        app.extensions["scim-gateway"].backend.close()
 
 
 @pytest.fixture
