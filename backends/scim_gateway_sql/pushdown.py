@@ -321,30 +321,27 @@ class _Translation:
         if form is None or (operator == "eq" and _compared_by_key(leaf.attribute)):
             return _ANY
         column: ColumnElement[bytes] = row.c.sortable
-        exact = len(form) < LIMIT
-        if leaf.attribute.type == "decimal" and abs(value) >= _LARGEST_EXACT:  # type: ignore[arg-type]
-            # Rounding keeps the order but may make two numbers one.
-            exact = False
-        if not exact and operator in ("gt", "lt", "eq"):
-            operator, form = {"gt": "ge", "lt": "le", "eq": "sw"}[operator], form[:LIMIT]  # type: ignore[assignment]
         if leaf.attribute.type in _TEXT_TYPES:
             match operator:
                 case "sw":
                     return Condition(_begins(column, form[:LIMIT]), len(form) <= LIMIT)
                 case "co" | "ew":
                     return self._contains(column, form, operator)
+        # What was cut, or rounded to a double, keeps its order but may have become equal to another value.
+        rounded = leaf.attribute.type == "decimal" and abs(float(value or 0)) >= _LARGEST_EXACT
+        exact = len(form) < LIMIT and not rounded
+        form = form[:LIMIT]
         match operator:
-            case "eq" | "sw":
+            case "eq":
                 return Condition(column == form, exact)
             case "gt":
-                return Condition(column > form, exact)
+                return Condition(column > form if exact else column >= form, exact)
             case "ge":
-                return Condition(column >= form[:LIMIT], exact)
+                return Condition(column >= form, exact)
             case "lt":
-                return Condition(column < form, exact)
+                return Condition(column < form if exact else column <= form, exact)
             case "le":
-                # A text that was cut may be greater than an operand that it begins with.
-                return Condition(column <= form[:LIMIT], exact)
+                return Condition(column <= form, exact)
         return _ANY
 
     def _contains(self, column: ColumnElement[bytes], form: bytes, operator: str) -> Condition:
