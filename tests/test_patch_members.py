@@ -58,7 +58,7 @@ class TestArithmetic:
             (replace(None, {"members": []}), (True, [], set())),
             (replace(None, {GROUP_URN: {"members": [{"value": "a"}]}}), (True, ["a"], set())),
         ],
-        ids=str,
+        ids=lambda value: None if isinstance(value, tuple) else str(value),
     )
     def test_one_operation(self, operation: PatchOperation, expected: Any) -> None:
         assert difference(operation) == expected
