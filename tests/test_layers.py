@@ -17,6 +17,7 @@ PACKAGE = Path(scim_gateway.__file__).parent
 
 WITH_FLASK = {"app", "blueprint", "serve", "gunicorn_conf"}
 WITH_CLICK = {"serve", "gunicorn_conf"}
+WITH_GUNICORN = {"serve", "gunicorn_worker"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}
 COMMAND_LINE = re.compile(r"cli(_\w+)?")
 OUTSIDE = ("flask", "werkzeug", "click", "gunicorn", "pymysql", "sqlalchemy", "requests")
@@ -25,7 +26,8 @@ PLUGINS = ("scim_gateway_memory", "scim_gateway_sql")
 CORE = sorted(
     path.stem
     for path in PACKAGE.glob("*.py")
-    if path.stem not in WITH_FLASK | WITH_CLICK | {"__init__", "testing"} and not COMMAND_LINE.fullmatch(path.stem)
+    if path.stem not in WITH_FLASK | WITH_CLICK | WITH_GUNICORN | {"__init__", "testing"}
+    and not COMMAND_LINE.fullmatch(path.stem)
 )
 
 
@@ -57,7 +59,7 @@ def test_a_module_of_the_core_imports_no_framework_no_driver_and_no_plugin(modul
     names = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")}
     assert not names & {*OUTSIDE, *PLUGINS}
     siblings = {name.split(".")[1] for name in imported(PACKAGE / f"{module}.py") if name.startswith("scim_gateway.")}
-    assert not siblings & (WITH_FLASK | WITH_CLICK)
+    assert not siblings & (WITH_FLASK | WITH_CLICK | WITH_GUNICORN)
 
 
 def test_the_core_as_a_whole_loads_no_framework_no_driver_and_no_plugin_in_a_fresh_interpreter():
