@@ -107,7 +107,7 @@ class Client(threading.Thread):
         try:
             while not self._stop_asked.is_set():
                 living = [person for person in self.people if person.states != {None}]
-                step = self._create if len(living) < 3 else self._random.choice([*steps, self._delete])
+                step = self._create if len(living) < 3 else self._random.choice([*steps, self._remove])
                 step()
         except requests.RequestException:
             self.counts.unanswered += 1
@@ -148,7 +148,7 @@ class Client(threading.Thread):
         person.states, person.asked = {text}, None
         self.counts.changed += 1
 
-    def _delete(self) -> None:
+    def _remove(self) -> None:
         person = self._somebody()
         person.states.add(None)
         person.asked = lambda state, _: state is None
