@@ -95,7 +95,7 @@ def options(settings: Settings) -> dict[str, Any]:
     return {
         "bind": settings["bind"],
         # Threads: one slow client or a long request does not hold up the others, and a stop loses no request.
-        "worker_class": "scim_gateway.worker.Worker",
+        "worker_class": "scim_gateway.gunicorn_worker.Worker",
         "workers": settings["workers"],
         "threads": settings["threads"],
         "timeout": settings["timeout"],

@@ -115,7 +115,7 @@ def test_a_backend_that_keeps_its_state_in_the_process_has_one_worker_and_says_s
 
 def test_gunicorn_is_told_what_the_project_decided():
     told = options(load({"SCIM_GATEWAY_WORKERS": "3", "SCIM_GATEWAY_THREADS": "5"}))
-    assert told["worker_class"] == "scim_gateway.worker.Worker"
+    assert told["worker_class"] == "scim_gateway.gunicorn_worker.Worker"
     assert (told["workers"], told["threads"], told["timeout"]) == (3, 5, 60)
     assert told["control_socket_disable"] is True
     assert told["forwarder_headers"] == told["forwarded_allow_ips"] == ""
