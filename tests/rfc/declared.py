@@ -41,7 +41,11 @@ BADGE_SCHEMA: dict[str, Any] = {
             "name": "keys",
             "type": "complex",
             "multiValued": True,
-            "subAttributes": [{"name": "value"}, {"name": "rank", "type": "integer"}, {"name": "lost", "type": "boolean"}],
+            "subAttributes": [
+                {"name": "value"},
+                {"name": "rank", "type": "integer"},
+                {"name": "lost", "type": "boolean"},
+            ],
         },
     ],
 }
