@@ -28,3 +28,19 @@ def test_every_acknowledged_change_survives_a_kill_and_nothing_is_torn(tmp_path:
     assert total.created
     assert total.memberships
     print(total)
+
+
+def test_the_comparison_notices_what_a_store_in_memory_loses(tmp_path: Path) -> None:
+    gateway = GatewayProcess(tmp_path, "memory", workers=1)
+    test = CrashTest(gateway)
+    try:
+        test.prepare()
+        counts = test.round(0.5)
+    finally:
+        gateway.kill()
+    assert counts.acknowledged > 10
+    living = sum(
+        problem.endswith("acknowledged otherwise") or "acknowledged was" in problem for problem in counts.problems
+    )
+    assert living
+    assert "the groups are not the ones that were made" in counts.problems
