@@ -61,6 +61,8 @@ class Cursors:
         """
         try:
             token = text.encode("ascii") + b"=" * (-len(text) % 4)
+            if base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)) != token:
+                raise InvalidToken  # the decoder overlooks characters that are none of ours
             sealed_for, sealed_count, where = orjson.loads(self._fernet.decrypt(token))
             age = self._clock() - self._fernet.extract_timestamp(token)
         except (InvalidToken, ValueError):
