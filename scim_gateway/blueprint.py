@@ -144,7 +144,8 @@ class _View:
             detail = f"Internal error; the gateway's log has it as request {request_id}."
             response = error_response(InternalError(detail))
         headers = {**response.headers, **SECURITY_HEADERS, "X-Request-ID": request_id}
-        answer = ScimResponse(response.body, response.status, headers)
+        # As a list: Werkzeug measures a plain body, and would overwrite the Content-Length that HEAD has without one.
+        answer = ScimResponse([response.body] if response.body else [], response.status, headers)
         access_log.record(
             request_id=request_id,
             token=principal.name if principal else None,

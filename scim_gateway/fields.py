@@ -363,6 +363,9 @@ class MultiValuedField(ValueField):
                 continue
             if element is not None:
                 result.append(element)
+            elif self._by_value and (type(sent) is not dict or any(part is not None for part in sent.values())):
+                # Somebody is meant, but not named: leaving the element out would lose a member silently.
+                errors[index] = ["needs a value, the id of what it refers to"]
         if errors:
             raise ValidationError(errors)
         return self._distinct(result)

@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
 from scim_http import ERROR, Answer, ScimClient  # noqa: E402 - after the rewrite is asked for
 
-TOKEN = "a-fixed-token-for-tests-0123456789-abcdef"  # noqa: S105 - opens nothing but the gateways of these tests
+TOKEN = "a-fixed-token-for-tests-0123456789-abcdef"
 BACKENDS = ("memory", "sql")
 
 settings.register_profile(
