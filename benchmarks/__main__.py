@@ -72,7 +72,7 @@ def table(names: Sequence[str], results: Results, rounds: int) -> str:
         floor = statistics.median(rate for rate, _ in results[operation, "floor"])
         for name in APPLICATIONS:
             rate = statistics.median(rate for rate, _ in results[operation, name])
-            cpu = statistics.fmean(cpu for _, cpu in results[operation, name])
+            cpu = statistics.median(cpu for _, cpu in results[operation, name])
             width = 9 if name == "floor" else 10
             cells.append(f"{rate:{width}.0f}{cpu * 1e6:9.0f}")
             if name != "floor":

@@ -53,12 +53,11 @@ def run(
             try:
                 scenario(player)
             except ScenarioError:
-                good = False
+                # The next scenario would only say the same again.
+                return False
             finally:
                 player.clean_up()
                 good = good and player.good
-            if player.unreachable:
-                break
     finally:
         connection.close()
     return good

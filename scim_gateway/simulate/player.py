@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from scim_gateway.exchange import SCIM_JSON
 from scim_gateway.simulate.transport import Answer, Connection, NoAnswerError
@@ -28,7 +29,7 @@ Check = Callable[[Any], str | None]
 class Step:
     """One request of a simulation.
 
-    :param request: method and target, without any header.
+    :param request: method and target, decoded and without any header.
     :param detail: what came; for a failure also what is wrong and what to do about it.
     """
 
@@ -66,7 +67,6 @@ class Player:
         self._made: list[tuple[str, str, str]] = []
         self._ids: list[tuple[str, str]] = []
         self.good = True
-        self.unreachable = False
         self.run = secrets.token_hex(5)
         self.token = connection.token
 
@@ -93,14 +93,13 @@ class Player:
         :raises ScenarioError: the step failed and is essential, or there was no answer at all.
         """
         wanted = (status,) if isinstance(status, int) else status
-        line = f"{request.method} {self._connection.target(request.path, request.query)}"
+        line = f"{request.method} {unquote(self._connection.target(request.path, request.query))}"
         try:
             answer = self._connection.send(
                 request.method, request.path, query=request.query, headers=request.headers, body=request.body
             )
         except NoAnswerError as error:
             self._tell(Step(name, False, str(error), line))
-            self.unreachable = True
             raise ScenarioError from error
         problem = self._judge(answer, wanted, checks)
         if problem:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import urllib3
 from urllib3.util import SKIP_HEADER
@@ -74,7 +74,8 @@ class Connection:
 
     def target(self, path: str, query: Mapping[str, str]) -> str:
         """Path and query of a request as they go over the wire, below the base URL; blanks as ``%20``."""
-        encoded = "&".join(part for part in (urlencode(query, quote_via=quote), self._query) if part)
+        pairs = (f"{quote(name)}={quote(value)}" if value else quote(name) for name, value in query.items())
+        encoded = "&".join([*pairs, *([self._query] if self._query else ())])
         return f"{path}?{encoded}" if encoded else path
 
     def send(
