@@ -31,7 +31,7 @@ _MISSING_TABLE = "The tables of the directory are missing; was the database file
 _SOON = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT})
 
 
-class Duplicate(Exception):  # noqa: N818 - named by what is the case, like the errors of the core
+class Duplicate(Exception):
     """A row with this key exists already."""
 
 

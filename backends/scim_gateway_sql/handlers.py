@@ -15,7 +15,7 @@ from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
-from .indexing import CUT, Index
+from .indexing import Index, Rows, value_rows
 from .pushdown import Plan, Translator
 from .tables import identifiers, members, resources, values
 
@@ -61,17 +61,23 @@ _FIND = (
 _ADD_VALUE = insert(values)
 _DROP_VALUE = delete(values).where(
     values.c.tenant == bindparam("tenant_"),
-    values.c.resource_id == bindparam("id_"),
     values.c.attr == bindparam("attr_"),
+    values.c.sortable == bindparam("sortable_"),
+    values.c.resource_id == bindparam("resource_id_"),
     values.c.elem == bindparam("elem_"),
 )
-_DROP_VALUES = delete(values).where(values.c.tenant == bindparam("tenant_"), values.c.resource_id == bindparam("id_"))
-
-_CUT = (
-    select(values.c.elem)
-    .where(values.c.tenant == bindparam("tenant_"), values.c.kind == bindparam("kind_"), values.c.attr == CUT)
-    .limit(1)
+_DOCS = select(resources.c.id, resources.c.doc).where(
+    resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True))
 )
+_FIRST = (
+    select(resources.c.doc)
+    .where(resources.c.tenant == bindparam("tenant_"), _OF_KIND)
+    .order_by(resources.c.created, resources.c.id)
+    .limit(bindparam("count_"))
+    .offset(bindparam("offset_"))
+)
+
+_CUT = select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
 
 _JOIN = insert(members).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
 _LEAVE = delete(members).where(
@@ -164,30 +170,25 @@ class SqlHandler(ResourceHandler):
                 session.execute(_RELEASE, given_up)
             self._claim(session, id, {attr: key for attr, key in wanted.items() if held.get(attr) != key})
             old, new = self.index.rows(before), self.index.rows(after)
-            dropped = [
-                {"tenant_": self._tenant, "id_": id, "attr_": attr, "elem_": elem}
-                for (attr, elem), form in old.items()
-                if new.get((attr, elem)) != form
-            ]
-            if dropped:
-                session.execute(_DROP_VALUE, dropped)
+            self._drop_values(session, id, {at: form for at, form in old.items() if new.get(at) != form})
             self._add_values(session, id, {at: form for at, form in new.items() if old.get(at) != form})
 
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
             self._replace(session, _DELETE, resource, {})
             key = {"tenant_": self._tenant, "id_": resource["id"]}
-            for statement in (_RELEASE_ALL, _LEAVE_ALL, _DROP_VALUES):
+            for statement in (_RELEASE_ALL, _LEAVE_ALL):
                 session.execute(statement, key)
+            self._drop_values(session, resource["id"], self.index.rows(resource))
 
     def query(self, query: Query) -> Page:
         with self._database.session() as session:
-            plan = self._translator.plan(query, lambda: session.execute(_CUT, self._at).first() is not None)
-            members_read = not plan.by_sql and self._translator.mentions_members(query)
+            plan = self._translator.plan(query, lambda: self._has_cut(session))
+            members_read = not plan.segments and not plan.key and self._translator.mentions_members(query)
             if plan.key:
                 page = self._looked_up(session, query, *plan.key)
-            elif plan.by_sql:
-                page = self._page(session, plan)
+            elif plan.segments:
+                page = self._page(session, query, plan)
             else:
                 rest = replace(query, filter=None) if plan.exact else query
                 page = rest.run(self._candidates(session, plan, members_read))
@@ -200,14 +201,47 @@ class SqlHandler(ResourceHandler):
         docs = session.execute(_FIND, {**self._at, "attr_": attr, "name_key_": name_key}).scalars()
         return replace(query, filter=None, sort=None).run([orjson.loads(doc) for doc in docs])
 
-    def _page(self, session: Session, plan: Plan) -> Page:
-        query = plan.query
-        docs = session.execute(plan.page()).scalars().all() if query.count > 0 else []
-        if query.after is None and query.start_index == 1 and len(docs) < query.count:
+    def _page(self, session: Session, query: Query, plan: Plan) -> Page:
+        offset = max(0, query.start_index - 1) if query.after is None else 0
+        if query.count == 0:
+            docs: list[bytes] = []
+        elif query.filter is None and query.sort is None and query.after is None:
+            here = {**self._at, "count_": query.count, "offset_": offset}
+            docs = list(session.execute(_FIRST, here).scalars())
+        else:
+            docs = self._docs(session, self._ids(session, plan, offset, query.count))
+        if query.after is None and offset == 0 and len(docs) < query.count:
             total = len(docs)
         else:
             total = session.execute(plan.total()).scalar_one()
         return Page([orjson.loads(doc) for doc in docs], total)
+
+    def _ids(self, session: Session, plan: Plan, offset: int, count: int) -> list[str]:
+        """The ids of a page; only they are sorted, not the documents."""
+        found: list[str] = []
+        for segment in plan.segments:
+            wanted = count - len(found)
+            if wanted == 0:
+                break
+            statement = segment.ids if segment.behind is None else segment.ids.where(segment.behind)
+            ids = list(session.execute(statement.limit(wanted).offset(offset)).scalars())
+            found += ids
+            if ids:
+                offset = 0
+            elif offset and segment is not plan.segments[-1]:
+                length = segment.ids.order_by(None).with_only_columns(func.count(), maintain_column_froms=True)
+                offset -= session.execute(length).scalar_one()
+        return found
+
+    def _docs(self, session: Session, ids: Sequence[str]) -> list[bytes]:
+        """Documents in the order of the ids."""
+        docs: dict[str, bytes] = {}
+        for batch in batches(ids):
+            docs.update((id, doc) for id, doc in session.execute(_DOCS, {"tenant_": self._tenant, "ids": batch}))
+        return [docs[id] for id in ids if id in docs]
+
+    def _has_cut(self, session: Session) -> bool:
+        return session.execute(_CUT, {"tenant_": self._tenant, "cut_": self.index.cut}).first() is not None
 
     def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
         """All that may match, with members only where the core looks at them."""
@@ -241,15 +275,14 @@ class SqlHandler(ResourceHandler):
             except Duplicate:
                 raise value_taken(self.resource_type, self.index.unique[attr].path) from None
 
-    def _add_values(self, session: Session, id: str, rows: Mapping[tuple[str, int], bytes]) -> None:
+    def _add_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
-            session.execute(
-                _ADD_VALUE,
-                [
-                    {**self._row, "resource_id": id, "attr": attr, "elem": elem, "sortable": form}
-                    for (attr, elem), form in rows.items()
-                ],
-            )
+            session.execute(_ADD_VALUE, value_rows(self._tenant, id, rows))
+
+    def _drop_values(self, session: Session, id: str, rows: Rows) -> None:
+        if rows:
+            found = value_rows(self._tenant, id, rows)
+            session.execute(_DROP_VALUE, [{f"{name}_": value for name, value in row.items()} for row in found])
 
 
 class SqlMembershipHandler(SqlHandler, MembershipHandler):

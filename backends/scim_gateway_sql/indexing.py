@@ -25,10 +25,11 @@ FORMAT = 1
 LIMIT = 1000
 """Bytes of a text that are kept in the value index; MariaDB cannot index much more."""
 
-CUT = "~cut"
-"""The ``attr`` under which an element of the index is noted whose text was longer than :data:`LIMIT`."""
+Rows = dict[tuple[int, int], bytes]
+"""Rows of the value index by number of the path and number of the element."""
 
 _LONGEST_KEY = 255
+_NOT_STORED = frozenset({"meta.location", "meta.version", "meta.resourceType"})
 
 
 def unique_key(attribute: Attribute, value: str) -> bytes:
@@ -57,12 +58,18 @@ def sortable(attribute: Attribute, value: Any) -> bytes | None:
     return None
 
 
+def number_of(kind: str, path: str) -> int:
+    """What stands for a path in the value index: 48 bits of a digest, as texts of this length would double its size."""
+    return int.from_bytes(hashlib.blake2b(f"{kind} {path}".encode(), digest_size=6).digest())
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A simple value that resources of a type may hold: where, and its definition."""
 
     path: AttributePath
     attribute: Attribute
+    number: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +90,28 @@ class Index:
         for urn, attribute in self.resource_type.every_attribute():
             if (urn is None and attribute.name in elsewhere) or not _told(attribute):
                 continue
-            if attribute.type != "complex":
-                _add(found, AttributePath(urn, attribute.name), attribute)
-            for sub in attribute.sub_attributes:
-                if not sub.multi_valued and _told(sub):
-                    _add(found, AttributePath(urn, attribute.name, sub.name), sub)
-        for path in ("meta.location", "meta.version", "meta.resourceType"):
-            found.pop(path, None)
+            parts: list[tuple[str | None, Attribute]] = [(None, attribute)] if attribute.type != "complex" else []
+            parts += [(sub.name, sub) for sub in attribute.sub_attributes if not sub.multi_valued and _told(sub)]
+            for sub, leaf in parts:
+                path = AttributePath(urn, attribute.name, sub)
+                if leaf.type not in ("binary", "complex") and str(path) not in _NOT_STORED:
+                    found[str(path)] = self._leaf(path, leaf)
+        assert len({leaf.number for leaf in found.values()} | {self.cut}) == len(found) + 1
         return found
+
+    def _leaf(self, path: AttributePath, attribute: Attribute) -> Leaf:
+        return Leaf(path, attribute, number_of(self.resource_type.name, str(path)))
+
+    @cached_property
+    def cut(self) -> int:
+        """The number under which it is noted that a text was longer than :data:`LIMIT`."""
+        return number_of(self.resource_type.name, "(cut)")
 
     @cached_property
     def unique(self) -> Mapping[str, Leaf]:
         """The unique attributes by the text of their path."""
         paths = {str(path): self.resource_type.resolve(path) for path in self.resource_type.unique_paths}
-        return {text: Leaf(target.path, target.leaf) for text, target in paths.items() if target is not None}
+        return {text: self._leaf(target.path, target.leaf) for text, target in paths.items() if target is not None}
 
     def unique_keys(self, resource: Mapping[str, Any]) -> dict[str, bytes]:
         """The key of each unique attribute that the resource has, by the text of its path."""
@@ -106,11 +121,11 @@ class Index:
             for value in values_at(resource, leaf.path)
         }
 
-    def rows(self, resource: Resource) -> dict[tuple[str, int], bytes]:
-        """The rows of the value index, by path and number of the element."""
-        rows: dict[tuple[str, int], bytes] = {}
+    def rows(self, resource: Resource) -> Rows:
+        """The rows of the value index that a resource has."""
+        rows: Rows = {}
         cut = 0
-        for text, leaf in self.leaves.items():
+        for leaf in self.leaves.values():
             path = leaf.path
             owner: Any = resource if path.urn is None else resource.get(path.urn)
             value = owner.get(path.name) if owner else None
@@ -123,9 +138,9 @@ class Index:
                     continue
                 if len(form) > LIMIT:
                     form = form[:LIMIT]
-                    rows[CUT, cut] = b""
+                    rows[self.cut, cut] = b""
                     cut += 1
-                rows[text, number] = form
+                rows[leaf.number, number] = form
         return rows
 
     @cached_property
@@ -141,6 +156,9 @@ def _told(attribute: Attribute) -> bool:
     return attribute.mutability != "writeOnly" and attribute.returned != "never"
 
 
-def _add(found: dict[str, Leaf], path: AttributePath, attribute: Attribute) -> None:
-    if attribute.type not in ("binary", "complex"):
-        found[str(path)] = Leaf(path, attribute)
+def value_rows(tenant: str, id: str, rows: Rows) -> list[dict[str, Any]]:
+    """Rows of the value index as they are stored."""
+    return [
+        {"tenant": tenant, "attr": attr, "sortable": form, "resource_id": id, "elem": elem}
+        for (attr, elem), form in sorted(rows.items())
+    ]

@@ -1,4 +1,4 @@
-"""Filters, sorting and pages as SQL, where SQL can answer them; a superset for the core to finish where it cannot.
+"""Filters and orders as SQL, where SQL can answer them; a superset for the core to finish where it cannot.
 
 A condition is *exact* when it holds for just the resources that the filter matches, otherwise it holds for these and
 perhaps for more. Only an exact one may be negated, counted or cut into pages. All comparisons are on bytes that were
@@ -45,35 +45,41 @@ _LARGEST_EXACT = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A SQL condition on a row, and whether it says just what the filter says."""
+    """A SQL condition on a resource, and whether it says just what the filter says.
+
+    :param ids: selects the ids of the resources that fulfil it, where the value index alone can tell them.
+    """
 
     clause: ColumnElement[bool]
     exact: bool
+    ids: Select[Any] | None = None
 
 
 _ANY = Condition(true(), False)
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive ids of the answer: a select of the matches that have a sort value, or of those without."""
+
+    ids: Select[Any]
+    behind: ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How a query is answered.
 
+    :param matching: selects the resources that match, or at least these.
     :param key: the unique attribute and its key, where a single look-up answers the filter.
-    :param ordered: SQL gives the order; together with ``exact`` it can cut the page.
+    :param segments: the ids of the matches in the order of the answer, where SQL can tell it.
     """
 
-    query: Query
     matching: Select[Any]
     exact: bool
-    ordered: bool
-    order: tuple[ColumnElement[Any], ...] = ()
-    behind: ColumnElement[bool] | None = None
+    segments: tuple[Segment, ...] = ()
     key: tuple[str, bytes] | None = None
-
-    @property
-    def by_sql(self) -> bool:
-        """Whether SQL alone gives the page."""
-        return self.exact and self.ordered
+    counted: Select[Any] | None = None
 
     def candidates(self) -> Select[Any]:
         """The documents of all resources that may match."""
@@ -81,14 +87,7 @@ class Plan:
 
     def total(self) -> Select[Any]:
         """How many match."""
-        return self.matching.with_only_columns(func.count())
-
-    def page(self) -> Select[Any]:
-        """The documents of the page."""
-        statement = self.candidates().order_by(*self.order).limit(self.query.count)
-        if self.behind is not None:
-            return statement.where(self.behind)
-        return statement.offset(self.query.start_index - 1) if self.query.start_index > 1 else statement
+        return self.matching.with_only_columns(func.count()) if self.counted is None else self.counted
 
 
 class Translator:
@@ -105,46 +104,53 @@ class Translator:
 
         :param has_cut: tells whether the index holds a text that was too long for it; asked only when it matters.
         """
-        here = select(resources.c.doc).where(resources.c.tenant == self._tenant, resources.c.kind == self._kind)
-        key = self._lookup(query.filter)
-        if key is not None:
-            return Plan(query, here, True, True, key=key)
+        here = select(resources.c.id).where(resources.c.tenant == self._tenant, resources.c.kind == self._kind)
+        match query.filter:
+            case Comparison(path, "eq", value) if key := _identifier(self._index, path, value):
+                return Plan(here, True, key=key)
         condition = Condition(true(), True)
+        counted = None
         if query.filter is not None:
             condition = _Translation(self._index, self._tenant, has_cut).condition(query.filter)
             here = here.where(condition.clause)
+            if condition.ids is not None:
+                found = condition.ids.subquery()
+                counted = select(func.count(found.c[0].distinct())).select_from(found)
+        if not condition.exact:
+            return Plan(here, False)
         if query.sort is None:
-            order = (resources.c.created, resources.c.id)
             behind = None if query.after is None else _later(query.after)
-            return Plan(query, here, condition.exact, True, order, behind)
+            segment = Segment(here.order_by(resources.c.created, resources.c.id), behind)
+            return Plan(here, True, (segment,), counted=counted)
         leaf = self._sorting_leaf(query.sort)
-        if leaf is None or not condition.exact or (leaf.attribute.type in _TEXT_TYPES and has_cut()):
-            return Plan(query, here, condition.exact, False)
-        return self._sorted(query, query.sort, here, leaf)
+        if leaf is None or (leaf.attribute.type in _TEXT_TYPES and has_cut()):
+            return Plan(here, True)
+        return Plan(here, True, tuple(self._segments(here, leaf, query.sort, query.after)), counted=counted)
 
-    def _sorted(self, query: Query, sort: Sort, here: Select[Any], leaf: Leaf) -> Plan:
+    def _segments(self, here: Select[Any], leaf: Leaf, sort: Sort, after: Position | None) -> Iterable[Segment]:
+        """What has a value in its order, and what has none; that is last, or first in descending order (§3.4.2.3)."""
         value = values.alias()
-        at = and_(
-            value.c.tenant == resources.c.tenant,
-            value.c.resource_id == resources.c.id,
-            value.c.attr == str(leaf.path),
-            value.c.elem == 0,
-        )
+        first_value = (value.c.tenant == self._tenant, value.c.attr == leaf.number, value.c.elem == 0)
         by = value.c.sortable
-        # What has no value comes last, or first in descending order (RFC 7644 §3.4.2.3).
-        order: tuple[ColumnElement[Any], ...] = (
-            (by.is_(None), by) if not sort.descending else (by.is_not(None), by.desc())
+        created, id = resources.c.created, resources.c.id
+        with_value = (
+            here.join_from(
+                value, resources, and_(resources.c.tenant == value.c.tenant, resources.c.id == value.c.resource_id)
+            )
+            .where(*first_value)
+            .order_by(by.desc() if sort.descending else by, created, id)
         )
-        order += (resources.c.created, resources.c.id)
-        behind = None if query.after is None else _behind(query.after, sort, leaf, by)
-        joined = here.select_from(resources.outerjoin(value, at))
-        return Plan(query, joined, True, True, order, behind)
-
-    def _lookup(self, tree: Filter | None) -> tuple[str, bytes] | None:
-        match tree:
-            case Comparison(path, "eq", str(text)):
-                return _identifier(self._index, path, text)
-        return None
+        without_value = here.where(id.not_in(select(value.c.resource_id).where(*first_value))).order_by(created, id)
+        if after is None:
+            found = [Segment(with_value), Segment(without_value)]
+            return reversed(found) if sort.descending else found
+        form = _form(after, leaf)
+        if form is None:
+            rest = [Segment(without_value, _later(after))]
+            return [*rest, Segment(with_value)] if sort.descending else rest
+        behind = or_(by < form if sort.descending else by > form, and_(by == form, _later(after)))
+        rest = [Segment(with_value, behind)]
+        return rest if sort.descending else [*rest, Segment(without_value)]
 
     def _sorting_leaf(self, sort: Sort) -> Leaf | None:
         leaf = self._index.leaves.get(str(sort.target.path))
@@ -199,53 +205,55 @@ class _Translation:
                 return self._value_path(path, inner)
 
     def _comparison(self, path: AttributePath, operator: Operator, value: Operand) -> Condition:
-        text = str(path)
-        if text == "id":
+        if str(path) == "id":
             return Condition(resources.c.id == value, True) if operator == "eq" and isinstance(value, str) else _ANY
         if path.urn is None and path.name == self._type.members:
             return self._member(path.sub, operator, value)
         identifier = _identifier(self._index, path, value) if operator == "eq" else None
         if identifier is not None:
             return Condition(self._holds(*identifier), True)
-        leaf = self._index.leaves.get(text)
-        if leaf is None:
-            return _ANY
-        value_row = values.alias()
-        matches = self._matches(value_row, leaf, operator, value)
-        return Condition(self._among(value_row, text, matches.clause), matches.exact)
+        leaf = self._index.leaves.get(str(path))
+        return _ANY if leaf is None else self._any_value(leaf, operator, value)
+
+    def _any_value(self, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
+        row = values.alias()
+        matches = self._matches(row, leaf, operator, value)
+        condition = self._among(row, (leaf.number,), matches.clause, matches.exact)
+        if operator != "eq" or not _coarse(leaf.attribute) or condition.ids is None:
+            return condition
+        # What a large part of the directory has in common is looked up resource by resource, in the order of the page.
+        here = condition.ids.where(row.c.resource_id == resources.c.id).correlate(resources)
+        return Condition(exists(here), condition.exact, condition.ids)
 
     def _present(self, path: AttributePath) -> Condition:
         if str(path) == "id":
             return Condition(true(), True)
         if path.urn is None and path.name == self._type.members:
             return self._member(path.sub, "pr", None)
-        texts = self._texts_below(path)
-        if not texts:
-            return _ANY
-        value_row = values.alias()
-        return Condition(self._among(value_row, texts, _is_present(value_row)), True)
+        numbers = self._numbers_below(path)
+        row = values.alias()
+        return self._among(row, numbers, _is_present(row), True) if numbers else _ANY
 
-    def _texts_below(self, path: AttributePath) -> Sequence[str]:
+    def _numbers_below(self, path: AttributePath) -> Sequence[int]:
         """The indexed paths of which one has a row where the attribute has a value; none if that cannot be told."""
         target = self._type.resolve(path)
         if target is None or target.attribute is None:
             return ()
-        leaf = target.leaf
-        if leaf.type != "complex":
-            return (str(path),) if str(path) in self._index.leaves else ()
-        below = [str(AttributePath(path.urn, path.name, sub.name)) for sub in leaf.sub_attributes]
-        return below if all(text in self._index.leaves for text in below) else ()
+        leaves = self._index.leaves
+        if target.leaf.type != "complex":
+            return (leaves[str(path)].number,) if str(path) in leaves else ()
+        below = [leaves.get(str(AttributePath(path.urn, path.name, sub.name))) for sub in target.leaf.sub_attributes]
+        return [leaf.number for leaf in below if leaf is not None] if None not in below else ()
 
     def _member(self, sub: str | None, operator: str, value: Operand) -> Condition:
-        mine = (members.c.tenant == self._tenant,)
+        holding = select(members.c.group_id).where(members.c.tenant == self._tenant)
         if operator == "pr" and sub in (None, "value"):
-            return Condition(resources.c.id.in_(select(members.c.group_id).where(*mine)), True)
+            return Condition(resources.c.id.in_(holding), True)
         if operator == "eq" and sub == "value" and isinstance(value, str):
             # Ids are lower-case ASCII, so the fold of an operand is equal to an id where the operand is.
             target = self._type.resolve(AttributePath(None, self._type.members or "", "value"))
             wanted = value if target is None or target.leaf.case_exact else fold(value)
-            holding = select(members.c.group_id).where(*mine, members.c.member_id == wanted)
-            return Condition(resources.c.id.in_(holding), True)
+            return Condition(resources.c.id.in_(holding.where(members.c.member_id == wanted)), True)
         return _ANY
 
     def _value_path(self, path: AttributePath, inner: Filter) -> Condition:
@@ -258,29 +266,36 @@ class _Translation:
         if isinstance(inner, Or):
             return _one(self._value_path(path, term) for term in inner.terms)
         terms = list(inner.terms) if isinstance(inner, And) else [inner]
-        for start in terms:
-            first = self._first(path, start)
-            if first is None:
-                continue
-            value_row, text, matches = first
-            others = _all(self._beside(value_row, path, term) for term in terms if term is not start)
-            clause = self._among(value_row, text, and_(matches.clause, others.clause))
-            return Condition(clause, matches.exact and others.exact)
-        return _ANY
+        start = min(terms, key=lambda term: self._cost(path, term))
+        first = self._first(path, start)
+        if first is None:
+            return _ANY
+        row, number, matches = first
+        others = _all(self._beside(row, path, term) for term in terms if term is not start)
+        return self._among(row, (number,), and_(matches.clause, others.clause), matches.exact and others.exact)
 
-    def _first(self, path: AttributePath, term: Filter) -> tuple[_Values, str, Condition] | None:
+    def _cost(self, path: AttributePath, term: Filter) -> int:
+        """What to start from: a neighbour is found by its whole value only, so a range is where to begin."""
+        match term:
+            case Comparison(sub, operator) if operator != "ne" and (leaf := self._leaf_of_element(path, sub)):
+                return 0 if operator != "eq" else 2 if _coarse(leaf.attribute) else 1
+            case Present(sub) if self._leaf_of_element(path, sub):
+                return 0
+        return 3
+
+    def _first(self, path: AttributePath, term: Filter) -> tuple[_Values, int, Condition] | None:
         """A term that the row of one value answers."""
         match term:
             case Comparison(sub, operator, value) if operator != "ne":
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
                     row = values.alias()
-                    return row, str(leaf.path), self._matches(row, leaf, operator, value)
+                    return row, leaf.number, self._matches(row, leaf, operator, value)
             case Present(sub):
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
                     row = values.alias()
-                    return row, str(leaf.path), Condition(_is_present(row), True)
+                    return row, leaf.number, Condition(_is_present(row), True)
         return None
 
     def _beside(self, start: _Values, path: AttributePath, term: Filter) -> Condition:
@@ -294,16 +309,16 @@ class _Translation:
                 return _negated(self._beside(start, path, inner))
             case Comparison(sub, "ne", value):
                 return _negated(self._beside(start, path, Comparison(sub, "eq", value)))
-            case Comparison() | Present():
+            case Comparison(_, "eq"):
                 first = self._first(path, term)
                 if first is not None:
-                    row, text, matches = first
+                    row, number, matches = first
                     here = and_(
                         row.c.tenant == start.c.tenant,
-                        row.c.resource_id == start.c.resource_id,
-                        row.c.attr == text,
-                        row.c.elem == start.c.elem,
+                        row.c.attr == number,
                         matches.clause,
+                        row.c.resource_id == start.c.resource_id,
+                        row.c.elem == start.c.elem,
                     )
                     return Condition(exists(select(row.c.elem).where(here)), matches.exact)
         return _ANY
@@ -362,10 +377,15 @@ class _Translation:
         )
         return resources.c.id.in_(holder)
 
-    def _among(self, row: _Values, texts: str | Sequence[str], clause: ColumnElement[bool]) -> ColumnElement[bool]:
-        at = row.c.attr == texts if isinstance(texts, str) else row.c.attr.in_(texts)
-        found = select(row.c.resource_id).where(row.c.tenant == self._tenant, row.c.kind == self._type.name, at, clause)
-        return resources.c.id.in_(found)
+    def _among(self, row: _Values, numbers: Sequence[int], clause: ColumnElement[bool], exact: bool) -> Condition:
+        at = row.c.attr == numbers[0] if len(numbers) == 1 else row.c.attr.in_(numbers)
+        ids = select(row.c.resource_id).where(row.c.tenant == self._tenant, at, clause)
+        return Condition(resources.c.id.in_(ids), exact, ids)
+
+
+def _coarse(attribute: Attribute) -> bool:
+    """Whether a single value of the attribute is likely to be that of very many resources."""
+    return attribute.type == "boolean" or bool(attribute.canonical_values)
 
 
 def _compared_by_key(attribute: Attribute) -> bool:
@@ -389,6 +409,8 @@ def _is_present(row: _Values) -> ColumnElement[bool]:
 
 def _all(conditions: Iterable[Condition]) -> Condition:
     terms = list(conditions)
+    if len(terms) == 1:
+        return terms[0]
     return Condition(and_(true(), *(term.clause for term in terms)), all(term.exact for term in terms))
 
 
@@ -413,16 +435,6 @@ def _later(position: Position) -> ColumnElement[bool]:
     """Behind a position among those that sort alike."""
     created, id = resources.c.created, resources.c.id
     return and_(created >= position.created, or_(created > position.created, id > position.id))
-
-
-def _behind(position: Position, sort: Sort, leaf: Leaf, by: ColumnElement[bytes]) -> ColumnElement[bool]:
-    later = _later(position)
-    form = _form(position, leaf)
-    if form is None:
-        nothing = and_(by.is_(None), later)
-        return or_(nothing, by.is_not(None)) if sort.descending else nothing
-    alike = and_(by == form, later)
-    return or_(by < form, alike) if sort.descending else or_(by.is_(None), by > form, alike)
 
 
 def _form(position: Position, leaf: Leaf) -> bytes | None:

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from .database import Session
-from .indexing import Index
+from .indexing import Index, value_rows
 from .tables import identifiers, resources, settings, values
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
     session.execute(delete(settings).where(settings.c.tenant == tenant, settings.c.name == name))
     session.execute(insert(settings), {"tenant": tenant, "name": name, "content": index.fingerprint})
     session.execute(delete(identifiers).where(identifiers.c.tenant == tenant, identifiers.c.kind == kind))
-    session.execute(delete(values).where(values.c.tenant == tenant, values.c.kind == kind))
+    of_kind = select(resources.c.id).where(resources.c.tenant == tenant, resources.c.kind == kind)
+    session.execute(delete(values).where(values.c.tenant == tenant, values.c.resource_id.in_(of_kind)))
     held: set[tuple[str, bytes]] = set()
     after = ""
     while docs := session.execute(_DOCS, {"tenant_": tenant, "kind_": kind, "after_": after}).all():
@@ -55,8 +56,7 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
         for id, doc in docs:
             resource = orjson.loads(doc)
             displays.append({"tenant_": tenant, "id_": id, "display_": index.resource_type.display_of(resource)})
-            for at, form in index.rows(resource).items():
-                rows.append({**row, "resource_id": id, "attr": at[0], "elem": at[1], "sortable": form})
+            rows += value_rows(tenant, id, index.rows(resource))
             for attr, key in index.unique_keys(resource).items():
                 if (attr, key) in held:
                     _log.error("%s %s has the same %s as another one: rename one of them", kind, id, attr)

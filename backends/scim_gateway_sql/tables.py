@@ -7,7 +7,7 @@ Rows are locked in the order of this module: resources by id, then identifiers, 
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -44,17 +44,17 @@ members = Table(
     Column("member_id", String, primary_key=True),
 )
 
-#: One row per value that filters and sorting may ask for, in the form in which the core compares it.
-#: ``elem`` numbers the elements of a multi-valued attribute, so that a value path finds what stands side by side.
+#: One row per value that filters and sorting may ask for, in the form in which the core compares it; the key is all
+#: there is. ``attr`` stands for resource type and path (:func:`.indexing.number_of`), ``elem`` numbers the elements
+#: of a multi-valued attribute, so that a value path finds what stands side by side.
 values = Table(
     "scim_value",
     metadata,
     Column("tenant", String, primary_key=True),
+    Column("attr", BigInteger, primary_key=True),
+    Column("sortable", LargeBinary, primary_key=True),
     Column("resource_id", String, primary_key=True),
-    Column("attr", String, primary_key=True),
     Column("elem", Integer, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("sortable", LargeBinary, nullable=False),
 )
 
 #: Bearer tokens, as hashes; times are ISO 8601 text in UTC.
