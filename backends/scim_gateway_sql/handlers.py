@@ -16,7 +16,7 @@ from scim_gateway.schema import Resource, ResourceType
 from .database import Database, Session
 from .failures import Duplicate
 from .indexing import Index, Rows, value_rows
-from .pushdown import Plan, Translator
+from .pushdown import FEW, Plan, Translator
 from .tables import identifiers, members, resources, values
 
 BATCH = 500
@@ -47,17 +47,6 @@ _RELEASE = delete(identifiers).where(
 _RELEASE_ALL = delete(identifiers).where(
     identifiers.c.tenant == bindparam("tenant_"), identifiers.c.resource_id == bindparam("id_")
 )
-_FIND = (
-    select(resources.c.doc)
-    .join(identifiers, and_(identifiers.c.tenant == resources.c.tenant, identifiers.c.resource_id == resources.c.id))
-    .where(
-        identifiers.c.tenant == bindparam("tenant_"),
-        identifiers.c.kind == bindparam("kind_"),
-        identifiers.c.attr == bindparam("attr_"),
-        identifiers.c.name_key == bindparam("name_key_"),
-    )
-)
-
 _ADD_VALUE = insert(values)
 _DROP_VALUE = delete(values).where(
     values.c.tenant == bindparam("tenant_"),
@@ -183,23 +172,29 @@ class SqlHandler(ResourceHandler):
 
     def query(self, query: Query) -> Page:
         with self._database.session() as session:
-            plan = self._translator.plan(query, lambda: self._has_cut(session))
-            members_read = not plan.segments and not plan.key and self._translator.mentions_members(query)
-            if plan.key:
-                page = self._looked_up(session, query, *plan.key)
-            elif plan.segments:
-                page = self._page(session, query, plan)
-            else:
-                rest = replace(query, filter=None) if plan.exact else query
-                page = rest.run(self._candidates(session, plan, members_read))
-            if not members_read:
-                self._complete(session, page.resources, query.without)
+            page = self._looked_up(session, query)
+            if page is None:
+                plan = self._translator.plan(query, lambda: self._has_cut(session))
+                if plan.segments:
+                    page = self._page(session, query, plan)
+                else:
+                    with_members = self._translator.mentions_members(query)
+                    rest = replace(query, filter=None) if plan.exact else query
+                    page = rest.run(self._candidates(session, plan, with_members))
+                    if with_members:
+                        return page
+            self._complete(session, page.resources, query.without)
             return page
 
-    def _looked_up(self, session: Session, query: Query, attr: str, name_key: bytes) -> Page:
-        """The page of a filter that one unique value answers."""
-        docs = session.execute(_FIND, {**self._at, "attr_": attr, "name_key_": name_key}).scalars()
-        return replace(query, filter=None, sort=None).run([orjson.loads(doc) for doc in docs])
+    def _looked_up(self, session: Session, query: Query) -> Page | None:
+        """The page of a filter that a single look-up answers with few resources."""
+        lookup = self._translator.lookup(query)
+        if lookup is None:
+            return None
+        docs = session.execute(*lookup).scalars().all()
+        if len(docs) > FEW:
+            return None
+        return replace(query, filter=None).run([orjson.loads(doc) for doc in docs])
 
     def _page(self, session: Session, query: Query, plan: Plan) -> Page:
         offset = max(0, query.start_index - 1) if query.after is None else 0

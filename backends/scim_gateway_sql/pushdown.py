@@ -16,6 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     and_,
+    bindparam,
     exists,
     false,
     func,
@@ -41,6 +42,39 @@ _SORTABLE_TYPES = frozenset({"string", "reference", "dateTime", "boolean", "inte
 _TEXT_TYPES = frozenset({"string", "reference"})
 # Beyond this a double does not hold every whole number (IEEE 754), and decimals are indexed as doubles.
 _LARGEST_EXACT = 2**53
+
+FEW = 100
+"""The most documents that a look-up reads; where it finds more, the page is cut in SQL."""
+
+_MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
+_DOC = select(resources.c.doc).where(_MINE).limit(FEW + 1)
+_BY_ID = _DOC.where(resources.c.id == bindparam("id_"))
+_BY_IDENTIFIER = _DOC.where(
+    resources.c.id.in_(
+        select(identifiers.c.resource_id).where(
+            identifiers.c.tenant == bindparam("tenant_"),
+            identifiers.c.kind == bindparam("kind_"),
+            identifiers.c.attr == bindparam("attr_"),
+            identifiers.c.name_key == bindparam("name_key_"),
+        )
+    )
+)
+_BY_VALUE = _DOC.where(
+    resources.c.id.in_(
+        select(values.c.resource_id).where(
+            values.c.tenant == bindparam("tenant_"),
+            values.c.attr == bindparam("attr_"),
+            values.c.sortable == bindparam("sortable_"),
+        )
+    )
+)
+_BY_MEMBER = _DOC.where(
+    resources.c.id.in_(
+        select(members.c.group_id).where(
+            members.c.tenant == bindparam("tenant_"), members.c.member_id == bindparam("member_id_")
+        )
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +105,12 @@ class Plan:
     """How a query is answered.
 
     :param matching: selects the resources that match, or at least these.
-    :param key: the unique attribute and its key, where a single look-up answers the filter.
     :param segments: the ids of the matches in the order of the answer, where SQL can tell it.
     """
 
     matching: Select[Any]
     exact: bool
     segments: tuple[Segment, ...] = ()
-    key: tuple[str, bytes] | None = None
     counted: Select[Any] | None = None
 
     def candidates(self) -> Select[Any]:
@@ -99,15 +131,23 @@ class Translator:
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
 
+    def lookup(self, query: Query) -> tuple[Select[Any], dict[str, Any]] | None:
+        """The statement, made once, for what clients ask most: who is this, and who has this value."""
+        if query.sort is not None and query.sort.target.path.name == self._members:
+            return None
+        match query.filter:
+            case Comparison(path, "eq", value):
+                translation = _Translation(self._index, self._tenant, lambda: True)
+                found = translation.lookup(path, value)
+                return found and (found[0], {"tenant_": self._tenant, "kind_": self._kind, **found[1]})
+        return None
+
     def plan(self, query: Query, has_cut: Callable[[], bool]) -> Plan:
         """The plan of a query.
 
         :param has_cut: tells whether the index holds a text that was too long for it; asked only when it matters.
         """
         here = select(resources.c.id).where(resources.c.tenant == self._tenant, resources.c.kind == self._kind)
-        match query.filter:
-            case Comparison(path, "eq", value) if key := _identifier(self._index, path, value):
-                return Plan(here, True, key=key)
         condition = Condition(true(), True)
         counted = None
         if query.filter is not None:
@@ -185,6 +225,24 @@ class _Translation:
         self._tenant = tenant
         self._has_cut = has_cut
 
+    def lookup(self, path: AttributePath, value: Operand) -> tuple[Select[Any], dict[str, Any]] | None:
+        """A statement for ``path eq value``, where the value is likely to tell few resources apart."""
+        if str(path) == "id":
+            return _BY_ID, {"id_": value}
+        if path.urn is None and path.name == self._type.members:
+            member_id = self._member_id(path.sub, value)
+            return None if member_id is None else (_BY_MEMBER, {"member_id_": member_id})
+        identifier = _identifier(self._index, path, value)
+        if identifier is not None:
+            return _BY_IDENTIFIER, {"attr_": identifier[0], "name_key_": identifier[1]}
+        leaf = self._index.leaves.get(str(path))
+        if leaf is None or leaf.attribute.type not in _TEXT_TYPES or _coarse(leaf.attribute):
+            return None
+        form = None if _compared_by_key(leaf.attribute) else sortable(leaf.attribute, value)
+        if form is None or len(form) >= LIMIT:
+            return None
+        return _BY_VALUE, {"attr_": leaf.number, "sortable_": form}
+
     def condition(self, tree: Filter) -> Condition:
         match tree:
             case Never():
@@ -249,12 +307,18 @@ class _Translation:
         holding = select(members.c.group_id).where(members.c.tenant == self._tenant)
         if operator == "pr" and sub in (None, "value"):
             return Condition(resources.c.id.in_(holding), True)
-        if operator == "eq" and sub == "value" and isinstance(value, str):
-            # Ids are lower-case ASCII, so the fold of an operand is equal to an id where the operand is.
-            target = self._type.resolve(AttributePath(None, self._type.members or "", "value"))
-            wanted = value if target is None or target.leaf.case_exact else fold(value)
-            return Condition(resources.c.id.in_(holding.where(members.c.member_id == wanted)), True)
-        return _ANY
+        member_id = self._member_id(sub, value) if operator == "eq" else None
+        if member_id is None:
+            return _ANY
+        return Condition(resources.c.id.in_(holding.where(members.c.member_id == member_id)), True)
+
+    def _member_id(self, sub: str | None, value: Operand) -> str | None:
+        """The id of the member that a comparison with the ``value`` of the members asks for."""
+        if sub != "value" or not isinstance(value, str):
+            return None
+        # Ids are lower-case ASCII, so the fold of an operand is equal to an id where the operand is.
+        target = self._type.resolve(AttributePath(None, self._type.members or "", "value"))
+        return value if target is None or target.leaf.case_exact else fold(value)
 
     def _value_path(self, path: AttributePath, inner: Filter) -> Condition:
         """Conditions on one element: a row of the element to start from, and the other terms on its neighbours."""
