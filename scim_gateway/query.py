@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
-from scim_gateway.backend import Backend, Query
+from scim_gateway.backend import Backend, Page, Query
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors, fingerprint
 from scim_gateway.errors import InvalidCount, InvalidValue, ScimError, TooMany
@@ -208,15 +210,21 @@ class Searches:
 
     def _run(self, part: _Part, query: Query, call: Call) -> tuple[list[Resource], int]:
         """Whole resources of a page, and how many there are."""
+        page, whole = self._find(part, query, call)
+        return self._whole(part, page.resources, whole, call), page.total_results
+
+    def _find(self, part: _Part, query: Query, call: Call) -> tuple[Page, bool]:
+        """A page, and whether its resources are whole or as stored."""
         virtual = self._virtual[part.kind.name]
         looked_at = [*paths(part.filter), *([part.sort.target.path] if part.sort else ())]
         if not virtual.isdisjoint(looked_at) or any(path.name == part.kind.containers for path in looked_at):
-            page = query.run(self._candidates(part, virtual, call))
-            return list(page.resources), page.total_results
-        page = self._backend.handlers[part.kind.name].query(query)
-        without = part.projection.without
-        completed = self._representation.complete(page.resources, part.kind, call.base_url, without=without)
-        return completed, page.total_results
+            return query.run(self._candidates(part, virtual, call)), True
+        return self._backend.handlers[part.kind.name].query(query), False
+
+    def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, call: Call) -> list[Resource]:
+        if whole:
+            return list(found)
+        return self._representation.complete(found, part.kind, call.base_url, without=part.projection.without)
 
     def _candidates(self, part: _Part, virtual: frozenset[AttributePath], call: Call) -> Iterator[Resource]:
         """Whole resources for a search by what no store holds: groups of a user, locations, versions, names of others.
@@ -266,21 +274,24 @@ class Searches:
         limit = self._settings.max_root_candidates
         descending = False
         total = 0
-        found: list[tuple[tuple[bool, bool, str | float], tuple[str, str], _Part, Resource]] = []
+        found: list[tuple[tuple[bool, bool, str | float], tuple[str, str], _Part, Resource, bool]] = []
         for part in parts:
             descending = descending or (part.sort is not None and part.sort.descending)
-            page, matches = self._run(part, part.query(1, limit + 1), call)
-            total += matches
+            page, whole = self._find(part, part.query(1, limit + 1), call)
+            total += page.total_results
             if total > limit:
                 raise TooMany(
                     f"More than {limit} resources match; narrow the filter, leave out sortBy, or query one type."
                 )
-            for resource in page:
+            for resource in page.resources:
                 position = position_of(resource, part.sort)
-                found.append((_sort_key(position), (position.created, position.id), part, resource))
+                found.append((_sort_key(position), (position.created, position.id), part, resource, whole))
         found.sort(key=lambda entry: entry[1])
         found.sort(key=lambda entry: entry[0], reverse=descending)
-        return [(part, [resource]) for _, _, part, resource in found[start - 1 : start - 1 + count]], total
+        cut = [entry[2:] for entry in found[start - 1 : start - 1 + count]]
+        # Neighbours of one type are completed together.
+        runs = [(part, whole, [entry[1] for entry in some]) for (part, whole), some in groupby(cut, itemgetter(0, 2))]
+        return [(part, self._whole(part, resources, whole, call)) for part, whole, resources in runs], total
 
     def _virtual_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
         """Attributes, besides its groups, that a resource of the type has only when it is shown."""

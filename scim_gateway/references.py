@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from scim_gateway.backend import Reference
 from scim_gateway.errors import InvalidValue
 from scim_gateway.schema import Attribute, Resource, ResourceType, ResourceTypes
-from scim_gateway.text import fold
+from scim_gateway.text import fold, printable
 
 Element = Mapping[str, Any]
 Lookup = Callable[[Collection[str]], Mapping[str, Reference]]
@@ -121,11 +121,13 @@ class ReferenceCheck:
         :raises InvalidValue: as above.
         """
         by_id = {id_of(field, element): element for element in sent}
-        new = by_id.keys() - held.keys() - self.found.keys()
-        if new:
-            self.found |= self._lookup(sorted(new))
-            if unknown := sorted(new - self.found.keys()):
-                raise InvalidValue(_unknown(field, unknown))
+        new = by_id.keys() - held.keys()
+        # What is said of somebody who is there already has to be true as well, where the store keeps no type with it.
+        told = {id for id in by_id.keys() & held.keys() if "type" not in held[id] and _tells(by_id[id])}
+        if wanted := (new | told) - self.found.keys():
+            self.found |= self._lookup(sorted(wanted))
+        if unknown := sorted(new - self.found.keys()):
+            raise InvalidValue(_unknown(field, unknown))
         for id, element in by_id.items():
             reference = self.found.get(id)
             kind = reference.resource_type if reference else held.get(id, {}).get("type")
@@ -141,10 +143,12 @@ class ReferenceCheck:
 
     def _agree(self, field: ReferenceField, id: str, element: Element, kind: str) -> None:
         if kind not in field.types:
-            raise InvalidValue(f"{field.name} refers to {_or(field.types)}; {id} is a {kind}.")
+            raise InvalidValue(f"{field.name} refers to {_or(field.types)}; {printable(id)} is a {kind}.")
         claimed = element.get("type") if field.typed else None
         if claimed and fold(claimed) != fold(kind):
-            raise InvalidValue(f"{field.name}: {id} is a {kind}, not a {claimed}; correct type or leave it out.")
+            raise InvalidValue(
+                f"{field.name}: {printable(id)} is a {kind}, not a {printable(claimed)}; correct type or leave it out."
+            )
         ref = element.get("$ref")
         if ref and _parts(ref) not in ((self._resource_types.by_name[kind].endpoint.strip("/"), id), ("", id)):
             raise InvalidValue(f"{field.name}: $ref and value do not name the same resource; leave $ref out.")
@@ -163,6 +167,10 @@ def id_of(field: ReferenceField, element: Element) -> str:
     return value
 
 
+def _tells(element: Element) -> bool:
+    return bool(element.get("type") or element.get("$ref"))
+
+
 def _parts(reference: str) -> tuple[str, str]:
     """Endpoint and id at the end of a URI, absolute or relative, of any protocol version (RFC 7643 §2.3.7)."""
     try:
@@ -174,7 +182,7 @@ def _parts(reference: str) -> tuple[str, str]:
 
 
 def _unknown(field: ReferenceField, ids: Sequence[str]) -> str:
-    named = ", ".join(id[:64] for id in ids[:_NAMED])
+    named = ", ".join(printable(id) for id in ids[:_NAMED])
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     return f"{field.name}: there is no {_or(field.types)} with id {named}{more}."
 

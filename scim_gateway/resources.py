@@ -142,10 +142,6 @@ class TypeOperations:
         self._write(work)
         return Answer(204)
 
-    def location_of(self, call: Call) -> str:
-        """The URL of the resource that a call is about."""
-        return self._location(call)
-
     # How a resource changes
 
     def _apply(
@@ -310,7 +306,7 @@ class TypeOperations:
                 with self._backend.operation(write=True):
                     return work()
             except StaleResource:
-                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))  # noqa: S311 - a pause, no secret
+                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))
         raise Unavailable("Other requests keep changing the same resource; try again.", retry_after=1)
 
 

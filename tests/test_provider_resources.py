@@ -396,6 +396,15 @@ def test_a_reference_that_contradicts_itself_is_refused(core: Core, lie: dict[st
     assert core.refused("PATCH", path_of(group), patch) == (400, "invalidValue")
 
 
+@pytest.mark.parametrize("lie", [{"type": "Group"}, {"$ref": f"{BASE}/Users/other"}])
+def test_what_is_said_of_somebody_who_is_there_has_to_be_true_too(core: Core, lie: dict[str, str]) -> None:
+    user = core.user("a")
+    group = core.group("g", user)
+    body = {"schemas": [GROUP], "displayName": "g", "members": [{"value": user["id"], **lie}]}
+    assert core.refused("PUT", path_of(group), body) == (400, "invalidValue")
+    assert core.json("PUT", path_of(group), {**body, "members": [{"value": user["id"], "type": "User"}]}) == group
+
+
 @pytest.mark.parametrize("ref", ["Users/{id}", "/Users/{id}", "../Users/{id}", "https://other/v1/Users/{id}/", "{id}"])
 def test_a_reference_may_be_written_in_any_way(core: Core, ref: str) -> None:
     user = core.user("a")

@@ -1,4 +1,4 @@
-"""Queries over one type and over all: paging, cursors, sorting, what only the core knows (RFC 7644 §3.4.2, RFC 9865)."""
+"""Queries over one type and all: pages, cursors, sorting, what only the core knows (RFC 7644 §3.4.2, RFC 9865)."""
 
 from __future__ import annotations
 
