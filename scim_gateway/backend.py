@@ -3,8 +3,8 @@
 The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend.
 
 1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id`` (at most 64 lower-case
-    letters, digits and ``-``), ``schemas`` and ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``); a
-    backend keeps them as they are.
+    letters, digits and ``-``), ``schemas`` and ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``);
+    a backend keeps them as they are.
     ``meta.location``, ``groups`` of a User and ``$ref`` are never stored: the core adds them to answers.
 2.  What a backend returns is the caller's: changing it changes nothing stored. What it is given it does not keep.
 3.  ``get`` of an unknown id, or the id of another resource type, raises :class:`~scim_gateway.errors.NotFound`.
@@ -12,11 +12,11 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
     same :func:`~scim_gateway.text.collision_key` at one of ``resource_type.unique_paths`` (the exact text where the
     attribute is ``caseExact``); also when both are written at the same moment, by threads or by processes.
 5.  ``modify`` writes the difference of ``before`` and ``after``; if what is stored is not ``before`` any more (its
-    ``meta.version`` tells), it raises :class:`~scim_gateway.errors.StaleResource` and changes nothing. So does ``delete``.
+    ``meta.version`` tells), it raises :class:`~scim_gateway.errors.StaleResource` and changes nothing. ``delete``, too.
 6.  ``operation(write=True)`` is all or nothing: after an exception in its block the store is as it was before.
     Writes of two operations do not mix; what a committed operation wrote is durable when the block is left.
 7.  ``query`` gives exactly the page of ``Query.run`` over all resources of the type: same resources, same order, same
-    total. A backend selects any superset of the matches by what it can translate and ends with ``query.run(candidates)``.
+    total. A backend selects any superset of the matches by what it can translate, ends with ``query.run(candidates)``.
 8.  The default order is by ``meta.created``, then ``id``.
 9.  A deleted id is not found again, and never comes back; its unique values are free.
 10. A store that cannot be reached raises :class:`~scim_gateway.errors.Unavailable`, whatever its driver raised.
@@ -147,8 +147,8 @@ class ResourceHandler(ABC):
 class MembershipHandler(ResourceHandler):
     """Ability: each membership is kept apart, so one person joins a group of any size at the same cost.
 
-    ``get`` and ``query`` return ``members`` complete, each element with ``value`` and the current ``type`` and ``display``,
-    unless ``without`` names the attribute. ``create`` stores the members of the resource it is given.
+    ``get`` and ``query`` return ``members`` complete, each element with ``value`` and the current ``type`` and
+    ``display``, unless ``without`` names the attribute. ``create`` stores the members of the resource it is given.
     ``modify`` is called with resources that came without members, and leaves the memberships alone.
     """
 
@@ -169,7 +169,7 @@ class MembershipHandler(ResourceHandler):
 
     @abstractmethod
     def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
-        """For each id that is a direct member of something: the resources of this type that hold it, in default order."""
+        """For each id that is a direct member: the resources of this type that hold it, in default order."""
 
 
 def value_taken(resource_type: ResourceType, path: AttributePath) -> Uniqueness:
@@ -177,8 +177,8 @@ def value_taken(resource_type: ResourceType, path: AttributePath) -> Uniqueness:
     name = resource_type.name
     # Okta shows this text where a push failed; a group unlinked there but kept here is the usual cause.
     remedy = (
-        f"To manage that {name}, link it instead of creating it again: in Okta's Push Groups choose to link the existing "
-        "group; otherwise delete it here or use another name."
+        f"To manage that {name}, link it instead of creating it again: in Okta's Push Groups choose to link the "
+        "existing group; otherwise delete it here or use another name."
         if resource_type.members
         else f"To manage that {name}, match or import it in the identity provider instead of creating it again."
     )

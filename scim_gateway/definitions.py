@@ -1,4 +1,4 @@
-"""Schemas and resource types from their JSON form: the built-in ones and those a configuration declares (RFC 7643 §6, §7)."""
+"""Schemas and resource types from JSON: the built-in ones and those a configuration declares (RFC 7643 §6, §7)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def load_resource_types(
 
     :param declared_schemas: Schema resources (RFC 7643 §7). An attribute may also have ``default`` and ``minLength``.
     :param declared_types: ResourceType resources (RFC 7643 §6). Beyond it, ``display`` lists the attributes that name a
-        resource to people, ``members`` and ``containers`` name the attributes of :class:`~scim_gateway.schema.ResourceType`.
+        resource to people, ``members`` and ``containers`` name those attributes, as in
+        :class:`~scim_gateway.schema.ResourceType`.
     :param declared_extensions: ``{"resourceType", "schema", "required"}``, each adds an extension to a resource type.
     :raises DefinitionError: what is declared makes no sense.
     """
@@ -280,7 +281,8 @@ def _default(
     }
     if unfit or kind not in fits:
         raise DefinitionError(
-            f"{place}: only a single-valued string, reference, boolean or number outside complex attributes has a default"
+            f"{place}: only a single-valued string, reference, boolean or number outside complex attributes has a "
+            "default"
         )
     if not fits[kind]:
         raise DefinitionError(f"{place}: the default {value!r} is no {kind}")
@@ -316,7 +318,8 @@ def _read_type(document: Mapping[str, Any], schemas: Mapping[str, Schema], place
     for attribute in schema.attributes:
         if attribute.name.lower() in _COMMON_NAMES:
             raise DefinitionError(
-                f"{place}: the attribute {attribute.name} of {schema.id} is common to all resource types; leave it out of the schema"
+                f"{place}: the attribute {attribute.name} of {schema.id} is common to all resource types; "
+                "leave it out of the schema"
             )
     described = document.get("schemaExtensions", ())
     if not isinstance(described, list | tuple):

@@ -94,7 +94,7 @@ def parse_path(text: str, resource_type: ResourceType, limits: FilterLimits = Fi
         raise InvalidPath(f"The path is not valid. {fault} It has the form {forms}.") from None
 
 
-class _Fault(Exception):  # noqa: N818 - named for what it is, as in scim_gateway.errors
+class _Fault(Exception):
     """What is wrong with a text, and where (0-based; ``None`` is its end)."""
 
     def __init__(self, problem: str, position: int | None = None) -> None:

@@ -23,7 +23,7 @@ class _Fault:
     message: str
 
 
-class _Refused(Exception):  # noqa: N818 - it never leaves this module
+class _Refused(Exception):
     """Something is wrong somewhere; parsing again with :class:`_Fault` values tells where."""
 
 

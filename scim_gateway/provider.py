@@ -45,7 +45,7 @@ class ServiceProvider:
     :raises ValueError: the settings name a profile that does not exist.
     """
 
-    def __init__(self, backend: Backend, settings: ProviderSettings = ProviderSettings()) -> None:
+    def __init__(self, backend: Backend, settings: ProviderSettings = ProviderSettings()) -> None:  # noqa: B008 - frozen
         if settings.profile not in PROFILES:
             raise ValueError(f"there is no profile {settings.profile!r}; there are {', '.join(PROFILES)}")
         self.backend = backend

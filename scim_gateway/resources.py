@@ -306,7 +306,7 @@ class TypeOperations:
                 with self._backend.operation(write=True):
                     return work()
             except StaleResource:
-                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))
+                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))  # noqa: S311 - a pause, no secret
         raise Unavailable("Other requests keep changing the same resource; try again.", retry_after=1)
 
 

@@ -1,4 +1,4 @@
-"""Bearer tokens: made here, kept as hashes only, several valid at once, named, scoped, expiring (RFC 6750, RFC 7644 §7.4)."""
+"""Bearer tokens: made here, kept as hashes, several at once, named, scoped, expiring (RFC 6750, RFC 7644 §7.4)."""
 
 from __future__ import annotations
 
