@@ -328,8 +328,8 @@ def test_a_circle_through_what_is_required_is_impossible(core: Core) -> None:
     assert core.json("GET", "/Users")["totalResults"] == 0
 
 
-def test_a_chain_of_a_thousand_is_no_problem(core: Core) -> None:
-    size = core.settings.bulk_max_operations if core.backend.__class__.__name__ == "MemoryBackend" else 50
+def test_a_long_chain_is_no_problem(core: Core) -> None:
+    size = 300
     operations = [post_group(f"g{index}", f"bulkId:g{index + 1}") for index in range(size - 1)]
     results = run(core, *operations, post_group(f"g{size - 1}"))
     assert set(statuses(results)) == {"201"}
