@@ -255,8 +255,9 @@ def test_common_attributes_are_known_to_filter_projection_sort_and_patch(scim: S
     assert scim.find('externalId eq "x1"').ids == [user["id"]]
     assert scim.find('meta.resourceType eq "User"').ids == [user["id"]]
     assert scim.get(f"{path}?attributes=meta.location").body["meta"] == {"location": user["meta"]["location"]}
-    scim.user()
-    assert scim.get("/Users?sortBy=meta.created&sortOrder=descending").ids[-1] == user["id"]
+    later = scim.user()
+    created = [meta["created"] for meta in scim.get("/Users?sortBy=meta.created&sortOrder=descending").names("meta")]
+    assert created == [later["meta"]["created"], user["meta"]["created"]]
     assert scim.patch(path, [replace("externalId", "x2")]).expect(200).body["externalId"] == "x2"
 
 
