@@ -68,6 +68,9 @@ class TypeOperations:
             check = self._check()
             resource = created(check.resource(sent, None, self._fields), self._kind)
             self._handler.create(resource)
+            if self._apart and self._members and self._members.elements(resource):
+                # A store that keeps members apart has an order of its own: the answer is what a GET will show.
+                resource = self._apart.get(resource["id"], without=call.projection().without - {"meta"})
             return self._show(call, resource, self._named(body), check)
 
         shown = self._write(work)
