@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,18 +14,27 @@ from scim_gateway.schema import Attribute, Resource, ResourceType
 from scim_gateway.text import fold
 
 _TICK = timedelta(milliseconds=1)
-
-
-def new_id() -> str:
-    """An identifier that was never used and never will be."""
-    return str(uuid.uuid4())
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = 1_000_000
 
 
 def created(resource: Resource, resource_type: ResourceType) -> Resource:
     """The same resource with ``id`` and ``meta`` of a new one."""
-    now = _text(datetime.now(UTC))
+    nanoseconds = time.time_ns()
+    now = _text(_EPOCH + timedelta(milliseconds=nanoseconds // _MILLISECOND))
     meta = {"resourceType": resource_type.name, "created": now, "lastModified": now, "version": "1"}
-    return {**resource, "id": new_id(), "meta": meta}
+    return {**resource, "id": _new_id(nanoseconds), "meta": meta}
+
+
+def _new_id(nanoseconds: int) -> str:
+    """An identifier that was never used and never will be: a UUID of version 7 (RFC 9562 §5.7).
+
+    Ids of the same millisecond are in order of creation (§6.2, method 3), and so are pages, which are sorted by
+    ``meta.created`` and ``id``: what is created during a walk comes behind what the walk has seen.
+    """
+    milliseconds, rest = divmod(nanoseconds, _MILLISECOND)
+    fraction = rest * 4096 // _MILLISECOND
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62)))
 
 
 def changed(before: Resource, after: Resource) -> Resource:
