@@ -23,16 +23,18 @@ def created(resource: Resource, resource_type: ResourceType) -> Resource:
     nanoseconds = time.time_ns()
     now = _text(_EPOCH + timedelta(milliseconds=nanoseconds // _MILLISECOND))
     meta = {"resourceType": resource_type.name, "created": now, "lastModified": now, "version": "1"}
-    return {**resource, "id": _new_id(nanoseconds), "meta": meta}
+    return {**resource, "id": new_id(nanoseconds), "meta": meta}
 
 
-def _new_id(nanoseconds: int) -> str:
+def new_id(nanoseconds: int | None = None) -> str:
     """An identifier that was never used and never will be: a UUID of version 7 (RFC 9562 §5.7).
 
     Ids of the same millisecond are in order of creation (§6.2, method 3), and so are pages, which are sorted by
     ``meta.created`` and ``id``: what is created during a walk comes behind what the walk has seen.
+
+    :param nanoseconds: the time of creation since 1970; now, if it is not given.
     """
-    milliseconds, rest = divmod(nanoseconds, _MILLISECOND)
+    milliseconds, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, _MILLISECOND)
     fraction = rest * 4096 // _MILLISECOND
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62)))
 
