@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from gunicorn.workers.gthread import ThreadWorker
 
 
@@ -13,15 +15,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Accept connections or not; when the worker stops, the queue is emptied and then closed."""
-        if not enabled and not self.alive:
-            for listener in self.sockets:
-                self._drain(listener)
+        """Accept connections or not; when the worker stops, the queue is emptied and the socket closed at once."""
         super().set_accept_enabled(enabled)
-        if not enabled and not self.alive:
+        if enabled or self.alive:
+            return
+        # Who connects between the last look into the queue and its end is reset: nothing may come between the two, and
+        # a thread that is busy with a request would for 5 ms.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        for listener in self.sockets:
+            self._drain(listener)
             # Whoever connects from now on is refused, which a proxy or a client takes for what it is.
-            for listener in self.sockets:
-                listener.close()
+            listener.close()
+        sys.setswitchinterval(interval)
 
     def _drain(self, listener: object) -> None:
         for _ in range(self.cfg.backlog):
