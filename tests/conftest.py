@@ -133,7 +133,9 @@ def make_scim(backend: str, tmp_path: Path) -> Iterator[MakeScim]:
         settings |= {name: json.dumps(tables) for name, tables in declared.items() if tables}
         app = create_app({f"SCIM_GATEWAY_{name}": value for name, value in settings.items()})
         made.append(app)
-        return ScimClient(app, token=TOKEN, watch=check_always)
+        return ScimClient(
+            app, token=settings.get("TOKEN"), base=settings.get("BASE_PATH", "/scim/v2"), watch=check_always
+        )
 
     yield make
     for app in made:
