@@ -88,10 +88,10 @@ class Index:
         found: dict[str, Leaf] = {}
         elsewhere = {"id", self.resource_type.members, self.resource_type.containers}
         for urn, attribute in self.resource_type.every_attribute():
-            if (urn is None and attribute.name in elsewhere) or not _told(attribute):
+            if (urn is None and attribute.name in elsewhere) or not told(attribute):
                 continue
             parts: list[tuple[str | None, Attribute]] = [(None, attribute)] if attribute.type != "complex" else []
-            parts += [(sub.name, sub) for sub in attribute.sub_attributes if not sub.multi_valued and _told(sub)]
+            parts += [(sub.name, sub) for sub in attribute.sub_attributes if not sub.multi_valued and told(sub)]
             for sub, leaf in parts:
                 path = AttributePath(urn, attribute.name, sub)
                 if leaf.type not in ("binary", "complex") and str(path) not in _NOT_STORED:
@@ -152,7 +152,8 @@ class Index:
         return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
-def _told(attribute: Attribute) -> bool:
+def told(attribute: Attribute) -> bool:
+    """Whether an answer or a filter may tell anything about the attribute's value."""
     return attribute.mutability != "writeOnly" and attribute.returned != "never"
 
 

@@ -34,7 +34,7 @@ from scim_gateway.ordering import Position, Sort
 from scim_gateway.schema import Attribute, AttributePath
 from scim_gateway.text import fold
 
-from .indexing import LIMIT, Index, Leaf, sortable, unique_key
+from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
 from .tables import identifiers, members, resources, values
 
 _Values: TypeAlias = "NamedFromClause[Any]"
@@ -295,13 +295,18 @@ class _Translation:
     def _numbers_below(self, path: AttributePath) -> Sequence[int]:
         """The indexed paths of which one has a row where the attribute has a value; none if that cannot be told."""
         target = self._type.resolve(path)
-        if target is None or target.attribute is None:
+        if target is None:
             return ()
         leaves = self._index.leaves
-        if target.leaf.type != "complex":
+        if target.sub_attribute is not None:
             return (leaves[str(path)].number,) if str(path) in leaves else ()
-        below = [leaves.get(str(AttributePath(path.urn, path.name, sub.name))) for sub in target.leaf.sub_attributes]
-        return [leaf.number for leaf in below if leaf is not None] if None not in below else ()
+        if target.attribute is not None:
+            attributes: Sequence[Attribute] = (target.attribute,)
+        else:
+            attributes = self._type.extensions_by_urn[str(path.urn).lower()].schema.attributes
+        paths = [below for attribute in attributes if told(attribute) for below in _simple_paths(path.urn, attribute)]
+        found = [leaves[str(below)].number for below in paths if str(below) in leaves]
+        return found if len(found) == len(paths) else ()
 
     def _member(self, sub: str | None, operator: str, value: Operand) -> Condition:
         holding = select(members.c.group_id).where(members.c.tenant == self._tenant)
@@ -445,6 +450,13 @@ class _Translation:
         at = row.c.attr == numbers[0] if len(numbers) == 1 else row.c.attr.in_(numbers)
         ids = select(row.c.resource_id).where(row.c.tenant == self._tenant, at, clause)
         return Condition(resources.c.id.in_(ids), exact, ids)
+
+
+def _simple_paths(urn: str | None, attribute: Attribute) -> Iterable[AttributePath]:
+    """The paths of the simple values that an attribute is made of, without those that are never told."""
+    if attribute.type != "complex":
+        return [AttributePath(urn, attribute.name)]
+    return [AttributePath(urn, attribute.name, sub.name) for sub in attribute.sub_attributes if told(sub)]
 
 
 def _coarse(attribute: Attribute) -> bool:
