@@ -414,7 +414,7 @@ def _compiled(tree: Filter, resource_type: ResourceType) -> _Predicate:
             target = _known(resource_type, path)
             return _reaching(target, _test(operator, target.leaf, operand), negated=operator == "ne")
         case Present(path):
-            return _presence(_known(resource_type, path))
+            return _presence(resource_type, _known(resource_type, path))
         case ValuePath(path, inner, None):
             target = _known(resource_type, path)
             return _reaching(target, _element_predicate(inner, target.leaf))
@@ -495,23 +495,31 @@ def _within(attribute: Attribute, part: Attribute, test: _Predicate, *, negated:
     return within
 
 
-def _presence(target: Target) -> _Predicate:
+def _presence(resource_type: ResourceType, target: Target) -> _Predicate:
     """Whether anything is assigned at the path; what is never shown does not count."""
-    leaf = target.sub_attribute or target.attribute
-    attributes: Sequence[Attribute] = ()
-    if leaf is None:
-        return _reaching(target, _is_present)
-    attributes = leaf.sub_attributes
-    if not any(_secret(attribute) for attribute in attributes):
-        return _reaching(target, _is_present)
-    hidden = frozenset(attribute.name for attribute in attributes if _secret(attribute))
+    if target.attribute is None:
+        parts = resource_type.extensions_by_urn[str(target.path.urn).lower()].schema.attributes
+    else:
+        parts = target.leaf.sub_attributes
+    return _reaching(target, _shows(parts))
 
-    def shows(element: Any) -> bool:
-        return isinstance(element, Mapping) and any(
-            name not in hidden and _is_present(value) for name, value in element.items()
-        )
 
-    return _reaching(target, shows)
+def _shows(parts: Sequence[Attribute]) -> _Predicate:
+    """:func:`_is_present` for a value with these parts, of which some may be never shown."""
+    if not any(_secret(part) or part.sub_attributes for part in parts):
+        return _is_present
+    tests = {part.name: _shows(part.sub_attributes) for part in parts if not _secret(part)}
+
+    def shows(value: Any) -> bool:
+        if not isinstance(value, Mapping):
+            return False
+        return any(test(part) for name, test in tests.items() for part in _elements(value.get(name)))
+
+    return shows
+
+
+def _elements(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else () if value is None else (value,)
 
 
 def _is_present(value: Any) -> bool:

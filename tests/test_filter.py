@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from scim_gateway.filter import (
 )
 from scim_gateway.filter_parser import parse, parse_path
 from scim_gateway.profile import ENTRA, LENIENT, OKTA, STRICT, Profile
-from scim_gateway.schema import Attribute, AttributePath
+from scim_gateway.schema import Attribute, AttributePath, Schema, SchemaExtension
 
 GADGET_1: dict[str, Any] = {
     "schemas": [CORE, EXTENSION],
@@ -429,6 +430,20 @@ class TestUnknownAndSecret:
         assert not matches("box pr", {**BARE, "box": {"pin": "1234"}})
         assert matches("box pr", {**BARE, "box": {"pin": "1234", "width": 0}})
         assert not matches("parts pr", {**BARE, "parts": [{"key": "k"}]})
+
+    def test_a_secret_makes_no_extension_present(self) -> None:
+        keeper = Attribute(
+            "keeper", type="complex", sub_attributes=(Attribute("name"), Attribute("pin", returned="never"))
+        )
+        schema = Schema(
+            EXTENSION, "Depot", attributes=(Attribute("shelf"), Attribute("lock", returned="never"), keeper)
+        )
+        kind = replace(GADGET, extensions=(SchemaExtension(schema),))
+        present = compile_filter(resolve(parse(f"{EXTENSION} pr"), kind, STRICT), kind)
+        for hidden in ({"lock": "1"}, {"keeper": {"pin": "1"}}, {"shelf": "", "lock": "1"}, {}):
+            assert not present({**BARE, EXTENSION: hidden})
+        for told in ({"shelf": "S1", "lock": "1"}, {"keeper": {"name": "Kim", "pin": "1"}}):
+            assert present({**BARE, EXTENSION: told})
 
 
 class TestElements:
