@@ -47,7 +47,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> flask.Flask:
     """
     settings = config.load(os.environ if environ is None else environ)
     access_log.configure(settings["log_level"])
-    return application(settings)
+    app = application(settings)
+    app.extensions[EXTENSION].backend.start()
+    return app
 
 
 def application(settings: Settings) -> flask.Flask:

@@ -126,6 +126,7 @@ class ResourceHandler(ABC):
         """Store a new resource.
 
         :raises Uniqueness: a unique value is taken.
+        :raises Replayed: it was stored by a request that was never answered; the core answers with that one.
         """
 
     @abstractmethod
@@ -246,6 +247,9 @@ class Backend(ABC):
     def check(self) -> Iterator[Finding]:
         """Look at the store for ``scim-gateway check``; a finding for each thing looked at."""
         yield Finding("backend", True, f"{type(self).__name__} is ready")
+
+    def start(self) -> None:  # noqa: B027 - a store has nothing to do by itself
+        """Begin background work; called once in each serving process. Nothing of it keeps the process alive."""
 
     def close(self) -> None:  # noqa: B027 - a store without connections has nothing to close
         """Give connections back; the backend is not used afterwards."""

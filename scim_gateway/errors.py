@@ -211,3 +211,14 @@ class Unavailable(ScimError):
 
 class StaleResource(Exception):
     """A backend's word that ``before`` is no longer what it stores: the core reads and applies again."""
+
+
+class Replayed(Exception):
+    """A backend's word that a create was sent before and never answered: the resource is there, under this id.
+
+    :param id: the id that the first request made.
+    """
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from scim_gateway import json_body
+from scim_gateway.actor import Actor, acting
 from scim_gateway.backend import Backend
 from scim_gateway.bulk import Bulk
 from scim_gateway.call import Answer, Call, read_parameters
@@ -82,7 +83,8 @@ class ServiceProvider:
             media_type = negotiate(request.headers.get("accept", ""))
             match = self._own(match, request.principal)
             match.route.operation(request.method)
-            answer = self._perform(self._call(request, match))
+            with acting(_actor(request)):
+                answer = self._perform(self._call(request, match))
         except ScimError as error:
             answer, scim_type = _error(error), error.scim_type
         except Exception:
@@ -170,6 +172,11 @@ class ServiceProvider:
             case "/Schemas":
                 return Answer(200, discovery.schemas(base_url))
         return Answer(200, discovery.schema(call.id, base_url))
+
+
+def _actor(request: Request) -> Actor:
+    name = request.principal.name if request.principal else "anonymous"
+    return Actor(name, request.headers.get("x-request-id"), request.headers.get("user-agent"))
 
 
 def _error(error: ScimError) -> Answer:

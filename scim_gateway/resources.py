@@ -13,7 +13,7 @@ from scim_gateway.backend import Backend, MemberChange, MembershipHandler, Resou
 from scim_gateway.call import Answer, Call, Settled
 from scim_gateway.changes import changed, created, replaced, same, without_write_only
 from scim_gateway.conditions import check_write, not_modified
-from scim_gateway.errors import StaleResource, Unavailable
+from scim_gateway.errors import Replayed, StaleResource, Unavailable
 from scim_gateway.messages import PatchOperation, ResourceReader, read_patch
 from scim_gateway.patch import MemberOperations, PatchResult, apply, membership_change
 from scim_gateway.provider_settings import ProviderSettings
@@ -73,7 +73,11 @@ class TypeOperations:
                 resource = self._apart.get(resource["id"], without=call.projection().without - {"meta"})
             return self._show(call, resource, self._named(body), check)
 
-        shown = self._write(work)
+        try:
+            shown = self._write(work)
+        except Replayed as replayed:
+            id = replayed.id
+            shown = self._write(lambda: self._show(call, self._handler.get(id), self._named(body)))
         return Answer(201, shown.document, {"Location": shown.location, "ETag": shown.tag})
 
     def read(self, call: Call) -> Answer:

@@ -1,0 +1,43 @@
+"""Who asked for the operation that is under way: for the audit trail and for logs of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The origin of an operation.
+
+    :param name: label of the token, or ``command line``; never the token.
+    :param request_id: the request's id, as in the access log.
+    :param agent: the client's ``User-Agent``.
+    """
+
+    name: str
+    request_id: str | None = None
+    agent: str | None = None
+
+
+GATEWAY = Actor("gateway")
+"""What the gateway does by itself: retry, reconcile."""
+
+_current: ContextVar[Actor] = ContextVar("scim_gateway_actor", default=GATEWAY)
+
+
+def current() -> Actor:
+    """The actor of this thread's operation."""
+    return _current.get()
+
+
+@contextmanager
+def acting(actor: Actor) -> Iterator[None]:
+    """Operations inside the block are this actor's."""
+    token = _current.set(actor)
+    try:
+        yield
+    finally:
+        _current.reset(token)
