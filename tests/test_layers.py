@@ -21,7 +21,7 @@ WITH_GUNICORN = {"serve", "gunicorn_worker"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}
 COMMAND_LINE = re.compile(r"cli(_\w+)?")
 OUTSIDE = ("flask", "werkzeug", "click", "gunicorn", "pymysql", "sqlalchemy", "requests")
-PLUGINS = ("scim_gateway_memory", "scim_gateway_sql")
+PLUGINS = ("scim_gateway_memory", "scim_gateway_provisioning", "scim_gateway_singlestore_engine", "scim_gateway_sql")
 
 CORE = sorted(
     path.stem
@@ -78,7 +78,7 @@ def test_a_backend_loads_no_flask(plugin):
 
 def test_a_backend_imports_of_the_gateway_only_what_the_contract_names():
     allowed = {
-        "backend", "config", "errors", "filter", "ordering", "schema", "text", "tokens",
+        "actor", "backend", "config", "errors", "filter", "ordering", "provisioned", "schema", "text", "tokens",
     }  # fmt: skip
     for plugin in PLUGINS:
         for path in (ROOT / "backends" / plugin).glob("*.py"):
