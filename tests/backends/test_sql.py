@@ -160,6 +160,7 @@ def test_an_answered_write_is_on_the_disk(backend: SqlBackend) -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5000}
 
 
+@pytest.mark.rfc("A-07")
 def test_tenants_in_one_database_do_not_see_each_other(tmp_path: Path) -> None:
     red, blue = (open_backend(tmp_path, tenant=name) for name in ("red", "blue"))
     ada = user("ada", emails=[{"value": "ada@example.com"}])
@@ -541,6 +542,7 @@ def test_memberships_are_read_only_where_they_are_needed(backend: SqlBackend) ->
     assert any("scim_member" in statement for statement in statements)
 
 
+@pytest.mark.rfc("X-03", "O-23")
 def test_nothing_of_a_deleted_resource_stays_in_any_table(backend: SqlBackend, tmp_path: Path) -> None:
     everyone = [*people(), *devices()]
     staff = group("staff", everyone[0])

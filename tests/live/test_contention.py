@@ -35,6 +35,7 @@ def members(client: ScimClient, id: str) -> set[str]:
     return {member["value"] for member in client.get(f"/Groups/{id}").expect(200).body.get("members", [])}
 
 
+@pytest.mark.rfc("C-12")
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/Users", new_user("same.name@example.com")), ("/Groups", new_group("Same name"))],
@@ -52,6 +53,7 @@ def test_of_50_identical_creates_exactly_one_wins(
     assert len(live.find(f'{attribute} eq "{body[attribute]}"', path).resources) == 1
 
 
+@pytest.mark.rfc("C-12", "S-54")
 def test_names_that_differ_only_in_case_are_one_name_under_a_race(gateway: GatewayProcess, live: ScimClient) -> None:
     spellings = ["race.case@example.com", "RACE.case@example.com", "Race.Case@Example.Com", "race.CASE@example.com"]
     answers = at_once(gateway, 16, lambda client, index: client.post("/Users", new_user(spellings[index % 4])))
@@ -125,6 +127,7 @@ def test_patches_of_different_attributes_of_one_user_all_stay(gateway: GatewayPr
     assert {name: body.get(name) for name in names} == dict.fromkeys(names, "en-GB")
 
 
+@pytest.mark.rfc("E-10")
 def test_of_many_writers_with_the_same_if_match_one_wins(gateway: GatewayProcess, live: ScimClient) -> None:
     answer = live.get(f"/Users/{live.user()['id']}")
     id, etag = answer.body["id"], answer.etag
