@@ -71,19 +71,28 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person as the directory wants the target to have it; ``resource`` is the SCIM User without ``groups``."""
+    """A person as the directory wants the target to have it; ``resource`` is the SCIM User without ``groups``.
+
+    :param adoptable: whether an account of this name that the gateway did not make may be taken under management;
+        otherwise it is a :class:`~scim_gateway.errors.Conflict`. Protected ones are refused all the same.
+    """
 
     id: str
     resource: Resource
     active: bool
+    adoptable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group as the directory wants the target to have it; ``resource`` is the SCIM Group without ``members``."""
+    """A group as the directory wants the target to have it; ``resource`` is the SCIM Group without ``members``.
+
+    :param adoptable: like that of a :class:`User`; the members that the group has are kept until they are compared.
+    """
 
     id: str
     resource: Resource
+    adoptable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,8 @@ class Outcome:
 class Observed:
     """One user or group that exists in the target.
 
-    :param owner: SCIM id that the target's own mark names, if targets of this kind can carry a mark.
+    :param owner: SCIM id that the target's own mark names, if targets of this kind can carry a mark; ``None`` where
+        the mark is that of another directory or tenant: what is marked and unknown here is taken for a left-over.
     :param active: whether a user can log in; ``True`` for groups.
     :param protected: why the gateway must not touch it, or ``None``.
     """
@@ -193,6 +203,9 @@ class Target(ABC):
 
     nests: bool = False
     """Whether a group can be a member of a group; otherwise the gateway flattens."""
+
+    renames: bool = True
+    """Whether what stands in the target gets a new name when the directory has one; otherwise it keeps its first."""
 
     @abstractmethod
     def name_of(self, kind: Kind, resource: Resource) -> str:
