@@ -13,6 +13,8 @@ from scim_http import ScimClient
 
 from scim_gateway.tokens import new_token
 
+pytest.register_assert_rewrite("patching")
+
 
 @pytest.fixture
 def badge_scim(make_scim: Callable[..., ScimClient]) -> ScimClient:
@@ -39,3 +41,9 @@ def issue_token() -> Callable[..., str]:
         return text
 
     return issue
+
+
+@pytest.fixture(params=["strict", "lenient"])
+def any_scim(request: pytest.FixtureRequest, make_scim: Callable[..., ScimClient]) -> ScimClient:
+    """A gateway of the strict and one of the lenient profile: what holds in both."""
+    return make_scim(profile=request.param)

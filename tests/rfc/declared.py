@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scim_http import new_user
+
 BADGE = "urn:example:params:scim:schemas:extension:badge:2.0:User"
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
 SITE = "urn:example:params:scim:schemas:extension:site:2.0:Device"
@@ -70,3 +72,9 @@ DEVICE_TYPE: dict[str, Any] = {
     "schema": DEVICE,
     "schemaExtensions": [{"schema": SITE, "required": True}],
 }
+
+
+def badge(**attributes: Any) -> dict[str, Any]:
+    """The body of a user with these attributes in the declared extension."""
+    body = new_user()
+    return {**body, "schemas": [*body["schemas"], BADGE], BADGE: attributes}

@@ -32,7 +32,7 @@ def test_a_deleted_resource_is_404_to_every_method(scim: ScimClient) -> None:
     assert scim.get("/Users").body["totalResults"] == 0
 
 
-@pytest.mark.rfc("X-03", "S-71")
+@pytest.mark.rfc("X-03", "S-71", "O-23")
 def test_a_deleted_resource_is_in_no_list_filter_search_or_group(scim: ScimClient) -> None:
     stays, goes = scim.user("stays"), scim.user("goes", title="chief")
     group = scim.group(members=[stays["id"], goes["id"]])

@@ -150,7 +150,7 @@ def test_an_unknown_schema_is_404(scim: ScimClient) -> None:
     scim.get("/Schemas/User").expect(404)
 
 
-@pytest.mark.rfc("D-12")
+@pytest.mark.rfc("D-12", "EID-8417")
 def test_every_schema_is_a_resource_with_schemas_and_meta(scim: ScimClient) -> None:
     schemas = scim.get("/Schemas").resources
     assert {f"{CORE}{name}" for name in ("ServiceProviderConfig", "ResourceType", "Schema")} <= {
@@ -164,7 +164,7 @@ def test_every_schema_is_a_resource_with_schemas_and_meta(scim: ScimClient) -> N
         assert scim.get(f"/Schemas/{schema['id']}").body == schema
 
 
-@pytest.mark.rfc("D-13")
+@pytest.mark.rfc("D-13", "EID-6004", "EID-8415")
 def test_every_attribute_is_defined_as_rfc_7643_section_7_asks(scim: ScimClient) -> None:
     types = {"string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex"}
     seen = set()
@@ -190,7 +190,22 @@ def test_every_attribute_is_defined_as_rfc_7643_section_7_asks(scim: ScimClient)
     assert {"User.emails.value", "Group.members.$ref", "User.x509Certificates.value"} <= seen
 
 
-@pytest.mark.rfc("D-13", "S-65", "S-67")
+@pytest.mark.rfc(
+    "D-13",
+    "S-65",
+    "S-67",
+    "EID-5368",
+    "EID-5606",
+    "EID-5607",
+    "EID-6001",
+    "EID-6011",
+    "EID-7522",
+    "EID-8011",
+    "EID-8358",
+    "EID-8435",
+    "EID-8471",
+    "EID-8472",
+)
 def test_errata_of_the_printed_schemas_are_in_force(scim: ScimClient) -> None:
     found: dict[str, dict[str, Any]] = {}
     for schema in scim.get("/Schemas").resources:
@@ -210,7 +225,14 @@ def test_errata_of_the_printed_schemas_are_in_force(scim: ScimClient) -> None:
     assert "type" in {
         name.rpartition(".")[2] for name in found if name.startswith("ServiceProviderConfig.auth")
     }  # 8011
-    assert found["User.profileUrl"]["caseExact"] is True  # 6001
+    for reference in ("User.profileUrl", "User.photos.value", "User.groups.$ref", "Group.members.$ref"):
+        assert found[reference]["caseExact"] is True  # 6001
+    assert manager["manager.$ref"]["caseExact"] is True
+    for name in ("emails", "phoneNumbers", "ims", "photos", "entitlements", "roles", "x509Certificates"):
+        assert found[f"User.{name}.display"]["mutability"] == "readWrite"  # 8358
+    assert found["User.groups.display"]["mutability"] == "readOnly"
+    assert found["User.addresses.primary"]["type"] == "boolean"
+    assert found["User.password"]["caseExact"] is True
 
 
 def sample(attribute: dict[str, Any], ids: dict[str, str]) -> Any:
@@ -276,13 +298,13 @@ def test_a_filter_on_discovery_is_403(scim: ScimClient, path: str, name: str) ->
     scim.get(path, query={name: 'name eq "User"'}).expect(403)
 
 
-@pytest.mark.rfc("D-17")
+@pytest.mark.rfc("D-17", "O-21")
 @pytest.mark.parametrize("path", [*ENDPOINTS, *ITEMS])
 def test_discovery_is_readable_without_credentials(scim: ScimClient, path: str) -> None:
     assert scim.with_token(None).get(path).expect(200).body == scim.get(path).body
 
 
-@pytest.mark.rfc("D-17", "A-06")
+@pytest.mark.rfc("D-17", "A-06", "O-21")
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_discovery_can_be_closed(make_scim: Any, path: str) -> None:
     scim = make_scim(public_discovery="false")

@@ -92,7 +92,7 @@ def test_count_zero_or_less_gives_the_total_alone(scim: ScimClient, count: str) 
     assert (body["totalResults"], body["itemsPerPage"], body.get("Resources", [])) == (3, 0, [])
 
 
-@pytest.mark.rfc("Q-08", "Q-09", "N-12")
+@pytest.mark.rfc("Q-08", "Q-09", "O-14")
 def test_pages_have_the_servers_size_and_its_maximum(make_scim: Callable[..., ScimClient]) -> None:
     scim = make_scim(default_count=3, max_results=4)
     ids = fill(scim, 6)
@@ -111,7 +111,7 @@ def test_a_start_past_the_end_is_an_empty_page(scim: ScimClient, path: str) -> N
     assert (body["totalResults"], body["itemsPerPage"], body.get("Resources", [])) == (3, 0, [])
 
 
-@pytest.mark.rfc("Q-11")
+@pytest.mark.rfc("Q-11", "O-14")
 @pytest.mark.parametrize("value", ["abc", "1.5", "", "1" + 30 * "0", "0x1", "1e3", "%20", "1,2", "٣", "true"])
 @pytest.mark.parametrize("name", ["startIndex", "count"])
 def test_a_number_that_is_none_is_400(scim: ScimClient, name: str, value: str) -> None:
@@ -119,7 +119,7 @@ def test_a_number_that_is_none_is_400(scim: ScimClient, name: str, value: str) -
     assert name in answer.detail
 
 
-@pytest.mark.rfc("Q-12")
+@pytest.mark.rfc("Q-12", "O-15")
 @pytest.mark.parametrize("sort", ["", "&sortBy=title", "&sortBy=title&sortOrder=descending", "&sortBy=nickName"])
 @pytest.mark.parametrize("path", ["/Users", "/"])
 def test_a_walk_finds_each_resource_once(scim: ScimClient, path: str, sort: str) -> None:
@@ -210,7 +210,7 @@ def test_a_complex_attribute_is_sorted_by_one_of_its_parts(scim: ScimClient) -> 
     scim.get("/Users?sortBy=name").expect(400, "invalidValue")
 
 
-@pytest.mark.rfc("Q-21", "Q-20")
+@pytest.mark.rfc("Q-21", "Q-20", "O-12")
 def test_an_unknown_sort_attribute_is_400_and_known_ones_are_found_in_any_spelling(scim: ScimClient) -> None:
     ids = fill(scim, 2)
     for unknown in ("nope", "name.nope", "urn:example:x:y", "a b", "[", "userName.x"):
@@ -249,7 +249,7 @@ WHOLE: dict[str, Any] = {
 }
 
 
-@pytest.mark.rfc("Q-24", "Q-25", "Q-27", "Q-28", "Q-29", "Q-30", "Q-34")
+@pytest.mark.rfc("Q-24", "Q-25", "Q-27", "Q-28", "Q-29", "Q-30", "Q-34", "O-12")
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
@@ -316,7 +316,7 @@ def test_parts_can_be_excluded(scim: ScimClient) -> None:
     assert ENTERPRISE not in both
 
 
-@pytest.mark.rfc("Q-26")
+@pytest.mark.rfc("Q-26", "O-13")
 @pytest.mark.parametrize("path", ["/Users", "/", "/Users/{id}"])
 def test_attributes_and_excluded_attributes_exclude_each_other(scim: ScimClient, path: str) -> None:
     path = path.format(id=scim.user()["id"])
@@ -434,7 +434,7 @@ def test_a_search_with_a_member_of_the_wrong_type_is_invalid_value(scim: ScimCli
     scim.search("/Users", **wrong).expect(400, "invalidValue")
 
 
-@pytest.mark.rfc("Q-37", "Q-38")
+@pytest.mark.rfc("Q-37", "Q-38", "O-19")
 def test_the_root_spans_all_types_in_one_list(scim: ScimClient) -> None:
     users = fill(scim, 4)
     groups = [scim.group()["id"] for _ in range(3)]
@@ -465,7 +465,7 @@ def test_the_root_sorts_across_types(scim: ScimClient) -> None:
     assert descending.names("displayName") == ["d", "c"]
 
 
-@pytest.mark.rfc("Q-39", "F-23")
+@pytest.mark.rfc("Q-39", "F-23", "O-12")
 def test_at_the_root_an_attribute_of_another_type_has_no_value(scim: ScimClient) -> None:
     user = scim.user("a", displayName="same")
     group = scim.group("same", [user["id"]])

@@ -70,7 +70,7 @@ def test_query_parameters_of_lists_mean_nothing_for_one_resource(scim: ScimClien
     assert scim.get(f"/Users/{user['id']}", query={name: value}).expect(200).body == user
 
 
-@pytest.mark.rfc("G-07", "B-03")
+@pytest.mark.rfc("G-07", "O-20")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
 def test_me_is_501_for_a_token_that_stands_for_no_user(scim: ScimClient, method: str) -> None:
     scim.user()
@@ -80,7 +80,7 @@ def test_me_is_501_for_a_token_that_stands_for_no_user(scim: ScimClient, method:
     assert scim.get("/Users").body["totalResults"] == 1
 
 
-@pytest.mark.rfc("G-07", "A-03")
+@pytest.mark.rfc("G-07", "O-20")
 def test_me_is_the_user_that_the_host_application_names(scim: ScimClient) -> None:
     user, other = scim.user(displayName="Me"), scim.user()
     assert isinstance(scim.target, Flask)

@@ -57,7 +57,7 @@ def test_members_are_replaced_as_a_whole(scim: ScimClient) -> None:
     assert "members" not in emptied
 
 
-@pytest.mark.rfc("U-04", "U-10")
+@pytest.mark.rfc("U-04", "U-10", "O-03")
 def test_what_is_left_out_null_or_empty_is_cleared(scim: ScimClient) -> None:
     full: dict[str, Any] = {"title": "t", "nickName": "n", "emails": [{"value": "a@b"}], "externalId": "x"}
     for sent in ({}, dict.fromkeys(full), {name: [] if name == "emails" else "" for name in full}):
@@ -67,7 +67,7 @@ def test_what_is_left_out_null_or_empty_is_cleared(scim: ScimClient) -> None:
         assert scim.get(f"/Users/{user['id']}").body == replaced
 
 
-@pytest.mark.rfc("U-04", "S-23")
+@pytest.mark.rfc("U-04", "S-23", "O-03")
 def test_active_left_out_is_the_default_and_never_false(scim: ScimClient) -> None:
     user = scim.user(active=False)
     path = f"/Users/{user['id']}"
@@ -75,7 +75,7 @@ def test_active_left_out_is_the_default_and_never_false(scim: ScimClient) -> Non
     assert scim.put(path, new_user(user["userName"], active=False)).expect(200).body["active"] is False
 
 
-@pytest.mark.rfc("U-05", "S-60")
+@pytest.mark.rfc("U-05", "S-60", "O-03")
 def test_a_password_is_not_kept_so_leaving_it_out_changes_nothing(scim: ScimClient) -> None:
     created = scim.user(password="correct horse")
     path = f"/Users/{created['id']}"
@@ -96,7 +96,7 @@ def test_read_only_values_in_the_body_are_ignored(scim: ScimClient) -> None:
     assert [member["value"] for member in scim.get(f"/Groups/{group['id']}").body["members"]] == [user["id"]]
 
 
-@pytest.mark.rfc("U-07", "R-05")
+@pytest.mark.rfc("U-07", "R-05", "O-03")
 def test_an_immutable_value_may_be_repeated_set_or_left_out_but_not_changed(badge_scim: ScimClient) -> None:
     def body(name: str, **attributes: Any) -> dict[str, Any]:
         return {"schemas": [USER, BADGE], "userName": name, BADGE: {"bare": "x", **attributes}}

@@ -46,7 +46,7 @@ def test_parts_of_a_name_are_not_derived_from_each_other(scim: ScimClient) -> No
     assert scim.user(name={"givenName": "B", "familyName": "J"})["name"] == {"givenName": "B", "familyName": "J"}
 
 
-@pytest.mark.rfc("S-58")
+@pytest.mark.rfc("S-58", "EID-6007")
 def test_locale_language_and_timezone_are_kept_as_sent(strict_scim: ScimClient) -> None:
     for sent in (
         {"locale": "en-US", "preferredLanguage": "de-DE, en;q=0.7", "timezone": "Europe/Berlin"},
@@ -118,7 +118,7 @@ def test_mail_addresses_and_phone_numbers_come_back_as_sent(strict_scim: ScimCli
     assert user["phoneNumbers"] == phones
 
 
-@pytest.mark.rfc("S-63")
+@pytest.mark.rfc("S-63", "EID-5990", "EID-5991")
 def test_countries_photos_and_certificates(scim: ScimClient) -> None:
     # Entra ID sends names of countries; they are taken as they are.
     for country in ("CH", "USA", "United States"):
@@ -137,7 +137,7 @@ def test_roles_and_entitlements_have_free_values(scim: ScimClient, strict_scim: 
         assert scim.user(**{name: ["admin"]})[name] == [{"value": "admin"}]
 
 
-@pytest.mark.rfc("S-65")
+@pytest.mark.rfc("S-65", "EID-8472")
 def test_enterprise_attributes_and_the_manager(scim: ScimClient) -> None:
     boss = scim.user(displayName="The Boss")
     other = {"employeeNumber": "7", "costCenter": "c", "organization": "o", "division": "d", "department": "e"}
@@ -183,7 +183,7 @@ def test_strict_wants_a_manager_object(strict_scim: ScimClient) -> None:
     strict_scim.post("/Users", new_user(enterprise={"manager": [{"value": boss["id"]}]})).expect(400)
 
 
-@pytest.mark.rfc("S-67")
+@pytest.mark.rfc("S-67", "EID-5368")
 def test_a_group_needs_a_display_name_and_discovery_says_so(scim: ScimClient) -> None:
     for body in ({"schemas": [GROUP]}, {"schemas": [GROUP], "displayName": ""}):
         answer = scim.post("/Groups", body).expect(400, "invalidValue")
