@@ -85,6 +85,31 @@ class AuditEvent:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The end of the audit trail: number and hash of the newest event; kept elsewhere, it proves what came before."""
+
+    number: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """What came of a look at the whole audit trail.
+
+    :param head: the end of the trail as it is.
+    :param problems: what is wrong with it, a line each; nothing, if it is whole.
+    :param notes: what the operator has to know to judge it: which events are under which key.
+    """
+
+    head: AuditHead
+    problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
 class Provisioned(ABC):
     """Ability of a backend that feeds targets."""
 
@@ -105,7 +130,7 @@ class Provisioned(ABC):
         """
 
     @abstractmethod
-    def approve(self, hash: str | None = None) -> str:
+    def approve(self, hash: str | None = None, *, minutes: int = 60) -> str:
         """Approve a staged plan, or (without a hash) live removals beyond the limit for a while; says what was done."""
 
     @abstractmethod
@@ -134,10 +159,19 @@ class Provisioned(ABC):
 
     @abstractmethod
     def audit(
-        self, *, user: str | None, since: datetime | None, after: int = 0, limit: int = 1000
+        self, *, user: str | None = None, since: datetime | None = None, after: int = 0, limit: int | None = None
     ) -> Iterator[AuditEvent]:
-        """Events in their order, from one number on."""
+        """Events in their order.
+
+        :param user: id or name; events of that resource, and memberships of it that came or went.
+        :param since: none that are older.
+        :param after: none with this number or a lower one.
+        :param limit: only so many, the newest ones.
+        """
 
     @abstractmethod
-    def verify_audit(self) -> Sequence[str]:
-        """What is wrong with the chain of hashes, a line each; nothing, if it is whole."""
+    def verify_audit(self, expected: AuditHead | None = None, progress: Progress | None = None) -> AuditVerdict:
+        """Work out the chain of hashes again from the first event to the last.
+
+        :param expected: a head from earlier, kept elsewhere; it has to be part of the trail.
+        """
