@@ -114,13 +114,14 @@ class Observed:
 
     :param owner: SCIM id that the target's own mark names, if targets of this kind can carry a mark; ``None`` where
         the mark is that of another directory or tenant: what is marked and unknown here is taken for a left-over.
-    :param active: whether a user can log in; ``True`` for groups.
+    :param active: whether a user can log in; ``True`` for groups. ``None`` where that cannot be told, or is not the
+        gateway's to change (locked by an administrator, or for failed log-ins): no difference from either state.
     :param protected: why the gateway must not touch it, or ``None``.
     """
 
     name: str
     owner: str | None = None
-    active: bool = True
+    active: bool | None = True
     protected: str | None = None
 
 
