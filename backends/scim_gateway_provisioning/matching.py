@@ -105,7 +105,7 @@ def _changes(found: Matching, wanted: Wanted, seen: Observed) -> Iterator[Differ
         effects.append(f"to be called {wanted.name}")
     if seen.active and not wanted.active:
         effects.append(DEACTIVATE)
-    elif wanted.active and not seen.active and not wanted.waiting:
+    elif wanted.active and seen.active is False and not wanted.waiting:
         effects.append(ACTIVATE)
     for effect in effects:
         if seen.protected is not None:
