@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from scim_gateway.errors import Conflict
+
 Progress = Callable[[int, int], None]
 """Called with how many steps are done, and of how many."""
 
@@ -51,6 +53,67 @@ class Plan:
     def to_do(self) -> Sequence[Step]:
         """The steps that ``apply`` would take."""
         return [step for step in self.steps if step.action in ("add", "change", "remove")]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What came of carrying out a plan.
+
+    :param found: the plan as it was carried out; empty steps when it was not.
+    :param left: what a comparison finds afterwards.
+    :param problems: a line for each thing that did not work.
+    """
+
+    found: Plan
+    left: Plan
+    problems: Sequence[str] = ()
+
+
+class PlanMoved(Conflict):
+    """The plan is not the one with the given hash any more; nothing was done.
+
+    :param plan: the plan as it is now.
+    :param appeared: steps that the given plan did not have.
+    :param vanished: steps of the given plan that are not needed any more; ``None``: that plan is not known.
+    """
+
+    def __init__(self, detail: str, plan: Plan, appeared: Sequence[Step], vanished: Sequence[Step] | None) -> None:
+        super().__init__(detail)
+        self.plan = plan
+        self.appeared = appeared
+        self.vanished = vanished
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The newest comparison with a target, by whichever process.
+
+    :param at: when it ended.
+    :param counts: how many steps of each action it found, and ``left`` after it was carried out.
+    :param problem: why it could not be made or carried out, or needs somebody to look at it.
+    """
+
+    target: str
+    at: datetime
+    counts: Mapping[str, int]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is to be said of taking one existing user or group under management.
+
+    :param state: ``ready`` (the directory has it: the next ``apply`` or change takes it), ``listed`` (taken when the
+        identity provider sends it), ``managed`` (is the gateway's already), ``protected``, ``absent`` (not in the
+        target); only the first two are on the list.
+    :param reason: why, where it cannot be adopted.
+    """
+
+    target: str
+    kind: str
+    name: str
+    state: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +182,33 @@ class Provisioned(ABC):
         """Names of the targets."""
 
     @abstractmethod
-    def plan(self, progress: Progress | None = None) -> Plan:
-        """Compare the whole directory with the whole of every target."""
+    def plan(self, progress: Progress | None = None, *, target: str | None = None) -> Plan:
+        """Compare the whole directory with the whole of every target, or of one.
+
+        :param progress: told how much of the directory was read.
+        :raises scim_gateway.errors.NotFound: there is no such target.
+        :raises scim_gateway.errors.Unavailable: a target cannot be reached: nothing is concluded then.
+        """
 
     @abstractmethod
-    def apply(self, hash: str, progress: Progress | None = None) -> Plan:
-        """Carry out the plan with this hash; what is left to do afterwards.
+    def apply(self, hash: str, progress: Progress | None = None) -> Repair:
+        """Carry out the plan with this hash. One that was interrupted goes on when it is applied again.
 
-        :raises scim_gateway.errors.Conflict: the plan is another one by now, or needs an approval.
+        :param progress: told how many steps were taken.
+        :raises PlanMoved: the plan is another one by now.
+        :raises scim_gateway.errors.Conflict: it needs an approval, or another process is at it.
         """
+
+    @abstractmethod
+    def reconcile(self, progress: Progress | None = None, *, target: str | None = None) -> Repair:
+        """Compare and carry out at once, unless somebody has to look at the plan first (``left.staged`` says why).
+
+        :raises scim_gateway.errors.Conflict: another process is at it.
+        """
+
+    @abstractmethod
+    def reconciled(self) -> Sequence[Reconciled]:
+        """The newest comparison with each target that was ever compared."""
 
     @abstractmethod
     def approve(self, hash: str | None = None, *, minutes: int = 60) -> str:
@@ -138,8 +219,25 @@ class Provisioned(ABC):
         """What the targets do not have yet, oldest first."""
 
     @abstractmethod
-    def adopt(self, target: str, kind: str, names: Collection[str]) -> Sequence[str]:
-        """Allow existing users or groups of a target to be taken under management; a line for each name."""
+    def adopt(
+        self, target: str, kind: str, names: Collection[str], patterns: Collection[str] = (), *, dry_run: bool = False
+    ) -> Sequence[Adoption]:
+        """Allow existing users or groups of a target to be taken under management, when the directory has them.
+
+        :param kind: ``User`` or ``Group``.
+        :param names: names in the target.
+        :param patterns: names in the target with ``*`` and ``?``.
+        :param dry_run: list nothing, only say what would be.
+        :raises scim_gateway.errors.NotFound: there is no such target.
+        """
+
+    @abstractmethod
+    def adoptions(self, target: str | None = None) -> Sequence[Adoption]:
+        """What is on the list and was not taken yet."""
+
+    @abstractmethod
+    def withdraw(self, target: str, kind: str, names: Collection[str]) -> int:
+        """Take names off the list again; how many were on it."""
 
     @abstractmethod
     def pause(self, reason: str) -> None:
