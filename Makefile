@@ -2,6 +2,7 @@
 # make test    set up and run the tests
 # make lint    linter, formatter and type checker
 # make bench   the benchmark against a bare Flask route
+# make conformance  write the names of the tests into docs/conformance.rst
 # make clean   remove what the other targets made (not the directory in data/)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 DEFINITION := setup.cfg setup.py pyproject.toml
 
-.PHONY: serve test lint bench clean
+.PHONY: serve test lint bench conformance clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/installed
@@ -26,6 +27,9 @@ lint: $(VENV)/installed-lint
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks $(ARGS)
+
+conformance: $(VENV)/installed-test
+	$(BIN)/python tests/conformance.py
 
 # Entry points exist only by an install, so a change of setup.cfg installs again.
 $(VENV)/installed: $(VENV)/pyvenv.cfg $(DEFINITION)
