@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from scim_gateway.tokens import TokenStore
 
 from .check import findings
 from .database import Database, Session
+from .ddl import DIRECTORY, MigrationSet
 from .handlers import SqlHandler, SqlMembershipHandler, batches
 from .migrations import migrate
 from .reindex import refresh_index
@@ -34,7 +35,7 @@ _REFERENCES = select(resources.c.id, resources.c.kind, resources.c.display).wher
     resources.c.id.in_(bindparam("ids", expanding=True)),
     resources.c.kind.in_(bindparam("kinds", expanding=True)),
 )
-_SETTING = select(settings.c.content).where(
+_SETTING = select(settings.c.payload).where(
     and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
 )
 _ADD_SETTING = insert(settings)
@@ -45,11 +46,20 @@ class SqlBackend(Backend):
 
     :param url: SQLAlchemy URL of the database; ``sqlite:////var/lib/scim-gateway/scim-gateway.db``.
     :param tenant: first column of every key; directories of several tenants may share a database.
+    :param migrations: of packages that keep tables beside those of the directory.
     """
 
-    def __init__(self, url: str | URL, resource_types: ResourceTypes, *, tenant: str = DEFAULT_TENANT) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        resource_types: ResourceTypes,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        migrations: Sequence[MigrationSet] = (),
+    ) -> None:
         self.resource_types = resource_types
         self._tenant = tenant
+        self._sets = (DIRECTORY, *migrations)
         self._database = Database(make_url(url), self._prepare)
         self._tokens = SqlTokenStore(self._database, tenant)
         self._cursor_key: bytes | None = None
@@ -60,8 +70,25 @@ class SqlBackend(Backend):
         self.handlers: Mapping[str, ResourceHandler] = self._handlers
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
-        return cls(_database_url(settings), resource_types, tenant=str(settings.get("tenant") or DEFAULT_TENANT))
+    def from_settings(
+        cls,
+        settings: Mapping[str, Any],
+        resource_types: ResourceTypes,
+        *,
+        migrations: Sequence[MigrationSet] = (),
+    ) -> Self:
+        tenant = str(settings.get("tenant") or DEFAULT_TENANT)
+        return cls(_database_url(settings), resource_types, tenant=tenant, migrations=migrations)
+
+    @property
+    def database(self) -> Database:
+        """The database, for packages that keep tables beside those of the directory."""
+        return self._database
+
+    @property
+    def tenant(self) -> str:
+        """First column of every key."""
+        return self._tenant
 
     def operation(self, *, write: bool) -> AbstractContextManager[None]:
         return self._database.operation(write=write)  # type: ignore[return-value]
@@ -88,17 +115,17 @@ class SqlBackend(Backend):
         return self._cursor_key
 
     def check(self) -> Iterator[Finding]:
-        return findings(self._database, self._tenant, self.resource_types)
+        return findings(self._database, self._tenant, self.resource_types, self._sets)
 
     def close(self) -> None:
         self._database.close()
 
     def _prepare(self, session: Session) -> None:
-        migrate(session.connection)
+        migrate(session, self._sets)
         for handler in self._handlers.values():
             refresh_index(session, self._tenant, handler.index)
         if session.execute(_SETTING, {"tenant_": self._tenant, "name_": _CURSOR_KEY}).first() is None:
-            row = {"tenant": self._tenant, "name": _CURSOR_KEY, "content": secrets.token_bytes(32)}
+            row = {"tenant": self._tenant, "name": _CURSOR_KEY, "payload": secrets.token_bytes(32)}
             session.execute(_ADD_SETTING, row)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import func, select
 
@@ -13,18 +13,22 @@ from scim_gateway.errors import ScimError
 from scim_gateway.schema import ResourceTypes
 
 from .database import Database, Session
-from .migrations import CURRENT, version_of
+from .ddl import MigrationSet
+from .migrations import refuse_newer, versions
 from .tables import resources
 
 _READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def findings(database: Database, tenant: str, resource_types: ResourceTypes) -> Iterator[Finding]:
+def findings(
+    database: Database, tenant: str, resource_types: ResourceTypes, sets: Sequence[MigrationSet]
+) -> Iterator[Finding]:
     """A finding for each thing looked at; what cannot be opened is not looked at further."""
     path = database.path
     try:
         with database.operation(write=True) as session:
-            version = version_of(session.connection)
+            found = versions(session)
+            refuse_newer(found, sets)
             rows = list(_looked_at(session))
             known = (
                 select(resources.c.kind, func.count()).where(resources.c.tenant == tenant).group_by(resources.c.kind)
@@ -34,7 +38,9 @@ def findings(database: Database, tenant: str, resource_types: ResourceTypes) -> 
         yield Finding("database", False, f"{path}: {error.detail}", "Put this right and run the check again.")
         return
     yield Finding("database", True, f"{path} can be read and written")
-    yield Finding("schema", version == CURRENT, f"version {version} of {CURRENT}")
+    for each in sets:
+        version = found.get(each.package, 0)
+        yield Finding("schema", version == each.current, f"version {version} of {each.current} ({each.package})")
     yield from rows
     mode = stat.S_IMODE(os.stat(path).st_mode)
     private = not mode & _READABLE_BY_OTHERS

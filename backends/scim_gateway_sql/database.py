@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from scim_gateway.errors import Unavailable
 
 from .failures import DRIVER_ERRORS, meaning_of
+from .portable import NOW, instant
 
 BUSY_SECONDS = 5.0
 """How long a write waits for its turn before it is answered 503."""
@@ -26,10 +28,11 @@ BUSY_SECONDS = 5.0
 class Session:
     """The statements of one operation on one connection, in one transaction."""
 
-    __slots__ = ("connection", "write")
+    __slots__ = ("connection", "dialect", "write")
 
-    def __init__(self, connection: Connection, write: bool) -> None:
+    def __init__(self, connection: Connection, dialect: str, write: bool) -> None:
         self.connection = connection
+        self.dialect = dialect
         self.write = write
 
     def execute(
@@ -120,6 +123,11 @@ class Database:
             yield current
 
     @staticmethod
+    def now(session: Session) -> datetime:
+        """The time by the database's own clock, to the millisecond."""
+        return instant(int(session.execute(NOW).scalar_one()))
+
+    @staticmethod
     @contextlib.contextmanager
     def _transaction(engine: Engine, write: bool) -> Iterator[Session]:
         try:
@@ -136,7 +144,7 @@ class Database:
             except DRIVER_ERRORS as error:
                 raise meaning_of(error) from error
             try:
-                yield Session(connection, write)
+                yield Session(connection, "sqlite", write)
                 try:
                     driver_connection.commit()
                 except DRIVER_ERRORS as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from scim_gateway.errors import Unavailable
@@ -28,6 +28,7 @@ _SQLITE_TROUBLE = {
     sqlite3.SQLITE_PROTOCOL: "The database is busy with other writes; try again.",
 }
 _MISSING_TABLE = "The tables of the directory are missing; was the database file replaced? Restart the gateway."
+_SQLITE_DUPLICATE = frozenset({sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE})
 _SOON = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_INTERRUPT})
 
 
@@ -40,11 +41,11 @@ def meaning_of(error: Exception) -> Exception:
 
     A defect of ours, such as wrong SQL, comes back as it is: the core answers 500 and logs it.
     """
-    if isinstance(error, IntegrityError):
-        return Duplicate()
     if isinstance(error, PoolTimeoutError):
         return Unavailable("All database connections are in use; try again.", retry_after=1)
     driver_error = error.orig if isinstance(error, DBAPIError) else error
+    if getattr(driver_error, "sqlite_errorcode", None) in _SQLITE_DUPLICATE:
+        return Duplicate()
     if isinstance(driver_error, sqlite3.Error):
         # The primary code is the low byte; extended codes say more about the same (https://sqlite.org/rescode.html).
         code = getattr(driver_error, "sqlite_errorcode", 0) & 0xFF

@@ -44,9 +44,6 @@ _RELEASE = delete(identifiers).where(
     identifiers.c.name_key == bindparam("name_key_"),
     identifiers.c.resource_id == bindparam("id_"),
 )
-_RELEASE_ALL = delete(identifiers).where(
-    identifiers.c.tenant == bindparam("tenant_"), identifiers.c.resource_id == bindparam("id_")
-)
 _ADD_VALUE = insert(values)
 _DROP_VALUE = delete(values).where(
     values.c.tenant == bindparam("tenant_"),
@@ -150,13 +147,7 @@ class SqlHandler(ResourceHandler):
             state = {f"{column}_": value for column, value in self._state(after).items()}
             self._replace(session, _MODIFY, before, state)
             held, wanted = self.index.unique_keys(before), self.index.unique_keys(after)
-            given_up = [
-                {**self._at, "attr_": attr, "name_key_": key, "id_": id}
-                for attr, key in held.items()
-                if wanted.get(attr) != key
-            ]
-            if given_up:
-                session.execute(_RELEASE, given_up)
+            self._release(session, id, {attr: key for attr, key in held.items() if wanted.get(attr) != key})
             self._claim(session, id, {attr: key for attr, key in wanted.items() if held.get(attr) != key})
             old, new = self.index.rows(before), self.index.rows(after)
             self._drop_values(session, id, {at: form for at, form in old.items() if new.get(at) != form})
@@ -165,9 +156,8 @@ class SqlHandler(ResourceHandler):
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
             self._replace(session, _DELETE, resource, {})
-            key = {"tenant_": self._tenant, "id_": resource["id"]}
-            for statement in (_RELEASE_ALL, _LEAVE_ALL):
-                session.execute(statement, key)
+            self._release(session, resource["id"], self.index.unique_keys(resource))
+            session.execute(_LEAVE_ALL, {"tenant_": self._tenant, "id_": resource["id"]})
             self._drop_values(session, resource["id"], self.index.rows(resource))
 
     def query(self, query: Query) -> Page:
@@ -262,6 +252,11 @@ class SqlHandler(ResourceHandler):
         found = {**self._at, "id_": before["id"], "before_": before["meta"]["version"]}
         if session.execute(statement, {**found, **state}).rowcount != 1:
             raise StaleResource(before["id"])
+
+    def _release(self, session: Session, id: str, keys: Mapping[str, bytes]) -> None:
+        if keys:
+            rows = [{**self._at, "attr_": attr, "name_key_": key, "id_": id} for attr, key in keys.items()]
+            session.execute(_RELEASE, rows)
 
     def _claim(self, session: Session, id: str, keys: Mapping[str, bytes]) -> None:
         for attr, key in keys.items():

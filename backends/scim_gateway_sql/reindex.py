@@ -13,7 +13,7 @@ from .tables import identifiers, resources, settings, values
 
 _log = logging.getLogger(__name__)
 
-_SETTING = select(settings.c.content).where(
+_SETTING = select(settings.c.payload).where(
     settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_")
 )
 _DOCS = (
@@ -45,7 +45,7 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
         return
     row = {"tenant": tenant, "kind": kind}
     session.execute(delete(settings).where(settings.c.tenant == tenant, settings.c.name == name))
-    session.execute(insert(settings), {"tenant": tenant, "name": name, "content": index.fingerprint})
+    session.execute(insert(settings), {"tenant": tenant, "name": name, "payload": index.fingerprint})
     session.execute(delete(identifiers).where(identifiers.c.tenant == tenant, identifiers.c.kind == kind))
     of_kind = select(resources.c.id).where(resources.c.tenant == tenant, resources.c.kind == kind)
     session.execute(delete(values).where(values.c.tenant == tenant, values.c.resource_id.in_(of_kind)))

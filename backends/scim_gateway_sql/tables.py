@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table
 
+from .columns import Key
+
 metadata = MetaData()
 
 #: One row per resource. ``doc`` is its JSON without the memberships; the other columns repeat what is asked for most.
 resources = Table(
     "scim_resource",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("revision", String, nullable=False),
-    Column("created", String, nullable=False),
+    Column("tenant", Key, primary_key=True),
+    Column("id", Key, primary_key=True),
+    Column("kind", Key, nullable=False),
+    Column("revision", Key, nullable=False),
+    Column("created", Key, nullable=False),
     Column("display", String),
     Column("doc", LargeBinary, nullable=False),
 )
@@ -28,20 +30,20 @@ resources = Table(
 identifiers = Table(
     "scim_identifier",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("attr", String, primary_key=True),
+    Column("tenant", Key, primary_key=True),
+    Column("kind", Key, primary_key=True),
+    Column("attr", Key, primary_key=True),
     Column("name_key", LargeBinary, primary_key=True),
-    Column("resource_id", String, nullable=False),
+    Column("resource_id", Key, nullable=False),
 )
 
 #: One row per membership; type and display of a member come from its own row when they are read.
 members = Table(
     "scim_member",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("group_id", String, primary_key=True),
-    Column("member_id", String, primary_key=True),
+    Column("tenant", Key, primary_key=True),
+    Column("group_id", Key, primary_key=True),
+    Column("member_id", Key, primary_key=True),
 )
 
 #: One row per value that filters and sorting may ask for, in the form in which the core compares it; the key is all
@@ -50,10 +52,10 @@ members = Table(
 values = Table(
     "scim_value",
     metadata,
-    Column("tenant", String, primary_key=True),
+    Column("tenant", Key, primary_key=True),
     Column("attr", BigInteger, primary_key=True),
     Column("sortable", LargeBinary, primary_key=True),
-    Column("resource_id", String, primary_key=True),
+    Column("resource_id", Key, primary_key=True),
     Column("elem", Integer, primary_key=True),
 )
 
@@ -61,31 +63,44 @@ values = Table(
 tokens = Table(
     "scim_token",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("label", String, nullable=False),
+    Column("tenant", Key, primary_key=True),
+    Column("id", Key, primary_key=True),
+    Column("title", String, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("scopes", String, nullable=False),
-    Column("created", String, nullable=False),
-    Column("expires", String),
-    Column("profile", String),
-    Column("last_used", String),
+    Column("scopes", Key, nullable=False),
+    Column("created", Key, nullable=False),
+    Column("expires", Key),
+    Column("idp_profile", Key),
+    Column("last_used", Key),
 )
 
 #: Small things that all processes share: the key of the cursors, the fingerprint of the value index.
 settings = Table(
     "scim_setting",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("name", String, primary_key=True),
-    Column("content", LargeBinary, nullable=False),
+    Column("tenant", Key, primary_key=True),
+    Column("name", Key, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
 )
 
-#: The migrations that were applied.
+#: One row per lease; times are milliseconds since 1970 by the database's clock (:mod:`.lease`).
+leases = Table(
+    "scim_lease",
+    metadata,
+    Column("tenant", Key, primary_key=True),
+    Column("name", Key, primary_key=True),
+    Column("holder", Key, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
+)
+
+#: The migrations that were applied, of this package and of others that keep tables beside ours.
 schema_versions = Table(
     "scim_schema",
     metadata,
+    Column("package", Key, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("title", String, nullable=False),
-    Column("applied", String, nullable=False),
+    Column("applied", Key, nullable=False),
 )

@@ -30,12 +30,12 @@ class SqlTokenStore(TokenStore):
         row = {
             "tenant": self._tenant,
             "id": token.id,
-            "label": token.name,
+            "title": token.name,
             "digest": token.digest,
             "scopes": " ".join(sorted(token.scopes)),
             "created": token.created.isoformat(),
             "expires": token.expires and token.expires.isoformat(),
-            "profile": token.profile,
+            "idp_profile": token.profile,
             "last_used": token.last_used and token.last_used.isoformat(),
         }
         with self._database.session(write=True) as session:
@@ -62,12 +62,12 @@ class SqlTokenStore(TokenStore):
 def _token(row: Row[tuple[object, ...]]) -> Token:
     return Token(
         row.id,
-        row.label,
+        row.title,
         bytes(row.digest),
         frozenset(row.scopes.split()),
         datetime.fromisoformat(row.created),
         _time(row.expires),
-        row.profile,
+        row.idp_profile,
         _time(row.last_used),
     )
 

@@ -15,7 +15,7 @@ import pytest
 import scim_gateway_sql.database
 import scim_gateway_sql.handlers
 from scim_gateway_sql import SqlBackend
-from scim_gateway_sql.migrations import CURRENT, MIGRATIONS
+from scim_gateway_sql.ddl import DIRECTORY
 from scim_gateway_sql.tables import metadata
 from sqlalchemy import event
 
@@ -208,19 +208,21 @@ def test_the_tables_made_are_the_tables_used(backend: SqlBackend, tmp_path: Path
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    assert [migration.number for migration in MIGRATIONS] == list(range(1, CURRENT + 1))
+    assert [each.number for each in DIRECTORY.migrations] == list(range(1, DIRECTORY.current + 1))
 
 
 def test_a_newer_schema_is_refused_in_one_line(backend: SqlBackend, tmp_path: Path) -> None:
     create(backend, user("ada"))
     backend.close()
     with sqlite3.connect(file_of(tmp_path)) as database:
-        database.execute("INSERT INTO scim_schema VALUES (?, 'of the future', 'now')", (CURRENT + 1,))
+        database.execute(
+            "INSERT INTO scim_schema VALUES ('directory', ?, 'of the future', 'now')", (DIRECTORY.current + 1,)
+        )
     database.close()
     newer = open_backend(tmp_path)
     with pytest.raises(Unavailable) as raised:
         create(newer, user("bob"))
-    assert f"has schema {CURRENT + 1}" in raised.value.detail
+    assert f"has schema {DIRECTORY.current + 1}" in raised.value.detail
     assert "newer release" in raised.value.detail
     assert "\n" not in raised.value.detail
     (finding,) = newer.check()
