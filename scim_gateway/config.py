@@ -5,162 +5,48 @@ Nothing else reads the environment. What is wrong is one line that names the pla
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from scim_gateway.definitions import DefinitionError, load_resource_types
 from scim_gateway.filter_parser import FilterLimits
 from scim_gateway.profile import PROFILES
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.schema import ResourceTypes
+from scim_gateway.setting import (
+    PREFIX,
+    Setting,
+    a_base_path,
+    a_fixed_token,
+    a_flag,
+    a_list_of_tables,
+    a_number,
+    a_table,
+    a_text,
+    a_url,
+    an_address,
+    one_of,
+)
+from scim_gateway.setting_engine import ENGINE_SETTINGS
 from scim_gateway.tokens import MINIMUM_LENGTH
 
-PREFIX = "SCIM_GATEWAY_"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 MASK = "********"
 
 # Kubernetes puts the addresses of a Service called scim-gateway into the environment of every container near it.
 _FOREIGN = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
-_FIXED_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # token68 of RFC 9110 §11.2: what an Authorization header can carry
-_BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-_BIND = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/]+):(?P<port>\d{1,5})")
 _CONTAINER_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class ConfigurationError(Exception):
     """The gateway cannot start with these settings; the text is one line for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One line of the table.
-
-    :param name: key in the configuration file; in upper case behind ``SCIM_GATEWAY_`` the environment variable.
-    :param convert: makes the value of what was written; a :class:`ValueError` says what it has to be.
-    :param secret: never shown; may be given as the name of a file, in ``…_FILE``.
-    """
-
-    name: str
-    convert: Callable[[Any], Any]
-    default: Any
-    help: str
-    secret: bool = False
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return PREFIX + self.name.upper()
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text")
-    return value.strip()
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.strip().lower() in _TRUE + _FALSE:
-        return value.strip().lower() in _TRUE
-    raise ValueError("true or false")
-
-
-def _number(least: int, most: int = 2**31 - 1) -> Callable[[Any], int]:
-    expected = f"a whole number of at least {least}" if most == 2**31 - 1 else f"a whole number from {least} to {most}"
-
-    def convert(value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"\s*\d{1,10}\s*", value, re.ASCII):
-            value = int(value)
-        if type(value) is not int or not least <= value <= most:
-            raise ValueError(expected)
-        return value
-
-    return convert
-
-
-def _choice(names: Iterable[str]) -> Callable[[Any], str]:
-    known = tuple(names)
-
-    def convert(value: Any) -> str:
-        if not isinstance(value, str) or value.strip().lower() not in known:
-            near = get_close_matches(str(value).lower(), known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"one of {', '.join(known)}{hint}")
-        return value.strip().lower()
-
-    return convert
-
-
-def _fixed_token(value: Any) -> str:
-    if not isinstance(value, str) or len(value) < MINIMUM_LENGTH or not _FIXED_TOKEN.fullmatch(value):
-        raise ValueError(
-            f"at least {MINIMUM_LENGTH} letters, digits or -._~+/ (make one: "
-            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))')"
-        )
-    return value
-
-
-def _url(value: Any) -> str:
-    expected = "an address such as https://scim.example.com/scim/v2"
-    text = _text(value)
-    try:
-        parts: SplitResult | None = urlsplit(text)
-        sound = bool(parts and parts.hostname and parts.port != 0) and not re.search(r"[\s\x00-\x1f]", text)
-    except ValueError:
-        parts, sound = None, False
-    if not sound or parts is None or parts.scheme not in ("http", "https"):
-        raise ValueError(expected)
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"{expected}, without a query or user name")
-    return text.rstrip("/")
-
-
-def _base_path(value: Any) -> str:
-    text = "/" + _text(value).strip("/")
-    if not _BASE_PATH.fullmatch(text) or any(part in (".", "..") for part in text.split("/")):
-        raise ValueError("a path such as /scim/v2")
-    return text
-
-
-def _bind(value: Any) -> str:
-    match = _BIND.fullmatch(_text(value))
-    if not match or int(match["port"]) > 65535:
-        raise ValueError("HOST:PORT, such as 127.0.0.1:8000")
-    return match[0]
-
-
-def _tables(value: Any) -> tuple[Mapping[str, Any], ...]:
-    value = _parsed(value, "a list of tables (in the environment: a JSON array of objects)")
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise ValueError("a list of tables (in the environment: a JSON array of objects)")
-    return tuple(value)
-
-
-def _table(value: Any) -> Mapping[str, Any]:
-    value = _parsed(value, "a table (in the environment: a JSON object)")
-    if not isinstance(value, dict):
-        raise ValueError("a table (in the environment: a JSON object)")
-    return value
-
-
-def _parsed(value: Any, expected: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError(expected) from None
 
 
 _PROVIDER = ProviderSettings()
@@ -169,72 +55,79 @@ _LIMITS = FilterLimits()
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "backend",
-        _text,
+        a_text,
         "sql",
         "Where people and groups are kept: sql, memory, a plugin's name, or module:Class.",
     ),
-    Setting("backend_options", _table, {}, "What a backend that is not ours wants to know; never shown.", secret=True),
-    Setting("data_dir", _text, "data", "Folder of the SQLite file; made if it is missing."),
-    Setting("database_url", _text, None, "Database URL in place of the file in data_dir.", secret=True),
-    Setting("tenant", _text, None, "Part of a shared database that this gateway serves."),
+    Setting("backend_options", a_table, {}, "What a backend that is not ours wants to know; never shown.", secret=True),
+    Setting("data_dir", a_text, "data", "Folder of the SQLite file; made if it is missing."),
+    Setting("database_url", a_text, None, "Database URL in place of the file in data_dir.", secret=True),
+    Setting("tenant", a_text, None, "Part of a shared database that this gateway serves."),
     Setting(
         "token",
-        _fixed_token,
+        a_fixed_token,
         None,
         f"One fixed bearer token of at least {MINIMUM_LENGTH} characters, for containers and tests; "
         "valid beside those of scim-gateway token create.",
         secret=True,
     ),
     Setting(
-        "profile", _choice(PROFILES), _PROVIDER.profile, f"IdP profile unless a token has one: {', '.join(PROFILES)}."
+        "profile", one_of(PROFILES), _PROVIDER.profile, f"IdP profile unless a token has one: {', '.join(PROFILES)}."
     ),
-    Setting("base_path", _base_path, "/scim/v2", "Path of the SCIM base URL."),
-    Setting("public_url", _url, None, "The SCIM base URL as the identity provider sees it; by default the request's."),
+    Setting("base_path", a_base_path, "/scim/v2", "Path of the SCIM base URL."),
+    Setting("public_url", a_url, None, "The SCIM base URL as the identity provider sees it; by default the request's."),
     Setting(
         "trusted_proxies",
-        _number(0, 10),
+        a_number(0, 10),
         0,
         "How many proxies in front of the gateway set X-Forwarded-For, -Proto and -Host. 0: they are ignored.",
     ),
-    Setting("public_discovery", _flag, _PROVIDER.public_discovery, "Whether discovery is answered without a token."),
+    Setting("public_discovery", a_flag, _PROVIDER.public_discovery, "Whether discovery is answered without a token."),
     Setting(
         "auth_failures_per_minute",
-        _number(0),
+        a_number(0),
         60,
         "Wrong tokens from one address in a minute before it is answered 429; valid tokens always pass. 0: no limit.",
     ),
-    Setting("bind", _bind, "127.0.0.1:8000", "Address to listen on."),
-    Setting("workers", _number(1, 64), 2, "Worker processes; the memory backend has one."),
-    Setting("threads", _number(1, 256), 8, "Threads of each worker process."),
-    Setting("timeout", _number(1), 60, "Seconds after which a worker process that stands still is replaced."),
-    Setting("graceful_timeout", _number(0), 30, "Seconds that requests get to finish when the gateway stops."),
-    Setting("log_level", _choice(("debug", "info", "warning", "error")), "info", "Least severity that is logged."),
-    Setting("default_count", _number(1), _PROVIDER.default_count, "Page size of a query that asks for none."),
-    Setting("max_results", _number(1), _PROVIDER.max_results, "Largest page."),
-    Setting("max_body", _number(1024), _PROVIDER.max_body, "Most bytes of a request body; more is answered 413."),
-    Setting("max_depth", _number(4, 200), _PROVIDER.max_depth, "Deepest nesting of a JSON body."),
-    Setting("bulk_max_operations", _number(1), _PROVIDER.bulk_max_operations, "Most operations of a bulk request."),
-    Setting("bulk_max_payload", _number(1024), _PROVIDER.bulk_max_payload, "Most bytes of a bulk request."),
+    Setting("bind", an_address, "127.0.0.1:8000", "Address to listen on."),
+    Setting("workers", a_number(1, 64), 2, "Worker processes; the memory backend has one."),
+    Setting("threads", a_number(1, 256), 8, "Threads of each worker process."),
+    Setting("timeout", a_number(1), 60, "Seconds after which a worker process that stands still is replaced."),
+    Setting("graceful_timeout", a_number(0), 30, "Seconds that requests get to finish when the gateway stops."),
+    Setting("log_level", one_of(("debug", "info", "warning", "error")), "info", "Least severity that is logged."),
+    Setting("default_count", a_number(1), _PROVIDER.default_count, "Page size of a query that asks for none."),
+    Setting("max_results", a_number(1), _PROVIDER.max_results, "Largest page."),
+    Setting("max_body", a_number(1024), _PROVIDER.max_body, "Most bytes of a request body; more is answered 413."),
+    Setting("max_depth", a_number(4, 200), _PROVIDER.max_depth, "Deepest nesting of a JSON body."),
+    Setting("bulk_max_operations", a_number(1), _PROVIDER.bulk_max_operations, "Most operations of a bulk request."),
+    Setting("bulk_max_payload", a_number(1024), _PROVIDER.bulk_max_payload, "Most bytes of a bulk request."),
     Setting(
         "max_root_candidates",
-        _number(1),
+        a_number(1),
         _PROVIDER.max_root_candidates,
         "A query over several resource types that matches more is refused (tooMany).",
     ),
-    Setting("filter_max_length", _number(64), _LIMITS.max_length, "Most characters of a filter."),
-    Setting("filter_max_depth", _number(1, 100), _LIMITS.max_depth, "Deepest nesting of a filter."),
-    Setting("filter_max_terms", _number(1), _LIMITS.max_terms, "Most comparisons in a filter."),
-    Setting("cursor_timeout", _number(1), _PROVIDER.cursor_timeout, "Seconds after which a page's cursor has expired."),
+    Setting("filter_max_length", a_number(64), _LIMITS.max_length, "Most characters of a filter."),
+    Setting("filter_max_depth", a_number(1, 100), _LIMITS.max_depth, "Deepest nesting of a filter."),
+    Setting("filter_max_terms", a_number(1), _LIMITS.max_terms, "Most comparisons in a filter."),
+    Setting(
+        "cursor_timeout", a_number(1), _PROVIDER.cursor_timeout, "Seconds after which a page's cursor has expired."
+    ),
     Setting(
         "patch_answer_members",
-        _number(0),
+        a_number(0),
         _PROVIDER.patch_answer_members,
         "A PATCH of a group with more members than this is answered 204, without the group.",
     ),
-    Setting("documentation_uri", _url, _PROVIDER.documentation_uri, "Address of help for people, shown in discovery."),
-    Setting("schemas", _tables, (), "Schemas of your own, as Schema resources of RFC 7643 §7."),
-    Setting("extensions", _tables, (), "Which schema extends which resource type: resourceType, schema, required."),
-    Setting("resource_types", _tables, (), "Resource types of your own, as ResourceType resources of RFC 7643 §6."),
+    Setting("documentation_uri", a_url, _PROVIDER.documentation_uri, "Address of help for people, shown in discovery."),
+    Setting("schemas", a_list_of_tables, (), "Schemas of your own, as Schema resources of RFC 7643 §7."),
+    Setting(
+        "extensions", a_list_of_tables, (), "Which schema extends which resource type: resourceType, schema, required."
+    ),
+    Setting(
+        "resource_types", a_list_of_tables, (), "Resource types of your own, as ResourceType resources of RFC 7643 §6."
+    ),
+    *ENGINE_SETTINGS,
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 

@@ -84,12 +84,20 @@ def test_an_unknown_key_of_the_file_is_named_with_what_was_meant(tmp_path):
         ("SCHEMAS", "{", "a JSON array of objects"),
         ("SCHEMAS", '["x"]', "a JSON array of objects"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+        ("ENGINE_GROUPS", '["a", 1]', "a list of texts"),
+        ("ENGINE_GROUPS", '["a"', "a list of texts"),
+        ("ENGINE_ON_RENAME", "cary", "did you mean carry?"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_the_name_and_what_it_has_to_be(variable, value, expected):
     text = refusal({f"SCIM_GATEWAY_{variable}": value})
     assert text.startswith(f"SCIM_GATEWAY_{variable} is {value!r}")
     assert expected in text
+
+
+@pytest.mark.parametrize("written", ["eng-*, Data Team", '["eng-*", "Data Team"]'])
+def test_a_list_in_the_environment_is_separated_by_commas_or_json(written):
+    assert load({"SCIM_GATEWAY_ENGINE_GROUPS": written})["engine_groups"] == ("eng-*", "Data Team")
 
 
 def test_a_wrong_type_in_the_file_is_refused_with_its_place(tmp_path):
