@@ -1,0 +1,168 @@
+"""The audit trail: events in one numbered row each, chained by a keyed hash so that no past event can be changed.
+
+The hash of an event is HMAC-SHA256 (RFC 2104) over the hash of the event before it and its own text, so whoever has no
+key can neither change nor insert, take out or reorder events unnoticed. What was cut off at the end can only be noticed
+by who remembers a newer head than the one that is left; hence the head is written to the log now and then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import orjson
+from scim_gateway_sql.database import Session
+from scim_gateway_sql.portable import insert_if_absent, instant
+from scim_gateway_sql.tables import settings
+from sqlalchemy import and_, bindparam, insert, select
+
+from scim_gateway.actor import current
+from scim_gateway.errors import Unavailable
+from scim_gateway.provisioned import AuditHead
+
+from .audit_event import Event, bounded, text
+from .guard import Guard, events
+
+_log = logging.getLogger("scim_gateway.audit")
+_security = logging.getLogger("scim_gateway.security")
+
+KEY_BYTES = 32
+HASH_BYTES = 32
+_KEPT = "audit key"
+_ANCHOR_SECONDS = 60.0
+_NO_EVENT = bytes(HASH_BYTES)
+
+_SETTING = select(settings.c.payload).where(
+    and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
+)
+_APPEND = insert(events)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the chain.
+
+    :param name: derived from the key, and told in each event; says nothing about the key.
+    :param rank: a newer key has a higher one; 0 is the key that the database keeps.
+    """
+
+    name: str
+    rank: int
+    secret: bytes
+
+    def hash(self, previous: bytes | None, event: bytes) -> bytes:
+        """The hash of an event behind the one with the hash ``previous``."""
+        return hmac.digest(self.secret, (previous or _NO_EVENT) + event, hashlib.sha256)
+
+
+class Keyring:
+    """The keys of one tenant: the newest one signs, all of them verify.
+
+    :param configured: the setting ``audit_key``, newest first. Without one, a key is made that the database keeps: it
+        proves nothing against somebody who can read the database.
+    """
+
+    def __init__(self, tenant: str, configured: Sequence[str]) -> None:
+        self._tenant = tenant
+        self._configured = [
+            _key(tenant, secret.encode(), len(configured) - index) for index, secret in enumerate(configured)
+        ]
+        self._keys: list[Key] | None = None
+
+    def prepare(self, session: Session) -> None:
+        """Make the key that the database keeps, if no other is there to sign; asked when a process starts."""
+        if not self._configured:
+            row = {"tenant": self._tenant, "name": _KEPT, "payload": secrets.token_bytes(KEY_BYTES)}
+            insert_if_absent(session, settings, row)
+
+    def all(self, session: Session) -> Sequence[Key]:
+        """Every key that is known here, the one that signs first."""
+        if self._keys is None:
+            # Not remembered by prepare(): its transaction may have come to nothing.
+            kept = session.execute(_SETTING, {"tenant_": self._tenant, "name_": _KEPT}).scalar()
+            keys = [*self._configured, *([] if kept is None else [_key(self._tenant, bytes(kept), 0)])]
+            if not keys:
+                raise Unavailable("The key of the audit trail is gone from the database; restart the gateway.")
+            self._keys = keys
+        return self._keys
+
+
+class Trail:
+    """The audit trail of one tenant."""
+
+    def __init__(self, tenant: str, keyring: Keyring) -> None:
+        self.keyring = keyring
+        self._tenant = tenant
+        self._anchored = threading.Lock()
+        self._logged = 0
+        self._due = 0.0
+
+    def append(self, session: Session, guard: Guard, described: Sequence[Event]) -> None:
+        """Add events, in one statement, as the last thing that the transaction does.
+
+        :param guard: locked for exactly as many events.
+        """
+        key = self.keyring.all(session)[0]
+        previous = self._continued(guard)
+        rows = []
+        for number, event in enumerate(described, guard.first):
+            document = _document(self._tenant, number, guard.now, key.name, event)
+            previous = key.hash(previous, document)
+            rows.append({"tenant": self._tenant, "event_no": number, "event_doc": document, "chain_hash": previous})
+        session.execute(_APPEND, rows)
+
+    def anchor(self, number: int, digest: bytes) -> None:
+        """Write the head to the log, unless that was done a moment ago: there it is out of reach of the database."""
+        now = time.monotonic()
+        with self._anchored:
+            if number <= self._logged or now < self._due:
+                return
+            self._logged, self._due = number, now + _ANCHOR_SECONDS
+        _log.info("head of the audit trail of %s: %s", text(self._tenant), AuditHead(number, digest.hex()))
+
+    def _continued(self, guard: Guard) -> bytes | None:
+        """The hash to continue from; that of an event which is committed, so it can be told to the log."""
+        last = guard.first - 1
+        if guard.previous is not None:
+            self.anchor(last, guard.previous)
+        elif last > 0:
+            _security.error("event %d is missing from the audit trail; run: scim-gateway audit --verify", last)
+        return guard.previous
+
+
+def split(described: Iterable[Event]) -> list[Event]:
+    """The events, those with very many members in several parts: nothing is left out, and no row is very large."""
+    return [part for event in described for part in event.parts()]
+
+
+def _key(tenant: str, secret: bytes, rank: int) -> Key:
+    # One secret may serve several tenants: each has a chain key of its own, so no event can be moved between them.
+    chain = hmac.digest(secret, b"scim-gateway audit trail of " + tenant.encode(), hashlib.sha256)
+    return Key(hmac.digest(chain, b"name", hashlib.sha256)[:4].hex(), rank, chain)
+
+
+def _document(tenant: str, number: int, milliseconds: int, key: str, event: Event) -> bytes:
+    """The canonical text of an event: JSON with sorted names, without blanks, without what is not known."""
+    actor = current()
+    told = {
+        "tenant": tenant,
+        "n": number,
+        "at": instant(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "key": key,
+        "actor": text(actor.name),
+        "request": text(actor.request_id),
+        "agent": text(actor.agent),
+        "action": event.action,
+        "kind": text(event.kind),
+        "id": text(event.id),
+        "name": text(event.name),
+        "outcome": event.outcome,
+        "detail": bounded(event.detail),
+    }
+    return orjson.dumps({name: value for name, value in told.items() if value}, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,228 @@
+"""The circuit breaker: too many removals within a while are refused until an administrator approves them.
+
+What counts is what somebody loses: users deactivated or deleted and groups deleted on one side, memberships taken away
+on the other, each side against a limit of its own. What follows from a counted removal (the memberships of a deleted
+user) is not counted again, and neither is the same removal when it is asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scim_gateway_sql.database import Session
+from scim_gateway_sql.handlers import batches
+from scim_gateway_sql.tables import members, resources
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
+
+from scim_gateway.errors import Forbidden
+from scim_gateway.schema import Resource
+
+from .audit_event import DONE, Event
+from .guard import Guard, peek, removals, set_approval
+
+_security = logging.getLogger("scim_gateway.security")
+
+RESOURCES, MEMBERSHIPS = "resource", "membership"
+_CALLED = {RESOURCES: "users and groups", MEMBERSHIPS: "memberships"}
+_MINUTE = 60_000
+_TOTAL_SECONDS = 60.0
+_STALE_AT_ONCE = 50
+
+_OF_TENANT = removals.c.tenant == bindparam("tenant_")
+_COUNT = (
+    select(removals.c.removal_kind, func.count())
+    .where(_OF_TENANT, removals.c.recorded_ms > bindparam("since_"))
+    .group_by(removals.c.removal_kind)
+)
+_KNOWN = select(removals.c.removal_key, removals.c.recorded_ms).where(
+    _OF_TENANT, removals.c.removal_key.in_(bindparam("keys_", expanding=True))
+)
+_ADD = insert(removals)
+_HERE = and_(_OF_TENANT, removals.c.removal_key == bindparam("key_"))
+_AGAIN = update(removals).where(_HERE).values(recorded_ms=bindparam("now_"))
+_STALE = (
+    select(removals.c.removal_key)
+    .where(_OF_TENANT, removals.c.recorded_ms <= bindparam("since_"))
+    .limit(bindparam("most_"))
+)
+_FORGET = delete(removals).where(_HERE)
+_TOTALS: Mapping[str, Select[Any]] = {
+    RESOURCES: select(func.count()).select_from(resources).where(resources.c.tenant == bindparam("tenant_")),
+    MEMBERSHIPS: select(func.count()).select_from(members).where(members.c.tenant == bindparam("tenant_")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Something that somebody loses.
+
+    :param kind: ``resource`` or ``membership``.
+    :param key: the same for the same loss, whenever and however it is asked for.
+    """
+
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The settings of the breaker.
+
+    :param removals: so many are always let through (``breaker_removals``); 0 switches the breaker off.
+    :param share: as many per cent of what there is are let through (``breaker_share``).
+    :param minutes: length of the window in which they are counted (``breaker_minutes``).
+    """
+
+    removals: int = 50
+    share: int = 10
+    minutes: int = 60
+
+    def of(self, total: int) -> int:
+        """How many removals are let through, of so many users and groups (or memberships)."""
+        return max(self.removals, total * self.share // 100)
+
+    def explained(self, total: int, what: str) -> str:
+        """Where the limit comes from."""
+        by_share = total * self.share // 100
+        return f"{self.share} % of {total} {what}" if by_share > self.removals else "breaker_removals"
+
+
+class BreakerOpen(Forbidden):
+    """More removals than the breaker lets through."""
+
+
+class Breaker:
+    """Counts the removals of one tenant, and refuses those beyond the limit."""
+
+    def __init__(self, tenant: str, limits: Limits) -> None:
+        self.limits = limits
+        self._tenant = tenant
+        self._at = {"tenant_": tenant}
+        self._totals: dict[str, tuple[float, int]] = {}
+
+    def admit(self, session: Session, guard: Guard, wanted: Sequence[Removal]) -> None:
+        """Count removals, if so many may be.
+
+        :param guard: locked, so that nobody else counts before the transaction has ended.
+        :raises BreakerOpen: they would be too many; nothing was counted.
+        """
+        if not self.limits.removals or not wanted or guard.now < guard.approved_until:
+            return
+        since = self._since(guard.now, guard.approved_until)
+        fresh = {removal.key: removal for removal in wanted}
+        known = self._known(session, fresh)
+        counting = [removal for key, removal in fresh.items() if known.get(key, since) <= since]
+        counted = self._counted(session, since)
+        for kind in sorted({removal.kind for removal in counting}):
+            more = sum(removal.kind == kind for removal in counting)
+            self._check(session, kind, counted.get(kind, 0), more)
+        self._remember(session, guard.now, counting, known)
+        self._forget(session, since, 2 * len(counting))
+
+    def approve(self, session: Session, guard: Guard, minutes: int) -> Event:
+        """Let all removals through for a while, and count from the beginning then; the event to record."""
+        set_approval(session, self._tenant, guard.now + minutes * _MINUTE)
+        _security.warning("removals beyond the limit are approved for %d minutes", minutes)
+        return Event("approve", DONE, detail={"minutes": minutes})
+
+    def counts(self, session: Session) -> Mapping[str, int]:
+        """How many removals of users and groups, and of memberships, count at present."""
+        now = peek(session, self._tenant)
+        counted = self._counted(session, self._since(now.now, now.approved_until))
+        return {called: counted.get(kind, 0) for kind, called in _CALLED.items()}
+
+    def staged(self, count: int, total: int, what: str = "users, groups and memberships") -> str | None:
+        """Why a plan has to be approved, or ``None``.
+
+        :param count: how much it removes.
+        :param total: how much there is of the same.
+        """
+        limit = self.limits.of(total)
+        if not self.limits.removals or count <= limit:
+            return None
+        return (
+            f"The plan removes {count} of {total} {what}; without an approval it may remove {limit} "
+            f"({self.limits.explained(total, what)})."
+        )
+
+    def _check(self, session: Session, kind: str, counted: int, more: int) -> None:
+        total = self._total(session, kind, counted, fresh=False)
+        if counted + more <= self.limits.of(total):
+            return
+        total = self._total(session, kind, counted, fresh=True)
+        limit, what = self.limits.of(total), _CALLED[kind]
+        if counted + more <= limit:
+            return
+        _security.warning(
+            "circuit breaker: removal of %d %s refused after %d within %d minutes, limit %d",
+            *(more, what, counted, self.limits.minutes, limit),
+        )
+        raise BreakerOpen(
+            f"The circuit breaker refused this request, and nothing was changed: with it, {counted + more} {what} "
+            f"would have been removed within {self.limits.minutes} minutes, and the limit is {limit} "
+            f"({self.limits.explained(total, what)}). If so many removals are intended, an administrator of the "
+            "gateway lets them through with: scim-gateway approve"
+        )
+
+    def _since(self, now: int, approved_until: int) -> int:
+        return max(now - self.limits.minutes * _MINUTE, approved_until)
+
+    def _total(self, session: Session, kind: str, counted: int, *, fresh: bool) -> int:
+        """How much there is, and was before the removals; asked for only where the limit depends on it.
+
+        A number of the last minute will do to let something through; what is refused is refused by a fresh one.
+        """
+        at, total = self._totals.get(kind, (0.0, 0))
+        if fresh:
+            total = int(session.execute(_TOTALS[kind], self._at).scalar_one()) + counted
+            self._totals[kind] = (time.monotonic(), total)
+        elif time.monotonic() - at > _TOTAL_SECONDS:
+            return 0
+        return total
+
+    def _counted(self, session: Session, since: int) -> dict[str, int]:
+        rows = session.execute(_COUNT, {**self._at, "since_": since})
+        return {str(kind): int(count) for kind, count in rows}
+
+    def _known(self, session: Session, keys: Collection[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for batch in batches(keys):
+            rows = session.execute(_KNOWN, {**self._at, "keys_": batch})
+            found.update((str(key), int(recorded)) for key, recorded in rows)
+        return found
+
+    def _remember(self, session: Session, now: int, counting: Sequence[Removal], known: Mapping[str, int]) -> None:
+        new = [removal for removal in counting if removal.key not in known]
+        if new:
+            row = {"tenant": self._tenant, "recorded_ms": now}
+            rows = [{**row, "removal_key": removal.key, "removal_kind": removal.kind} for removal in new]
+            session.execute(_ADD, rows)
+        again = [{**self._at, "key_": removal.key, "now_": now} for removal in counting if removal.key in known]
+        if again:
+            session.execute(_AGAIN, again)
+
+    def _forget(self, session: Session, since: int, most: int) -> None:
+        """Delete some of what counts no more, by full keys; a few more than are added each time."""
+        stale = session.execute(_STALE, {**self._at, "since_": since, "most_": most + _STALE_AT_ONCE}).scalars().all()
+        if stale:
+            session.execute(_FORGET, [{**self._at, "key_": key} for key in sorted(stale)])
+
+
+def removals_of(kind: str, before: Resource, after: Resource | None, removed: Iterable[str] = ()) -> list[Removal]:
+    """What a change takes away.
+
+    :param kind: resource type.
+    :param after: ``None`` if the resource is deleted; its members go with it, and are not counted one by one.
+    :param removed: ids of members that go.
+    """
+    id = before["id"]
+    if after is None:
+        return [Removal(RESOURCES, f"{kind}:{id}")]
+    lost = [Removal(MEMBERSHIPS, f"{id}:{member}") for member in sorted(removed)]
+    if before.get("active", True) is not False and after.get("active", True) is False:
+        lost.append(Removal(RESOURCES, f"{kind}:{id}"))
+    return lost
