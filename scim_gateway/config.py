@@ -35,6 +35,8 @@ from scim_gateway.setting import (
     one_of,
 )
 from scim_gateway.setting_engine import ENGINE_SETTINGS
+from scim_gateway.setting_provisioning import PROVISIONING_SETTINGS
+from scim_gateway.setting_safety import SAFETY_SETTINGS
 from scim_gateway.tokens import MINIMUM_LENGTH
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -127,6 +129,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "resource_types", a_list_of_tables, (), "Resource types of your own, as ResourceType resources of RFC 7643 §6."
     ),
+    *SAFETY_SETTINGS,
+    *PROVISIONING_SETTINGS,
     *ENGINE_SETTINGS,
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}

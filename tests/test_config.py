@@ -87,6 +87,9 @@ def test_an_unknown_key_of_the_file_is_named_with_what_was_meant(tmp_path):
         ("ENGINE_GROUPS", '["a", 1]', "a list of texts"),
         ("ENGINE_GROUPS", '["a"', "a list of texts"),
         ("ENGINE_ON_RENAME", "cary", "did you mean carry?"),
+        ("BREAKER_SHARE", "101", "a whole number from 0 to 100"),
+        ("AUDIT_KEY", "x" * 31, "keys of at least 32 characters"),
+        ("AUDIT_KEY", f"{'x' * 32} {'x' * 32}", "each once"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_the_name_and_what_it_has_to_be(variable, value, expected):
@@ -98,6 +101,14 @@ def test_a_wrong_value_is_one_line_with_the_name_and_what_it_has_to_be(variable,
 @pytest.mark.parametrize("written", ["eng-*, Data Team", '["eng-*", "Data Team"]'])
 def test_a_list_in_the_environment_is_separated_by_commas_or_json(written):
     assert load({"SCIM_GATEWAY_ENGINE_GROUPS": written})["engine_groups"] == ("eng-*", "Data Team")
+
+
+def test_the_keys_of_the_audit_trail_are_the_new_one_and_the_old_ones(tmp_path):
+    new, old = "n" * 32, "o" * 40
+    file = tmp_path / "keys"
+    file.write_text(f"{new}\n{old}\n")
+    file.chmod(0o600)
+    assert load({"SCIM_GATEWAY_AUDIT_KEY_FILE": str(file)})["audit_key"] == (new, old)
 
 
 def test_a_wrong_type_in_the_file_is_refused_with_its_place(tmp_path):
