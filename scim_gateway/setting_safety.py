@@ -1,4 +1,4 @@
-"""The settings of backends that feed targets which guard against tampering and mistakes: audit trail, circuit breaker."""
+"""The settings that guard a backend with targets against tampering and mistakes: audit trail, circuit breaker."""
 
 from __future__ import annotations
 
