@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
+from scim_gateway.text import collision_key
+
 Resource: TypeAlias = dict[str, Any]
 """A resource in SCIM's own JSON names, canonically spelled, without unassigned attributes."""
 
@@ -247,6 +249,14 @@ class ResourceType:
             for urn, attribute in self.every_attribute()
             if attribute.uniqueness != "none" and attribute.mutability != "readOnly" and not attribute.multi_valued
         )
+
+    def unique_keys(self, resource: Mapping[str, Any]) -> Iterator[tuple[AttributePath, str]]:
+        """The unique values that a resource has, each with its path, in the form in which they are compared."""
+        for path in self.unique_paths:
+            target = self.resolve(path)
+            exact = target is not None and target.leaf.case_exact
+            for value in values_at(resource, path):
+                yield path, str(value) if exact else collision_key(str(value))
 
     def display_of(self, resource: Mapping[str, Any]) -> str | None:
         """The text that stands for a resource where another one refers to it."""

@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from scim_gateway.backend import Backend, Page, Query, ResourceHandler, value_taken
 from scim_gateway.errors import NotFound, StaleResource
-from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes, values_at
-from scim_gateway.text import collision_key
+from scim_gateway.schema import Resource, ResourceType, ResourceTypes
 
 
 class MemoryHandler(ResourceHandler):
@@ -53,18 +52,12 @@ class MemoryHandler(ResourceHandler):
             raise StaleResource(before["id"])
 
     def _refuse_taken_values(self, resource: Resource) -> None:
-        mine = set(self._unique_keys(resource))
+        unique_keys = self.resource_type.unique_keys
+        mine = set(unique_keys(resource))
         for other in self.stored.values():
-            taken = mine.intersection(self._unique_keys(other)) if other["id"] != resource["id"] else None
+            taken = mine.intersection(unique_keys(other)) if other["id"] != resource["id"] else None
             if taken:
                 raise value_taken(self.resource_type, next(iter(taken))[0])
-
-    def _unique_keys(self, resource: Resource) -> Iterator[tuple[AttributePath, str]]:
-        for path in self.resource_type.unique_paths:
-            target = self.resource_type.resolve(path)
-            for value in values_at(resource, path):
-                exact = target is not None and target.leaf.case_exact
-                yield path, str(value) if exact else collision_key(str(value))
 
 
 class MemoryBackend(Backend):
