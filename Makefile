@@ -1,6 +1,7 @@
 # make serve   set up and serve on loopback; prints what Okta's page asks for
 # make test    set up and run the tests
 # make lint    linter, formatter and type checker
+# make portal-double   a stand-in of the SingleStore Portal on loopback, to try the gateway on
 # make bench   the benchmark against a bare Flask route
 # make conformance  write the names of the tests into docs/conformance.rst
 # make clean   remove what the other targets made (not the directory in data/)
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 DEFINITION := setup.cfg setup.py pyproject.toml
 
-.PHONY: serve test lint bench conformance clean
+.PHONY: serve test lint bench conformance portal-double clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/installed
@@ -24,6 +25,9 @@ lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict scim_gateway backends
+
+portal-double: $(VENV)/installed-test
+	PYTHONPATH=tests $(BIN)/python -m doubles.portal $(ARGS)
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -229,10 +229,10 @@ class Organization:
             if self.find(email):
                 self._taken(self.behaviour.invite_member, f"{email} is a member already")
                 return self._old(email)
-            if any(i.state == "Pending" and _key(i.email) == _key(email) for i in self.invitations.values()):
-                if self.behaviour.invite_pending != "another":
-                    self._taken(self.behaviour.invite_pending, f"{email} is invited already")
-                    return self.pending(email)
+            invited = any(i.state == "Pending" and _key(i.email) == _key(email) for i in self.invitations.values())
+            if invited and self.behaviour.invite_pending != "another":
+                self._taken(self.behaviour.invite_pending, f"{email} is invited already")
+                return self.pending(email)
             return self._invite(email, team_ids)
 
     def revoke_invitation(self, id: str) -> None:
@@ -334,13 +334,7 @@ class Organization:
         if self.behaviour.lag:
             for kind in kinds:
                 if kind not in self._behind:
-                    now = self._current(kind)
-                    self._behind[kind] = {
-                        id: replace(one, users=list(one.users), teams=list(one.teams))
-                        if kind == "teams"
-                        else replace(one)
-                        for id, one in now.items()
-                    }
+                    self._behind[kind] = {id: _copy(one) for id, one in self._current(kind).items()}
                 self._left[kind] = self.behaviour.lag
 
     def _new_team(self, name: str, **fields: Any) -> Team:
@@ -458,3 +452,7 @@ class Organization:
 
 def _key(text: str) -> str:
     return text.casefold()
+
+
+def _copy(one: Any) -> Any:
+    return replace(one, users=list(one.users), teams=list(one.teams)) if isinstance(one, Team) else replace(one)
