@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import orjson
 
 from scim_gateway import config
+from scim_gateway.actor import Actor
 from scim_gateway.app import Gateway, open_gateway
 from scim_gateway.config import ConfigurationError, Settings
 from scim_gateway.errors import ScimError
+from scim_gateway.provisioned import Progress, Provisioned
+from scim_gateway.text import printable
 
 OK, PROBLEM, USAGE = 0, 1, 2
+OPERATOR = Actor("command line")
+"""Whose operations those of the command line are, in the audit trail."""
 
 
 class Failure(click.ClickException):
@@ -52,6 +60,40 @@ def gateway_of(ctx: click.Context) -> Gateway:
     gateway = open_gateway(settings_of(ctx))
     ctx.call_on_close(gateway.backend.close)
     return gateway
+
+
+def provisioned_of(ctx: click.Context) -> Provisioned:
+    """The backend of this gateway, if it feeds targets.
+
+    :raises WrongUse: it does not.
+    """
+    gateway = gateway_of(ctx)
+    if not isinstance(gateway.backend, Provisioned):
+        raise WrongUse(
+            f"The backend {gateway.settings['backend']} feeds no target, which {ctx.command_path} is about; "
+            "SCIM_GATEWAY_BACKEND=engine is one that does."
+        )
+    return gateway.backend
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress | None]:
+    """What to tell about progress: a bar on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(range(0), label=label, file=sys.stderr) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        yield progress
+
+
+def one_line(text: str) -> str:
+    """A text for a terminal: names are other people's input, and terminals obey control characters."""
+    return printable(text, 400)
 
 
 def show_json(document: Any) -> None:

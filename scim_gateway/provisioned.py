@@ -59,13 +59,15 @@ class Plan:
 class Repair:
     """What came of carrying out a plan.
 
-    :param found: the plan as it was carried out; empty steps when it was not.
+    :param found: the plan that was to be carried out.
     :param left: what a comparison finds afterwards.
+    :param done: how many steps were taken.
     :param problems: a line for each thing that did not work.
     """
 
     found: Plan
     left: Plan
+    done: int
     problems: Sequence[str] = ()
 
 
