@@ -1,0 +1,156 @@
+"""docs/writing-a-backend.rst is true: its listing passes the suite, is found both ways, and loses nothing."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conftest import TOKEN
+from scim_http import ScimClient, add, replace
+
+from scim_gateway.app import create_app
+from scim_gateway.backend import Query
+from scim_gateway.errors import Unavailable
+from scim_gateway.testing import create, get, suite_resource_types, user
+
+GUIDE = Path(__file__).parent.parent / "docs" / "writing-a-backend.rst"
+TYPES = suite_resource_types()
+USER = TYPES.by_name["User"]
+
+
+def listing(marker: str) -> str:
+    """The indented block behind the line that ends with a marker."""
+    text = GUIDE.read_text("utf-8")
+    match = re.search(rf"{re.escape(marker)}\n\n((?:    .*\n|\n)+)", text)
+    assert match, marker
+    return textwrap.dedent(match[1]).strip() + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the listing."""
+    (tmp_path / "json_file.py").write_text(listing(".. code:: python"))
+    return tmp_path
+
+
+@pytest.fixture
+def module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The listing as a module."""
+    monkeypatch.syspath_prepend(str(folder))
+    yield importlib.import_module("json_file")
+    del sys.modules["json_file"]
+
+
+def test_the_listing_passes_the_suite_as_the_guide_runs_it(folder: Path) -> None:
+    (folder / "test_json_file.py").write_text(listing("``test_json_file.py``::"))
+    (folder / "conftest.py").write_text(listing("so that failures are readable::"))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SCIM_GATEWAY_"))}
+    environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_json_file.py"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 100
+
+
+def serve(folder: Path, backend: str) -> ScimClient:
+    settings = {"BACKEND": backend, "DATA_DIR": str(folder / "data"), "TOKEN": TOKEN}
+    return ScimClient(create_app({f"SCIM_GATEWAY_{name}": value for name, value in settings.items()}), token=TOKEN)
+
+
+def check_that_it_serves(folder: Path, backend: str) -> None:
+    scim = serve(folder, backend)
+    ann, bob = scim.user("ann@example.com"), scim.user("bob@example.com")
+    group = scim.group("Analysts", [ann["id"]])
+    scim.patch(f"/Groups/{group['id']}", [add("members", [{"value": bob["id"]}])]).expect(200)
+    scim.patch(f"/Users/{ann['id']}", [replace("active", False)]).expect(200)
+    scim.post("/Users", {"schemas": ann["schemas"], "userName": "ANN@example.com"}).expect(409, "uniqueness")
+    scim.delete(f"/Users/{bob['id']}").expect(204)
+    again = serve(folder, backend)
+    assert again.find("active eq false").ids == [ann["id"]]
+    members = again.get(f"/Groups/{group['id']}").expect(200).body["members"]
+    assert [member["value"] for member in members] == [ann["id"]]
+
+
+def test_it_is_found_by_module_and_class(folder: Path, module: ModuleType) -> None:
+    (named,) = re.findall(r"SCIM_GATEWAY_BACKEND=(\S+:\S+)", GUIDE.read_text("utf-8"))
+    check_that_it_serves(folder, named)
+
+
+def test_it_is_found_by_its_entry_point(folder: Path, module: ModuleType) -> None:
+    packaged = folder / "json_file-1.0.dist-info"
+    packaged.mkdir()
+    (packaged / "METADATA").write_text("Metadata-Version: 2.1\nName: json-file\nVersion: 1.0\n")
+    match = re.search(r"\n(\S+) =\n    (.+)\n", listing("of your distribution::"))
+    assert match
+    (packaged / "entry_points.txt").write_text(f"[{match[1]}]\n{match[2]}\n")
+    importlib.invalidate_caches()
+    (named,) = re.findall(r"``SCIM_GATEWAY_BACKEND=(\w+)``", GUIDE.read_text("utf-8"))
+    check_that_it_serves(folder, named)
+
+
+@pytest.fixture
+def backend(folder: Path, module: ModuleType) -> Any:
+    return module.JsonFileBackend.from_settings({"data_dir": str(folder / "data")}, TYPES)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"User": '])
+def test_a_damaged_file_is_a_store_out_of_reach_and_no_empty_directory(backend: Any, content: str) -> None:
+    ada = user("ada")
+    create(backend, ada)
+    backend.path.write_text(content)
+    for task in (
+        lambda: get(backend, ada),
+        lambda: create(backend, user("bob")),
+        lambda: backend.handlers["User"].query(Query(USER)),
+        lambda: backend.references([ada["id"]]),
+    ):
+        with pytest.raises(Unavailable, match="out of reach"):
+            task()
+    assert backend.path.read_text() == content
+
+
+def test_a_write_that_never_reaches_the_disk_leaves_the_old_directory(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = user("ada")
+    create(backend, ada)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(Unavailable, match="No space left"):
+            create(backend, user("bob"))
+    with backend.operation(write=False):
+        assert backend.handlers["User"].query(Query(USER)).resources == [ada]
+    create(backend, user("bob"))
+
+
+def _create_many(folder: Path, number: int) -> None:
+    sys.path.insert(0, str(folder))
+    backend = importlib.import_module("json_file").JsonFileBackend.from_settings({"data_dir": folder / "data"}, TYPES)
+    for index in range(15):
+        create(backend, user(f"user{number}-{index}"))
+
+
+def test_processes_that_write_at_once_lose_nothing(folder: Path, backend: Any) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_create_many, args=(folder, number)) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=120)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    with backend.operation(write=False):
+        assert backend.handlers["User"].query(Query(USER, count=0)).total_results == 45
