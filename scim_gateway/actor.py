@@ -15,11 +15,17 @@ class Actor:
     :param name: label of the token, or ``command line``; never the token.
     :param request_id: the request's id, as in the access log.
     :param agent: the client's ``User-Agent``.
+    :param action: what is asked for: ``create``, ``replace``, ``patch``, ``delete``; in a bulk request for each operation.
+    :param kind: resource type that it is asked of.
+    :param id: id that it is asked of; a resource that is to be created has none.
     """
 
     name: str
     request_id: str | None = None
     agent: str | None = None
+    action: str | None = None
+    kind: str | None = None
+    id: str | None = None
 
 
 GATEWAY = Actor("gateway")

@@ -34,7 +34,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from scim_gateway.errors import NotFound, Uniqueness
+from scim_gateway.errors import NotFound, ScimError, Uniqueness
 from scim_gateway.filter import Filter, compile_filter
 from scim_gateway.ordering import Position, Sort, behind, ordered
 from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes
@@ -243,6 +243,9 @@ class Backend(ABC):
         """32 secret bytes that seal cursors; the same in every process that serves this store."""
         key: bytes | None = self.__dict__.get("_cursor_key")
         return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
+
+    def refused(self, error: ScimError) -> None:  # noqa: B027 - a store without an audit trail has nothing to record
+        """Told of every change that was answered with an error; what it was and whose, the actor tells."""
 
     def check(self) -> Iterator[Finding]:
         """Look at the store for ``scim-gateway check``; a finding for each thing looked at."""

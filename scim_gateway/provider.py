@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import orjson
 
 from scim_gateway import json_body
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Actor, acting, current
 from scim_gateway.backend import Backend
 from scim_gateway.bulk import Bulk
 from scim_gateway.call import Answer, Call, read_parameters
@@ -35,6 +36,7 @@ from scim_gateway.routing import BULK, ME, Match, Router
 logger = logging.getLogger("scim_gateway.provider")
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_CHANGES = frozenset({"create", "replace", "patch", "delete"})
 _CHALLENGE = "Bearer"
 
 
@@ -123,6 +125,19 @@ class ServiceProvider:
     def _perform(self, call: Call) -> Answer:
         """Run one operation, if the principal may do it; each one of a bulk request comes this way too."""
         operation = call.route.operation(call.method)
+        if operation not in _CHANGES or call.route.resource_type is None:
+            return self._permitted(operation, call)
+        # A store that keeps an audit trail records who asked for what, and also that it was refused.
+        asked = replace(current(), action=operation, kind=call.route.resource_type.name, id=call.id or None)
+        with acting(asked):
+            try:
+                return self._permitted(operation, call)
+            except ScimError as error:
+                self.backend.refused(error)
+                raise
+
+    def _permitted(self, operation: str, call: Call) -> Answer:
+        """Run an operation, if its scope is the principal's."""
         scope = call.route.scope(call.method)
         # What a bulk request may do is asked for each of its operations (checklist A-03).
         if call.principal is not None and scope not in call.principal.scopes and operation != "bulk":
