@@ -15,7 +15,7 @@ class Actor:
     :param name: label of the token, or ``command line``; never the token.
     :param request_id: the request's id, as in the access log.
     :param agent: the client's ``User-Agent``.
-    :param action: what is asked for: ``create``, ``replace``, ``patch``, ``delete``; in a bulk request for each operation.
+    :param action: what is asked for: ``create``, ``replace``, ``patch``, ``delete``; in bulk by operation.
     :param kind: resource type that it is asked of.
     :param id: id that it is asked of; a resource that is to be created has none.
     """
