@@ -99,6 +99,13 @@ def test_steps_1_to_3_the_guide_says_that_a_custom_application_is_meant() -> Non
     text = printed("okta")
     assert "custom application" in text
     assert "General > App Settings > Edit > Provisioning: SCIM > Save" in text
+    assert "not one of the Okta Integration Network" in " ".join(text.split())
+
+
+def test_step_4_the_guide_leads_to_the_page_with_the_fields() -> None:
+    text = printed("okta")
+    assert text.index("> Save") < text.index("Provisioning > Settings > Integration > Edit")
+    assert text.index("Provisioning > Settings > Integration > Edit") < text.index("SCIM connector base URL: ")
 
 
 def test_steps_4_to_9_the_guide_and_the_first_start_name_the_fields_as_the_page_does() -> None:
@@ -122,10 +129,12 @@ def test_steps_10_to_12_the_guide_goes_on_as_the_page_does() -> None:
     text = printed("okta")
     places = [
         text.index(words)
-        for words in ("Test Connector Configuration", "Provisioning > To App", "Create Users", "Update User Attributes")
+        for words in (
+            *("Test Connector Configuration", "Provisioning > To App > Edit"),
+            *("Create Users", "Update User Attributes", "Deactivate Users"),
+        )
     ]
     assert places == sorted(places)
-    assert "Deactivate Users" in text
 
 
 def test_the_remarks_of_the_page_are_in_the_guide() -> None:
@@ -243,6 +252,26 @@ def test_step_12_1_a_repeated_create_is_a_conflict_and_changes_nothing(scim: Sci
     assert scim.get(f"/Users/{user['id']}").expect(200).body == user
 
 
+def test_step_12_2_update_user_attributes_leaves_activation_and_memberships_alone(scim: ScimClient) -> None:
+    ann, group = assign(scim)["id"], push_group(scim)
+    put_group(scim, group, "Analysts", ann)
+    department = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Research"}}
+    updated = write_back(scim, ann, schemas=[USER, *department], nickName="Annie", **department)
+    assert updated["nickName"] == "Annie"
+    assert updated.items() >= department.items()
+    assert updated["active"] is True
+    assert [shown["value"] for shown in updated["groups"]] == [group]
+    assert members(scim, group) == {ann}
+    # What was merged into the read profile comes back in the next update, and is no change any more.
+    assert write_back(scim, ann) == updated
+
+
+def test_step_12_2_an_update_of_a_deactivated_user_does_not_activate_it(scim: ScimClient) -> None:
+    ann = assign(scim)["id"]
+    write_back(scim, ann, active=False)
+    assert write_back(scim, ann, title="On leave")["active"] is False
+
+
 def test_step_12_3_deactivate_users_keeps_the_user_findable_and_inactive(scim: ScimClient) -> None:
     id = assign(scim)["id"]
     assert write_back(scim, id, active=False)["active"] is False
@@ -348,6 +377,20 @@ def test_remark_5_a_change_of_the_primary_e_mail_updates_the_same_user(scim: Sci
     assert look_up(scim, new)["Resources"][0]["id"] == ann["id"]
     assert look_up(scim, "ann@example.com")["totalResults"] == 0
     assert members(scim, group) == {ann["id"]}
+
+
+def test_remark_5_a_primary_e_mail_that_is_not_the_user_name_changes_alone(scim: ScimClient) -> None:
+    ann = assign(scim)
+    emails = [
+        {"primary": True, "value": "ann.archer@example.com", "type": "work"},
+        {"primary": False, "value": "ann@example.com", "type": "home"},
+    ]
+    changed = write_back(scim, ann["id"], emails=emails)
+    assert changed["id"] == ann["id"]
+    assert changed["userName"] == "ann@example.com"
+    assert [email["value"] for email in changed["emails"] if email.get("primary")] == ["ann.archer@example.com"]
+    for text in ('emails.value eq "ANN.ARCHER@example.com"', 'emails[primary eq true and value sw "ann.archer"]'):
+        assert scim.find(text).ids == [ann["id"]]
 
 
 def test_remark_5_the_old_e_mail_address_is_free_for_somebody_else(scim: ScimClient) -> None:
