@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,18 +69,26 @@ class Deadline:
             raise Unreachable("The time for this request is over.")
 
 
+def _none(names: Collection[str]) -> Collection[str]:
+    """A directory without groups."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A person as the directory wants the target to have it; ``resource`` is the SCIM User without ``groups``.
 
     :param adoptable: whether an account of this name that the gateway did not make may be taken under management;
         otherwise it is a :class:`~scim_gateway.errors.Conflict`. Protected ones are refused all the same.
+    :param managed_groups: which of these names in the target are groups of the gateway's: those that somebody inactive
+        has to leave. Groups of administrators are left alone.
     """
 
     id: str
     resource: Resource
     active: bool
     adoptable: bool = False
+    managed_groups: Callable[[Collection[str]], Collection[str]] = _none
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +215,9 @@ class Target(ABC):
 
     renames: bool = True
     """Whether what stands in the target gets a new name when the directory has one; otherwise it keeps its first."""
+
+    naming_help: str = "give one of them another name"
+    """What to do about two resources that would have the same name here: the settings by which names are made."""
 
     @abstractmethod
     def name_of(self, kind: Kind, resource: Resource) -> str:
