@@ -26,7 +26,7 @@ PLUGINS = ("scim_gateway_memory", "scim_gateway_provisioning", "scim_gateway_sin
 CORE = sorted(
     path.stem
     for path in PACKAGE.glob("*.py")
-    if path.stem not in WITH_FLASK | WITH_CLICK | WITH_GUNICORN | {"__init__", "testing"}
+    if path.stem not in WITH_FLASK | WITH_CLICK | WITH_GUNICORN | {"__init__"}
     and not COMMAND_LINE.fullmatch(path.stem)
 )
 

@@ -1,0 +1,101 @@
+"""Single operations on a backend, as the core runs them, also from several threads at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from scim_gateway.backend import Backend, MemberChange, MembershipHandler
+from scim_gateway.errors import StaleResource
+from scim_gateway.schema import Resource
+from scim_gateway.testing.samples import changed
+
+T = TypeVar("T")
+
+
+def create(backend: Backend, *resources: Resource) -> None:
+    """Create resources, each in an operation of its own."""
+    for each in resources:
+        with backend.operation(write=True):
+            backend.handlers[each["meta"]["resourceType"]].create(each)
+
+
+def modify(backend: Backend, before: Resource, after: Resource) -> None:
+    """Modify a resource in an operation of its own."""
+    with backend.operation(write=True):
+        backend.handlers[before["meta"]["resourceType"]].modify(before, after)
+
+
+def delete(backend: Backend, gone: Resource) -> None:
+    """Delete a resource in an operation of its own."""
+    with backend.operation(write=True):
+        backend.handlers[gone["meta"]["resourceType"]].delete(gone)
+
+
+def get(backend: Backend, like: Resource) -> Resource:
+    """The resource as it is stored now."""
+    with backend.operation(write=False):
+        return backend.handlers[like["meta"]["resourceType"]].get(like["id"])
+
+
+def retried(backend: Backend, work: Callable[[], T]) -> T:
+    """Run a write as the core does: from its start again when another one got in between."""
+    for _ in range(1000):
+        try:
+            with backend.operation(write=True):
+                return work()
+        except StaleResource:
+            continue
+    raise AssertionError("a write never got through")
+
+
+def change_members(backend: Backend, group_id: str, add: Iterable[Resource] = (), remove: Iterable[str] = ()) -> None:
+    """Change the members of a group as the core does, with the ability and without it."""
+    joining = {each["id"]: each["meta"]["resourceType"] for each in add}
+    leaving = frozenset(remove)
+    handler = backend.handlers["Group"]
+
+    def apart() -> None:
+        assert isinstance(handler, MembershipHandler)
+        before = handler.get(group_id, without=("members",))
+        before.pop("members", None)
+        now = handler.member_ids(group_id, among=joining.keys() | leaving)
+        change = MemberChange({id: kind for id, kind in joining.items() if id not in now}, leaving & now)
+        if change:
+            handler.change_members(before, changed(before), change)
+
+    def inside() -> None:
+        before = handler.get(group_id)
+        kept = [each for each in before.get("members", ()) if each["value"] not in leaving | joining.keys()]
+        elements = [*kept, *({"value": id, "type": kind} for id, kind in joining.items())]
+        handler.modify(before, changed(before, "members", **({"members": elements} if elements else {})))
+
+    retried(backend, apart if isinstance(handler, MembershipHandler) else inside)
+
+
+def member_ids(backend: Backend, group_id: str) -> set[str]:
+    """Ids of the members that a group is shown with."""
+    with backend.operation(write=False):
+        return {element["value"] for element in backend.handlers["Group"].get(group_id).get("members", ())}
+
+
+def in_parallel(work: Sequence[Callable[[], T]]) -> list[T | BaseException]:
+    """Run each function in a thread, all released at once; what they returned or raised, in order."""
+    barrier = threading.Barrier(len(work))
+    results: list[Any] = [None] * len(work)
+
+    def run(number: int) -> None:
+        try:
+            barrier.wait(timeout=30)
+            results[number] = work[number]()
+        except BaseException as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(work))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads), "an operation hangs"
+    return results
