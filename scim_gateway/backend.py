@@ -10,7 +10,8 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
 3.  ``get`` of an unknown id, or the id of another resource type, raises :class:`~scim_gateway.errors.NotFound`.
 4.  ``create`` and ``modify`` raise :class:`~scim_gateway.errors.Uniqueness` when another resource of the type holds the
     same :func:`~scim_gateway.text.collision_key` at one of ``resource_type.unique_paths`` (the exact text where the
-    attribute is ``caseExact``); also when both are written at the same moment, by threads or by processes.
+    attribute is ``caseExact``; ``unique_keys`` gives either); also when both are written at the same moment, by threads
+    or by processes.
 5.  ``modify`` writes the difference of ``before`` and ``after``; if what is stored is not ``before`` any more (its
     ``meta.version`` tells), it raises :class:`~scim_gateway.errors.StaleResource` and changes nothing. ``delete``, too.
 6.  ``operation(write=True)`` is all or nothing: after an exception in its block the store is as it was before.
