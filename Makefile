@@ -1,6 +1,7 @@
 # make serve   set up and serve on loopback; prints what Okta's page asks for
 # make test    set up and run the tests
 # make lint    linter, formatter and type checker
+# make engine-double   a stand-in of a SingleStore cluster on loopback, to try the gateway on
 # make portal-double   a stand-in of the SingleStore Portal on loopback, to try the gateway on
 # make bench   the benchmark against a bare Flask route
 # make conformance  write the names of the tests into docs/conformance.rst
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 DEFINITION := setup.cfg setup.py pyproject.toml
 
-.PHONY: serve test lint bench conformance portal-double clean
+.PHONY: serve test lint bench conformance engine-double portal-double clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/installed
@@ -25,6 +26,9 @@ lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict scim_gateway backends
+
+engine-double: $(VENV)/installed-test
+	PYTHONPATH=tests $(BIN)/python -m doubles.singlestore $(ARGS)
 
 portal-double: $(VENV)/installed-test
 	PYTHONPATH=tests $(BIN)/python -m doubles.portal $(ARGS)

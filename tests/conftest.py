@@ -18,6 +18,8 @@ pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
 from scim_http import ERROR, Answer, ScimClient  # noqa: E402 - after the rewrite is asked for
 
+pytest_plugins = ["doubles.singlestore.fixtures"]
+
 TOKEN = "a-fixed-token-for-tests-0123456789-abcdef"
 BACKENDS = ("memory", "sql")
 

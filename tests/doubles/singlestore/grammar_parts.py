@@ -77,6 +77,9 @@ class Parser:
     def sees(self, word: str) -> bool:
         return self._next.kind is Kind.WORD and self._next.value == word
 
+    def sees_word(self) -> bool:
+        return self._next.kind is Kind.WORD
+
     def sees_number(self) -> bool:
         return self._next.kind is Kind.NUMBER
 
