@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import TOKEN
 from scim_http import ScimClient, add, replace
 
 from scim_gateway.app import create_app
@@ -24,6 +23,7 @@ from scim_gateway.errors import Unavailable
 from scim_gateway.testing import create, get, suite_resource_types, user
 
 GUIDE = Path(__file__).parent.parent / "docs" / "writing-a-backend.rst"
+TOKEN = "a-fixed-token-for-the-guide-0123456789"
 TYPES = suite_resource_types()
 USER = TYPES.by_name["User"]
 
