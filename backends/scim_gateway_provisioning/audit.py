@@ -15,19 +15,20 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from scim_gateway_sql.database import Session
+from scim_gateway_sql.failures import Duplicate
 from scim_gateway_sql.portable import insert_if_absent, instant
 from scim_gateway_sql.tables import settings
 from sqlalchemy import and_, bindparam, insert, select
 
-from scim_gateway.actor import current
-from scim_gateway.errors import Unavailable
+from scim_gateway.actor import Actor, current
 from scim_gateway.provisioned import AuditHead
 
 from .audit_event import Event, bounded, text
-from .guard import Guard, events
+from .guard import STORED_HASH, Guard, catch_up, events, guards
 
 _log = logging.getLogger("scim_gateway.audit")
 _security = logging.getLogger("scim_gateway.security")
@@ -42,6 +43,11 @@ _SETTING = select(settings.c.payload).where(
     and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
 )
 _APPEND = insert(events)
+_HEAD = (
+    select(events.c.event_no, STORED_HASH)
+    .select_from(guards.join(events, and_(events.c.tenant == guards.c.tenant, events.c.event_no == guards.c.event_no)))
+    .where(guards.c.tenant == bindparam("tenant_"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +81,32 @@ class Keyring:
         ]
         self._keys: list[Key] | None = None
 
-    def prepare(self, session: Session) -> None:
-        """Make the key that the database keeps, if no other is there to sign; asked when a process starts."""
-        if not self._configured:
-            row = {"tenant": self._tenant, "name": _KEPT, "payload": secrets.token_bytes(KEY_BYTES)}
-            insert_if_absent(session, settings, row)
-
-    def all(self, session: Session) -> Sequence[Key]:
-        """Every key that is known here, the one that signs first."""
+    def known(self, session: Session) -> Sequence[Key]:
+        """Every key that is there, the one that signs first."""
         if self._keys is None:
-            # Not remembered by prepare(): its transaction may have come to nothing.
             kept = session.execute(_SETTING, {"tenant_": self._tenant, "name_": _KEPT}).scalar()
-            keys = [*self._configured, *([] if kept is None else [_key(self._tenant, bytes(kept), 0)])]
-            if not keys:
-                raise Unavailable("The key of the audit trail is gone from the database; restart the gateway.")
-            self._keys = keys
+            if kept is None:
+                return self._configured
+            self._keys = [*self._configured, _key(self._tenant, bytes(kept), 0)]
         return self._keys
+
+    def signing(self, session: Session) -> Key:
+        """The key for new events; made now, in a write, if there is none."""
+        if self._configured:
+            return self._configured[0]
+        if self._keys is None:
+            made = secrets.token_bytes(KEY_BYTES)
+            if insert_if_absent(session, settings, {"tenant": self._tenant, "name": _KEPT, "payload": made}):
+                # Not remembered: the transaction may come to nothing.
+                return _key(self._tenant, made, 0)
+        return self.known(session)[0]
 
 
 class Trail:
     """The audit trail of one tenant."""
 
     def __init__(self, tenant: str, keyring: Keyring) -> None:
-        self.keyring = keyring
+        self._keyring = keyring
         self._tenant = tenant
         self._anchored = threading.Lock()
         self._logged = 0
@@ -108,14 +117,21 @@ class Trail:
 
         :param guard: locked for exactly as many events.
         """
-        key = self.keyring.all(session)[0]
+        key = self._keyring.signing(session)
+        try:
+            session.execute(_APPEND, self._rows(guard, key, described))
+        except Duplicate:
+            _security.error("the number of events in the audit trail was set back; run: scim-gateway audit --verify")
+            session.execute(_APPEND, self._rows(catch_up(session, self._tenant, len(described)), key, described))
+
+    def _rows(self, guard: Guard, key: Key, described: Sequence[Event]) -> list[dict[str, Any]]:
         previous = self._continued(guard)
         rows = []
         for number, event in enumerate(described, guard.first):
             document = _document(self._tenant, number, guard.now, key.name, event)
             previous = key.hash(previous, document)
             rows.append({"tenant": self._tenant, "event_no": number, "event_doc": document, "chain_hash": previous})
-        session.execute(_APPEND, rows)
+        return rows
 
     def anchor(self, number: int, digest: bytes) -> None:
         """Write the head to the log, unless that was done a moment ago: there it is out of reach of the database."""
@@ -125,6 +141,12 @@ class Trail:
                 return
             self._logged, self._due = number, now + _ANCHOR_SECONDS
         _log.info("head of the audit trail of %s: %s", text(self._tenant), AuditHead(number, digest.hex()))
+
+    def anchor_newest(self, session: Session) -> None:
+        """:meth:`anchor` the newest event that is committed."""
+        row = session.execute(_HEAD, {"tenant_": self._tenant}).first()
+        if row is not None:
+            self.anchor(int(row.event_no), bytes(row.chain_hash))
 
     def _continued(self, guard: Guard) -> bytes | None:
         """The hash to continue from; that of an event which is committed, so it can be told to the log."""
@@ -147,6 +169,15 @@ def _key(tenant: str, secret: bytes, rank: int) -> Key:
     return Key(hmac.digest(chain, b"name", hashlib.sha256)[:4].hex(), rank, chain)
 
 
+def _asked(actor: Actor, event: Event) -> str | None:
+    """The operation of the protocol, and of what it was asked, if that is another resource than the event's."""
+    if actor.action is None:
+        return None
+    if actor.id is None or actor.id == event.id:
+        return actor.action
+    return text(f"{actor.action} {actor.kind} {actor.id}")
+
+
 def _document(tenant: str, number: int, milliseconds: int, key: str, event: Event) -> bytes:
     """The canonical text of an event: JSON with sorted names, without blanks, without what is not known."""
     actor = current()
@@ -163,6 +194,7 @@ def _document(tenant: str, number: int, milliseconds: int, key: str, event: Even
         "id": text(event.id),
         "name": text(event.name),
         "outcome": event.outcome,
+        "asked": _asked(actor, event),
         "detail": bounded(event.detail),
     }
     return orjson.dumps({name: value for name, value in told.items() if value}, option=orjson.OPT_SORT_KEYS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,26 +64,26 @@ class Event:
 
 def changed(
     kind: str,
+    id: str,
     before: Resource | None,
     after: Resource | None,
+    outcome: str = ACCEPTED,
     *,
-    name: str | None = None,
-    added: Collection[str] = (),
-    removed: Collection[str] = (),
+    added: Iterable[str] = (),
+    removed: Iterable[str] = (),
 ) -> Event:
-    """A resource that is created (no ``before``), deleted (no ``after``) or changed.
+    """A resource that is created (no ``before``), deleted (no ``after``) or changed; it is called as it was before.
 
-    :param name: how people call it; for a resource that is renamed the name that it had.
     :param added: ids of its members that come; those in ``before`` and ``after`` are not looked at.
+    :param removed: ids of its members that go.
     """
-    some = before or after or {}
     action = CREATE if before is None else DELETE if after is None else CHANGE
     detail: dict[str, Any] = {}
     if after is not None:
         differing = sorted(_differing(before or {}, after))
         values = {path: [(before or {}).get(path), after.get(path)] for path in TOLD if path in differing}
         detail = {name: told for name, told in (("changed", differing), ("values", values)) if told}
-    return Event(action, ACCEPTED, kind, some.get("id"), name or _name(some), detail, sorted(added), sorted(removed))
+    return Event(action, outcome, kind, id, _name(before or after or {}), detail, sorted(added), sorted(removed))
 
 
 def refused(

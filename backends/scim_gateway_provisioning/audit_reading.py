@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,27 +11,26 @@ from typing import Any
 
 import orjson
 from scim_gateway_sql.database import Session
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from scim_gateway.provisioned import AuditEvent
 from scim_gateway.text import collision_key
 
-from .guard import events
+from .guard import STORED_DOC, STORED_HASH, events, peek
 
 _BATCH = 500
 _UNREADABLE = "unreadable"
 
 _OF_TENANT = events.c.tenant == bindparam("tenant_")
-_ROWS = select(events.c.event_no, events.c.event_doc, events.c.chain_hash)
+_ROWS = select(events.c.event_no, STORED_DOC, STORED_HASH)
 _UP = _ROWS.where(_OF_TENANT, events.c.event_no > bindparam("after_")).order_by(events.c.event_no).limit(_BATCH)
 _DOWN = (
     _ROWS.where(_OF_TENANT, events.c.event_no < bindparam("before_"), events.c.event_no > bindparam("after_"))
     .order_by(events.c.event_no.desc())
     .limit(_BATCH)
 )
-_NEWEST = select(func.max(events.c.event_no)).where(_OF_TENANT)
 _AT = (
-    select(events.c.event_no, events.c.event_doc)
+    select(events.c.event_no, STORED_DOC)
     .where(_OF_TENANT, events.c.event_no >= bindparam("from_"))
     .order_by(events.c.event_no)
     .limit(1)
@@ -39,7 +39,10 @@ _AT = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event as it is stored."""
+    """One event as it is stored.
+
+    :param number: -1 if what stands there is no number.
+    """
 
     number: int
     document: bytes
@@ -49,7 +52,7 @@ class Row:
 def rows(session: Session, tenant: str, after: int = 0) -> Iterator[Row]:
     """All rows behind a number, in order; as many as there are when the last one is read."""
     while found := session.execute(_UP, {"tenant_": tenant, "after_": after}).all():
-        yield from (Row(int(number), bytes(document), bytes(hash)) for number, document, hash in found)
+        yield from (_row(*row) for row in found)
         after = found[-1][0]
 
 
@@ -77,15 +80,19 @@ def read(
 
 def _backwards(session: Session, tenant: str, after: int) -> Iterator[Row]:
     here = {"tenant_": tenant, "after_": after}
-    before = (session.execute(_NEWEST, {"tenant_": tenant}).scalar() or 0) + 1
+    before = sys.maxsize
     while found := session.execute(_DOWN, {**here, "before_": before}).all():
-        yield from (Row(int(number), bytes(document), bytes(hash)) for number, document, hash in found)
+        yield from (_row(*row) for row in found)
         before = found[-1][0]
+
+
+def _row(number: Any, document: bytes, hash: bytes) -> Row:
+    return Row(number if isinstance(number, int) else -1, bytes(document), bytes(hash))
 
 
 def _before(session: Session, tenant: str, since: datetime) -> int:
     """A number such that the events behind it are the ones at or after a time; times never go back in the trail."""
-    low, high = 0, session.execute(_NEWEST, {"tenant_": tenant}).scalar() or 0
+    low, high = 0, peek(session, tenant).last
     while low < high:
         middle = (low + high + 1) // 2
         row = session.execute(_AT, {"tenant_": tenant, "from_": middle}).first()

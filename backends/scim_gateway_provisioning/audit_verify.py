@@ -11,7 +11,7 @@ from scim_gateway_sql.database import Session
 
 from scim_gateway.provisioned import AuditHead, AuditVerdict, Progress
 
-from .audit import Key, Keyring
+from .audit import Key
 from .audit_reading import Row, rows
 from .guard import peek
 
@@ -22,15 +22,16 @@ _STRIDE = 1000
 def verify(
     session: Session,
     tenant: str,
-    keyring: Keyring,
+    keys: Sequence[Key],
     expected: AuditHead | None = None,
     progress: Progress | None = None,
 ) -> AuditVerdict:
     """Walk the chain from the first event to the last.
 
+    :param keys: every key that is there, the one that signs first.
     :param expected: a head from earlier that has to be part of the trail.
     """
-    walk = _Walk(tenant, keyring.all(session), expected)
+    walk = _Walk(tenant, keys, expected)
     total = peek(session, tenant).last
     for row in rows(session, tenant):
         walk.step(row)
@@ -54,7 +55,7 @@ class _Walk:
         self.previous = b""
         self._tenant = tenant
         self._keys = {key.name: key for key in keys}
-        self._signing = keys[0]
+        self._newest = max((key.rank for key in keys), default=0)
         self._expected = expected
         self._met = expected is None
         self._problems: list[str] = []
@@ -63,6 +64,9 @@ class _Walk:
 
     def step(self, row: Row) -> None:
         """Look at the next event."""
+        if row.number <= self.number:
+            self._problems.append("a row has no number")
+            return
         missing = row.number - self.number - 1
         if missing:
             # What the next one followed is not known, so it cannot be verified; those after it can.
@@ -89,7 +93,7 @@ class _Walk:
                 if self._expected.number > self.number
                 else f"event {self._expected.number} of the head {self._expected} is missing"
             )
-        if self._stretches and self._stretches[-1][1].rank < self._signing.rank:
+        if self._stretches and self._stretches[-1][1].rank < self._newest:
             self._problems.append(
                 f"event {self.number} is signed with an older key than the one that is configured: fine if the new key "
                 "was set after it, otherwise some process runs without it, or somebody forged the end of the trail"

@@ -13,7 +13,21 @@ from typing import Any
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.portable import clock, insert_if_absent
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, and_, bindparam, case, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+    update,
+)
 
 metadata = MetaData()
 
@@ -48,6 +62,8 @@ removals = Table(
     Column("recorded_ms", BigInteger, nullable=False),
 )
 
+_INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
 STATEMENTS = {
     "sqlite": (
         """
@@ -72,33 +88,33 @@ STATEMENTS = {
         "CREATE INDEX scim_removal_by_time ON scim_removal (tenant, recorded_ms, removal_kind)",
     ),
     "mysql": (
-        """
+        f"""
         CREATE TABLE IF NOT EXISTS scim_guard (
             tenant VARBINARY(64) NOT NULL, event_no BIGINT NOT NULL, recorded_ms BIGINT NOT NULL,
-            pause_reason VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, approved_until_ms BIGINT NOT NULL,
+            pause_reason VARCHAR(500) COLLATE utf8mb4_bin, approved_until_ms BIGINT NOT NULL,
             PRIMARY KEY (tenant)
-        ) ENGINE = InnoDB
+        ) {_INNODB}
         """,
-        """
+        f"""
         CREATE TABLE IF NOT EXISTS scim_audit (
             tenant VARBINARY(64) NOT NULL, event_no BIGINT NOT NULL, event_doc MEDIUMBLOB NOT NULL,
             chain_hash VARBINARY(32) NOT NULL,
             PRIMARY KEY (tenant, event_no)
-        ) ENGINE = InnoDB
+        ) {_INNODB}
         """,
-        """
+        f"""
         CREATE TABLE IF NOT EXISTS scim_removal (
             tenant VARBINARY(64) NOT NULL, removal_key VARBINARY(160) NOT NULL, removal_kind VARBINARY(16) NOT NULL,
             recorded_ms BIGINT NOT NULL,
             PRIMARY KEY (tenant, removal_key), KEY scim_removal_by_time (tenant, recorded_ms, removal_kind)
-        ) ENGINE = InnoDB
+        ) {_INNODB}
         """,
     ),
     "singlestore": (
         """
         CREATE ROWSTORE TABLE IF NOT EXISTS scim_guard (
             tenant VARBINARY(64) NOT NULL, event_no BIGINT NOT NULL, recorded_ms BIGINT NOT NULL,
-            pause_reason VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, approved_until_ms BIGINT NOT NULL,
+            pause_reason VARCHAR(500) COLLATE utf8mb4_bin, approved_until_ms BIGINT NOT NULL,
             PRIMARY KEY (tenant), SHARD KEY (tenant)
         )
         """,
@@ -130,8 +146,13 @@ _LOCK = (
         recorded_ms=case((clock() > guards.c.recorded_ms, clock()), else_=guards.c.recorded_ms),
     )
 )
+
+#: What a row holds, as bytes: somebody who tampered with it may have left something of another type there.
+STORED_DOC = cast(events.c.event_doc, LargeBinary).label("event_doc")
+STORED_HASH = cast(events.c.chain_hash, LargeBinary).label("chain_hash")
+
 _LOCKED = (
-    select(guards, events.c.chain_hash)
+    select(guards, STORED_HASH)
     .select_from(
         guards.outerjoin(
             events,
@@ -140,6 +161,8 @@ _LOCKED = (
     )
     .where(_HERE)
 )
+_NEWEST = select(func.max(events.c.event_no)).where(events.c.tenant == bindparam("tenant_"))
+_SET_NUMBER = update(guards).where(_HERE).values(event_no=bindparam("number_"))
 _READ = select(guards, clock().label("now_ms")).where(_HERE)
 
 
@@ -191,6 +214,13 @@ def lock(session: Session, tenant: str, count: int) -> Guard:
     previous = None if row.chain_hash is None else bytes(row.chain_hash)
     first = row.event_no - count + 1
     return Guard(tenant, first, row.recorded_ms, previous, row.pause_reason, row.approved_until_ms)
+
+
+def catch_up(session: Session, tenant: str, count: int) -> Guard:
+    """:func:`lock` again after the number of events turned out to be wrong: somebody set it back."""
+    newest = int(session.execute(_NEWEST, {"tenant_": tenant}).scalar_one() or 0)
+    session.execute(_SET_NUMBER, {"tenant_": tenant, "number_": newest})
+    return lock(session, tenant, count)
 
 
 def peek(session: Session, tenant: str) -> Peek:

@@ -1,0 +1,194 @@
+"""What stands behind every change: is there a pause, are there too many removals, and the audit trail records it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+from scim_gateway_sql.database import Database, Session
+
+from scim_gateway.actor import current
+from scim_gateway.errors import ScimError, Unavailable
+from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict, Progress
+
+from . import guard as guards
+from . import pause
+from .audit import Keyring, Trail, split
+from .audit_event import ACCEPTED, DONE, PENDING, UNDONE, Event, applied, changed, refused
+from .audit_reading import read
+from .audit_verify import verify
+from .breaker import Breaker, Limits, Removal, removals_of
+from .guard import Guard
+from .journal import Change, Journal, Result
+
+_log = logging.getLogger("scim_gateway.audit")
+
+_REMEMBERED = 10_000
+
+
+class Safeguards(Journal):
+    """Audit trail, pause and circuit breaker of one tenant.
+
+    :param audit_keys: the setting ``audit_key``, newest first.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        tenant: str,
+        audit_keys: Sequence[str] = (),
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        self.breaker = Breaker(tenant, limits)
+        self._database = database
+        self._tenant = tenant
+        self._keyring = Keyring(tenant, audit_keys)
+        self._trail = Trail(tenant, self._keyring)
+        self._pending = _Remembered()
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], database: Database, tenant: str) -> Self:
+        """By the names of :mod:`scim_gateway.config`."""
+        limits = Limits(settings["breaker_removals"], settings["breaker_share"], settings["breaker_minutes"])
+        return cls(database, tenant, settings["audit_key"], limits)
+
+    # The journal of provisioning
+
+    def recorded(self, session: Session, changes: Sequence[Change], *, undone: bool = False) -> None:
+        """Refuse changes in a pause, or those that take away too much; otherwise record them.
+
+        :raises Paused: no changes are accepted now.
+        :raises BreakerOpen: there were too many removals lately.
+        """
+        described = split(_event(change, UNDONE if undone else ACCEPTED) for change in changes)
+        if not described:
+            return
+        guard = guards.lock(session, self._tenant, len(described))
+        if not undone:
+            pause.refuse(guard)
+            self.breaker.admit(session, guard, list(_removals(changes)))
+        self._trail.append(session, guard, described)
+
+    def marked(self, session: Session, results: Sequence[Result]) -> None:
+        """Record what came of changes in the targets; the same trouble with the same resource once."""
+        news = [result for result in results if self._pending.is_news(result)]
+        by_resource: dict[tuple[str, str], list[Result]] = {}
+        for result in news:
+            by_resource.setdefault((result.kind, result.id), []).append(result)
+        self.note(session, [_outcome(kind, id, found) for (kind, id), found in by_resource.items()])
+
+    def refused(self, changes: Sequence[Change], error: ScimError) -> None:
+        """Record a refusal in a transaction of its own; each error once, whoever else tells of it.
+
+        The answer that is on its way is more important: what cannot be recorded is logged.
+        """
+        if vars(error).setdefault("_audited", False):
+            return
+        vars(error)["_audited"] = True
+        actor = current()
+        event = refused(actor.action or "change", error, kind=actor.kind, id=actor.id)
+        if changes:
+            tried = _event(changes[0], ACCEPTED)
+            event = refused(actor.action or tried.action, error, kind=tried.kind, id=tried.id, name=tried.name)
+        try:
+            with self._database.session(write=True) as session:
+                self.note(session, [event])
+        except Unavailable as trouble:
+            _log.warning("a refusal could not be recorded in the audit trail: %s", trouble.detail)
+        except Exception:
+            _log.exception("a refusal could not be recorded in the audit trail")
+
+    # For operators, and for other work of the gateway
+
+    def note(self, session: Session, events: Iterable[Event]) -> None:
+        """Record what the gateway or an operator did; the last statements of a transaction, also in a pause."""
+        described = split(events)
+        if described:
+            self._trail.append(session, guards.lock(session, self._tenant, len(described)), described)
+
+    def pause(self, reason: str) -> None:
+        """Accept no changes from now on."""
+        self._by_operator(lambda session, guard: pause.begin(session, guard, reason))
+
+    def resume(self) -> None:
+        """Accept changes again."""
+        self._by_operator(pause.end)
+
+    def approve(self, minutes: int) -> str:
+        """Let removals beyond the limit through for a while; says what was done."""
+        self._by_operator(lambda session, guard: self.breaker.approve(session, guard, minutes))
+        return f"Removals are let through for {minutes} minutes, however many they are; then counting begins again."
+
+    def paused(self) -> str | None:
+        """The reason of the pause, if there is one."""
+        with self._database.session() as session:
+            return pause.reason(session, self._tenant)
+
+    def events(
+        self, *, user: str | None = None, since: datetime | None = None, after: int = 0, limit: int | None = None
+    ) -> Iterator[AuditEvent]:
+        """See :meth:`scim_gateway.provisioned.Provisioned.audit`."""
+        with self._database.session() as session:
+            yield from read(session, self._tenant, user=user, since=since, after=after, limit=limit)
+
+    def verify(self, expected: AuditHead | None = None, progress: Progress | None = None) -> AuditVerdict:
+        """See :meth:`scim_gateway.provisioned.Provisioned.verify_audit`."""
+        with self._database.session() as session:
+            return verify(session, self._tenant, self._keyring.known(session), expected, progress)
+
+    def anchor(self) -> None:
+        """Write the head of the trail to the log if it is new; to be called now and then."""
+        with self._database.session() as session:
+            self._trail.anchor_newest(session)
+
+    def _by_operator(self, action: Callable[[Session, Guard], Event]) -> None:
+        with self._database.session(write=True) as session:
+            guard = guards.lock(session, self._tenant, 1)
+            self._trail.append(session, guard, split([action(session, guard)]))
+
+
+class _Remembered:
+    """What was told of pending resources: a target that is down for a day is one event, not one for every attempt."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._errors: OrderedDict[tuple[str, str], str | None] = OrderedDict()
+
+    def is_news(self, result: Result) -> bool:
+        key = (result.target, result.id)
+        with self._lock:
+            if result.outcome == DONE:
+                self._errors.pop(key, None)
+                return True
+            if key in self._errors and self._errors[key] == result.error:
+                return False
+            self._errors[key] = result.error
+            if len(self._errors) > _REMEMBERED:
+                self._errors.popitem(last=False)
+            return True
+
+
+def _event(change: Change, outcome: str) -> Event:
+    return changed(
+        change.kind, change.id, change.before, change.after, outcome, added=change.added, removed=change.removed
+    )
+
+
+def _removals(changes: Sequence[Change]) -> Iterator[Removal]:
+    gone = {change.id for change in changes if change.after is None}
+    for change in changes:
+        if change.before is not None:
+            # Memberships of somebody who is deleted go with him, and are not counted one by one.
+            yield from removals_of(change.kind, change.before, change.after, change.removed - gone)
+
+
+def _outcome(kind: str, id: str, results: Sequence[Result]) -> Event:
+    pending = any(result.outcome == PENDING for result in results)
+    targets = {
+        result.target: f"{result.outcome}: {result.error}" if result.error else result.outcome for result in results
+    }
+    return applied(PENDING if pending else DONE, targets, kind=kind, id=id)

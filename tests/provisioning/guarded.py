@@ -1,0 +1,113 @@
+"""A directory in a SQLite file with audit trail, pause and circuit breaker, and what a thief of the file could do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scim_gateway_provisioning import guard
+from scim_gateway_provisioning.audit_event import Event
+from scim_gateway_provisioning.breaker import Limits
+from scim_gateway_provisioning.journal import Change
+from scim_gateway_provisioning.safeguards import Safeguards
+from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.database import Session
+from scim_gateway_sql.ddl import Migration, MigrationSet
+
+from scim_gateway.definitions import standard_resource_types
+from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict
+from scim_gateway.schema import Resource
+
+TABLES = MigrationSet("guard", (Migration(1, "guard", guard.STATEMENTS),))
+TENANT = "default"
+KEY = "a-key-for-tests-of-the-audit-trail-0001"
+OTHER_KEY = "another-key-for-tests-of-the-audit-trail"
+
+
+@dataclass
+class Guarded:
+    """One process that serves the directory."""
+
+    folder: Path
+    backend: SqlBackend
+    safeguards: Safeguards
+    tenant: str = TENANT
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self.backend.database.operation(write=True) as session:
+            yield session
+
+    def change(self, *changes: Change, undone: bool = False) -> None:
+        """One operation that changes something."""
+        with self.write() as session:
+            self.safeguards.recorded(session, changes, undone=undone)
+
+    def note(self, *events: Event) -> None:
+        with self.write() as session:
+            self.safeguards.note(session, events)
+
+    def come_to_nothing(self, *changes: Change) -> None:
+        """One operation that changes something and is rolled back."""
+        with suppress(RuntimeError), self.write() as session:
+            self.safeguards.recorded(session, changes)
+            raise RuntimeError
+
+    def events(self, **how: Any) -> list[AuditEvent]:
+        return list(self.safeguards.events(**how))
+
+    def verify(self, expected: AuditHead | None = None) -> AuditVerdict:
+        return self.safeguards.verify(expected)
+
+    @contextmanager
+    def stolen(self) -> Iterator[sqlite3.Connection]:
+        """The file in the hands of somebody who may change all of it."""
+        connection = sqlite3.connect(self.folder / "scim-gateway.db", isolation_level=None, timeout=10)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def another(self, *keys: str, limits: Limits | None = None) -> Guarded:
+        """Another process on the same file, perhaps with other settings."""
+        return open_guarded(self.folder, *keys, limits=limits or self.safeguards.breaker.limits, tenant=self.tenant)
+
+
+def open_guarded(
+    folder: Path,
+    *keys: str,
+    limits: Limits | None = None,
+    tenant: str = TENANT,
+) -> Guarded:
+    settings = {"data_dir": str(folder), "tenant": tenant}
+    backend = SqlBackend.from_settings(settings, standard_resource_types(), migrations=(TABLES,))
+    return Guarded(folder, backend, Safeguards(backend.database, tenant, keys, limits or Limits()), tenant)
+
+
+def user(id: str, name: str = "alice", **attributes: Any) -> Resource:
+    """A User as it is stored; a new number of its version makes each one differ."""
+    return {"id": id, "userName": name, "active": True, "meta": {"resourceType": "User", "version": "1"}, **attributes}
+
+
+def group(id: str, name: str = "staff") -> Resource:
+    return {"id": id, "displayName": name, "meta": {"resourceType": "Group", "version": "1"}}
+
+
+def created(id: str, name: str = "alice") -> Change:
+    return Change("User", id, None, user(id, name))
+
+
+def deactivated(id: str, name: str = "alice") -> Change:
+    return Change("User", id, user(id, name), user(id, name, active=False))
+
+
+def deleted(kind: str, id: str) -> Change:
+    return Change(kind, id, user(id) if kind == "User" else group(id), None)
+
+
+def memberships(id: str, *, added: tuple[str, ...] = (), removed: tuple[str, ...] = ()) -> Change:
+    return Change("Group", id, group(id), group(id), dict.fromkeys(added, "User"), set(removed))
