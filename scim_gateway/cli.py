@@ -1,7 +1,7 @@
 """The command ``scim-gateway``.
 
-Exit codes: 0 all is well; 1 a problem was found; 2 wrong usage or configuration. What an operator can do about an error
-is said in one line.
+Exit codes: 0 all is well; 1 a problem was found; 2 wrong usage or configuration, and of ``plan``: there is something to
+do. What an operator can do about an error is said in one line.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import click
 import orjson
 
 from scim_gateway import __version__, config, guides
+from scim_gateway.cli_adoption import adopt
 from scim_gateway.cli_check import check
 from scim_gateway.cli_common import Commands, json_option, settings_of, show_json
 from scim_gateway.cli_directory import groups, users
+from scim_gateway.cli_provisioning import apply, plan, reconcile
 from scim_gateway.cli_simulate import simulate
+from scim_gateway.cli_status import pending, status
 from scim_gateway.cli_tokens import token
 
 
@@ -107,5 +110,5 @@ def _written(value: Any) -> str:
     return "-" if value is None else orjson.dumps(value, default=str).decode() if not isinstance(value, str) else value
 
 
-for _command in (check, groups, simulate, token, users):
+for _command in (adopt, apply, check, groups, pending, plan, reconcile, simulate, status, token, users):
     main.add_command(_command)

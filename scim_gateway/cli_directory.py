@@ -10,6 +10,7 @@ import click
 
 from scim_gateway.cli_common import Failure, gateway_of, json_option, show_json
 from scim_gateway.exchange import Principal, Request
+from scim_gateway.provisioned import Provisioned
 
 _READER = Principal("command line", frozenset({"read"}))
 
@@ -47,6 +48,13 @@ def _every(
         start += len(found)
         if not found or start > page["totalResults"]:
             return
+
+
+def _show(ctx: click.Context, resource: Mapping[str, Any]) -> None:
+    """Print a resource, and how it stands in each target of a backend that feeds some."""
+    backend = ctx.meta["scim_gateway"].backend
+    targets = {"targets": backend.state_of(resource["id"])} if isinstance(backend, Provisioned) else {}
+    show_json({**resource, **targets})
 
 
 def _one(ctx: click.Context, path: str, key: str, attribute: str, what: str) -> Mapping[str, Any]:
@@ -91,8 +99,8 @@ def list_users(ctx: click.Context, filter: str | None, limit: int, as_json: bool
 @click.argument("id_or_name")
 @click.pass_context
 def show_user(ctx: click.Context, id_or_name: str) -> None:
-    """Everything about the person with this id or userName, as JSON."""
-    show_json(_one(ctx, "/Users", id_or_name, "userName", "user"))
+    """Everything about the person with this id or userName, as JSON; with the state in each target."""
+    _show(ctx, _one(ctx, "/Users", id_or_name, "userName", "user"))
 
 
 @click.group()
@@ -120,8 +128,8 @@ def list_groups(ctx: click.Context, filter: str | None, limit: int, as_json: boo
 @click.argument("id_or_name")
 @click.pass_context
 def show_group(ctx: click.Context, id_or_name: str) -> None:
-    """Everything about the group with this id or displayName, as JSON."""
-    show_json(_one(ctx, "/Groups", id_or_name, "displayName", "group"))
+    """Everything about the group with this id or displayName, as JSON; with the state in each target."""
+    _show(ctx, _one(ctx, "/Groups", id_or_name, "displayName", "group"))
 
 
 def _line(value: Any) -> str:

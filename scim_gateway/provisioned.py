@@ -14,12 +14,19 @@ Progress = Callable[[int, int], None]
 """Called with how many steps are done, and of how many."""
 
 
+ACTIONS = ("remove", "change", "add")
+"""What the steps of a plan do, in the order in which they are listed and done."""
+
+TOLD = ("unmanaged", "protected")
+"""What a plan tells of and nobody does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One line of a plan.
 
     :param target: name of the target.
-    :param action: ``add``, ``change``, ``remove``, ``unmanaged``, ``protected``; the last two are told, never done.
+    :param action: one of :data:`ACTIONS`, or of :data:`TOLD`.
     :param kind: ``User``, ``Group`` or ``Membership``.
     :param name: name in the target; of a membership the group's.
     :param member: name of the member, for a membership.
@@ -52,7 +59,7 @@ class Plan:
     @property
     def to_do(self) -> Sequence[Step]:
         """The steps that ``apply`` would take."""
-        return [step for step in self.steps if step.action in ("add", "change", "remove")]
+        return [step for step in self.steps if step.action in ACTIONS]
 
 
 @dataclass(frozen=True, slots=True)
