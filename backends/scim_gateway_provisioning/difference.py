@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from scim_gateway.provisioned import Step
+from scim_gateway.provisioned import ACTIONS, Step
 
 Edge = tuple[str, str]
 """SCIM ids of a group and of a member."""
@@ -47,10 +47,13 @@ class Side:
 
     :param wanted: those that the target is to have, by SCIM id.
     :param gone: key of the noted name of those that it is not to have any more, by SCIM id.
+    :param unfit: key of the noted name of those that the gateway may not or cannot manage there (protected, or without
+        a name that fits), and the reason, by SCIM id; what stands there for them is not touched.
     """
 
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     gone: Mapping[str, bytes | None] = field(default_factory=dict)
+    unfit: Mapping[str, tuple[bytes | None, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,6 @@ class Survey:
     moving_edges: frozenset[Edge] = frozenset()
     warnings: Sequence[str] = ()
 
-
-ACTIONS = ("remove", "change", "add")
-"""What is done, in the order in which it is listed and done."""
 
 DEACTIVATE = "active in the target, inactive in the directory"
 ACTIVATE = "inactive in the target, active in the directory"

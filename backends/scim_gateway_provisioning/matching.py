@@ -81,9 +81,10 @@ def match(target: str, kind: Kind, side: Side, observed: Mapping[bytes, Observed
     # Only now is it known which names the gateway's own hold.
     for wanted in absent:
         found.differences += _absent(found, wanted)
-    gone = {key: id for id, key in side.gone.items() if key is not None}
+    noted = {key: id for id, key in side.gone.items() if key is not None}
+    noted |= {key: id for id, (key, _) in side.unfit.items() if key is not None}
     for key in observed.keys() - found.holder.keys() - found.told - found.silent:
-        found.differences += _unmatched(found, key, gone, moving)
+        found.differences += _unmatched(found, key, noted, moving)
     return found
 
 

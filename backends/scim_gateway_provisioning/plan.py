@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from .difference import ACTIONS, Difference, Survey
+from scim_gateway.provisioned import ACTIONS, TOLD
+
+from .difference import Difference, Survey
 from .matching import match
 from .memberships import Memberships
 from .target import Inventory
 
 _KINDS = ("User", "Group", "Membership")
-_RANKS = {action: rank for rank, action in enumerate((*ACTIONS, "unmanaged", "protected"))}
+_RANKS = {action: rank for rank, action in enumerate((*ACTIONS, *TOLD))}
 
 
 def compare(target: str, survey: Survey, inventory: Inventory, *, nests: bool = False) -> list[Difference]:
