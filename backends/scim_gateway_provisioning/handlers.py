@@ -1,0 +1,95 @@
+"""The handlers of the directory, which note what an operation reads and changes on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from scim_gateway.backend import MemberChange, MembershipHandler, Page, Query, Reference, ResourceHandler
+from scim_gateway.errors import NotFound
+from scim_gateway.schema import Resource
+
+from .operation import PROVISIONED, Operation
+
+if TYPE_CHECKING:
+    from .backend import ProvisioningBackend
+
+
+class NotingHandler(ResourceHandler):
+    """A handler of the directory."""
+
+    def __init__(self, directory: ResourceHandler, backend: ProvisioningBackend) -> None:
+        self.resource_type = directory.resource_type
+        self._directory = directory
+        self._backend = backend
+        self._kind = directory.resource_type.name
+
+    def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
+        operation = self._backend.current
+        if operation is None or self._kind not in PROVISIONED:
+            return self._directory.get(id, without=without)
+        try:
+            resource = self._directory.get(id, without=without)
+        except NotFound:
+            operation.missed.add(id)
+            raise
+        operation.named.add(id)
+        return resource
+
+    def query(self, query: Query) -> Page:
+        return self._directory.query(query)
+
+    def create(self, resource: Resource) -> None:
+        with self._writing(), self._backend.replaying(self._kind, resource):
+            self._directory.create(resource)
+            self._operation.created(self._kind, resource, self.resource_type.members)
+
+    def modify(self, before: Resource, after: Resource) -> None:
+        with self._writing():
+            self._directory.modify(before, after)
+            self._operation.modified(self._kind, before, after)
+
+    def delete(self, resource: Resource) -> None:
+        with self._writing():
+            if self._kind == "Group":
+                self._backend.note_reached(resource["id"])
+            self._directory.delete(resource)
+            self._operation.deleted(self._kind, resource)
+
+    @property
+    def _operation(self) -> Operation:
+        operation = self._backend.current
+        assert operation is not None
+        return operation
+
+    def _writing(self) -> AbstractContextManager[None]:
+        """The operation around this call, or one for this call alone."""
+        return nullcontext() if self._backend.current is not None else self._backend.operation(write=True)
+
+
+class NotingMembershipHandler(NotingHandler, MembershipHandler):
+    """A handler of the directory that keeps each membership apart."""
+
+    _directory: MembershipHandler
+
+    def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
+        return self._directory.member_ids(id, among=among)
+
+    def member_count(self, id: str) -> int:
+        return self._directory.member_count(id)
+
+    def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
+        with self._writing():
+            self._directory.change_members(before, after, change)
+            self._operation.modified(self._kind, before, after, change)
+
+    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
+        return self._directory.containing(ids)
+
+
+def noting(directory: ResourceHandler, backend: ProvisioningBackend) -> ResourceHandler:
+    """A handler with the abilities of the directory's."""
+    if isinstance(directory, MembershipHandler):
+        return NotingMembershipHandler(directory, backend)
+    return NotingHandler(directory, backend)

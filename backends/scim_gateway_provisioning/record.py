@@ -1,0 +1,276 @@
+"""The first step of a change: inside its transaction, what has to be done in which target is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from scim_gateway_sql.database import Session
+
+from scim_gateway.errors import InvalidValue
+from scim_gateway.schema import Resource
+
+from . import nesting, target_names
+from .context import Context
+from .desired import Desired, read_desired
+from .journal import Change
+from .operation import PROVISIONED, Operation, active
+from .record_rows import Touch, add_edges, claim_pending, know_answered, write_touches
+from .target import Kind, Target
+from .work import Work, WorkKey, read
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a transaction has left to do.
+
+    :param changes: what it changed; the targets' part is in ``generations``.
+    :param generations: of the rows that this operation raised.
+    :param goals: generations that have to be applied before the answer; more than ``generations`` where something was
+        pending already for a resource that the request names.
+    :param first: by target, what was read for the rows that are claimed already.
+    :param holder: of these claims.
+    """
+
+    changes: tuple[Change, ...]
+    generations: Mapping[WorkKey, int] = field(default_factory=dict)
+    goals: Mapping[WorkKey, int] = field(default_factory=dict)
+    first: Mapping[str, Desired] = field(default_factory=dict)
+    holder: str = ""
+    edges: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+
+
+def record(session: Session, context: Context, operation: Operation, holder: str, *, undone: bool = False) -> Recorded:
+    """Write down what the operation means to the targets; the last statements before its end.
+
+    :param holder: name for the claims.
+    :param undone: the operation takes back what a target could not do.
+    :raises scim_gateway.errors.ScimError: the change is refused.
+    :raises HeldByPending: something has to be settled first.
+    """
+    changes = tuple(operation.changes.values())
+    survey = _Survey(session, context, operation)
+    touches = [touch for target in context.targets.values() for touch in survey.of_target(target)]
+    touches.sort(key=lambda touch: touch.key)
+    named = survey.pending()
+    goals = {work.key: work.generation for work in named}
+    works: dict[WorkKey, Work] = {work.key: work for work in named}
+    edges: dict[str, frozenset[tuple[str, str]]] = {}
+    if touches:
+        written = write_touches(session, context, touches, holder)
+        works |= written
+        goals |= {key: work.generation for key, work in written.items()}
+        for target in context.targets:
+            edges[target] = add_edges(session, context.tenant, target, touches, written)
+        for touch in touches:
+            if touch.name is not None:
+                name = touch.name
+                target_names.claim(session, context.tenant, touch.target, touch.kind, name, touch.id)
+    claim_pending(session, context, [work for work in named if work.key not in survey.touched], holder)
+    know_answered(session, context, [work for work in survey.unanswered() if work.key not in goals])
+    first = {}
+    for target in context.targets:
+        mine = [work for key, work in works.items() if key[1] == target and (work.free or work.holder == holder)]
+        if mine:
+            first[target] = read_desired(session, context, target, mine, known=_documents(changes))
+    if changes:
+        context.journal.recorded(session, changes, undone=undone)
+    return Recorded(
+        changes,
+        generations={touch.key: works[touch.key].generation for touch in touches},
+        goals=goals,
+        first=first,
+        holder=holder,
+        edges=edges,
+    )
+
+
+def _documents(changes: Iterable[Change]) -> dict[str, Resource]:
+    return {change.id: change.after for change in changes if change.after is not None and change.kind in PROVISIONED}
+
+
+class _Survey:
+    """What an operation touches, looked up once for all targets."""
+
+    def __init__(self, session: Session, context: Context, operation: Operation) -> None:
+        self._session = session
+        self._tenant = context.tenant
+        self._operation = operation
+        self._changes = [change for change in operation.changes.values() if change.kind in PROVISIONED]
+        self._gone = {change.id: change.kind for change in operation.changes.values() if change.after is None}
+        self._regrouped = [change for change in self._changes if change.after and (change.added or change.removed)]
+        self._kinds = self._kinds_of_members()
+        self.touched: set[WorkKey] = set()
+        self._above, self._below = self._walks()
+        ids = {change.id for change in self._changes} | self._named()
+        ids.update(group for groups in self._above.values() for group in groups)
+        self._works = read(session, self._tenant, ids, lock=bool(self._changes)) if ids else {}
+
+    def _kinds_of_members(self) -> dict[str, str]:
+        """The types of members that come and go; of those that go, only their ids were told."""
+        kinds = {id: kind for change in self._regrouped for id, kind in change.added.items()}
+        left = {id for change in self._regrouped for id in change.removed} - kinds.keys()
+        kinds |= {id: kind for id, kind in self._gone.items() if id in left}
+        return kinds | nesting.kinds(self._session, self._tenant, left - self._gone.keys())
+
+    def _walks(self) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """Groups above the groups that change and the users that become active; users below the groups that move."""
+        groups = {change.id for change in self._regrouped}
+        users = {change.id for change in self._changes if _activated(change)}
+        moved = {id for id, kind in self._kinds.items() if kind == "Group"}
+        turn = bool(moved)
+        if turn:
+            nesting.take_turn(self._session, self._tenant)
+        above = nesting.above(self._session, self._tenant, groups | users) if groups | users else {}
+        if not turn and any(above[id] for id in groups):
+            nesting.take_turn(self._session, self._tenant)
+            above = nesting.above(self._session, self._tenant, groups | users)
+        below = dict(self._operation.reached)
+        if ids := moved - below.keys():
+            below |= nesting.below(self._session, self._tenant, ids)
+        return above, below
+
+    def _named(self) -> set[str]:
+        return set() if self._operation.deletes else self._operation.named
+
+    def pending(self) -> list[Work]:
+        """What was pending before for resources that the client named."""
+        named = self._named() | {change.id for change in self._changes}
+        return [work for work in self._works.values() if work.id in named and work.pending]
+
+    def unanswered(self) -> list[Work]:
+        """Rows of resources whose id a client uses although nobody was told it."""
+        named = self._named()
+        return [work for work in self._works.values() if work.id in named and not work.answered]
+
+    def of_target(self, target: Target) -> list[Touch]:
+        """What the operation means to a target."""
+        touches: dict[str, Touch] = {}
+        for change in self._changes:
+            self._resource(target, change, touches)
+        for change in self._regrouped:
+            self._memberships(target, change, touches)
+        found = [touch for touch in touches.values() if touch.matters]
+        self.touched |= {touch.key for touch in found}
+        return found
+
+    def _resource(self, target: Target, change: Change, touches: dict[str, Touch]) -> None:
+        """The resource itself: made, changed, removed."""
+        kind: Kind = "Group" if change.kind == "Group" else "User"
+        work = self._works.get((change.id, target.name))
+        there = work is not None and not work.absent
+        before, after = change.before, change.after
+        touch = touches.setdefault(change.id, Touch(target, kind, change.id, work))
+        if after is None or not target.wants(kind, after):
+            if there:
+                touch.stale = touch.absent = touch.revoking = True
+                self._admit(target, kind, before or {})
+            return
+        named = _name(target, kind, after)
+        was_named = _name(target, kind, before) if before is not None else None
+        renamed = not there or (target.renames and not _same_name(target, kind, was_named, named))
+        if isinstance(named, InvalidValue):
+            if renamed:
+                raise named
+        elif not there or before is None or target.concerns(kind, before, after) or change.added or change.removed:
+            target.admit(kind, named)
+        if there and before is not None and not target.concerns(kind, before, after):
+            return
+        touch.stale = True
+        deactivated = kind == "User" and active(before) and not active(after)
+        activated = there and _activated(change)
+        touch.revoking |= deactivated
+        touch.granting |= not there or activated or _gives(before, after)
+        if renamed and not isinstance(named, InvalidValue):
+            touch.name, touch.renaming = named, there
+        if not there or activated:
+            self._whole(target, change, touches)
+
+    def _whole(self, target: Target, change: Change, touches: dict[str, Touch]) -> None:
+        """Every membership of a resource that the target gets, or gets back."""
+        if change.kind == "User":
+            for group in sorted(self._groups_of(change.id)):
+                if touch := self._group(target, group, touches):
+                    touch.granting = True
+                    touch.edges.add(change.id)
+        elif change.before is not None:
+            if target.nests:
+                ids = set(nesting.direct(self._session, self._tenant, change.id))
+            else:
+                ids = nesting.below(self._session, self._tenant, [change.id])[change.id]
+            touches[change.id].edges |= ids
+
+    def _groups_of(self, user: str) -> set[str]:
+        """The groups above a user, whose rows are read and locked."""
+        if user not in self._above:
+            # Only a user that the directory had before the target: of all others it was known in advance.
+            self._above |= nesting.above(self._session, self._tenant, [user])
+            read_already = {id for id, _ in self._works}
+            if ids := self._above[user] - read_already:
+                self._works |= read(self._session, self._tenant, ids, lock=True)
+        return self._above[user]
+
+    def _memberships(self, target: Target, change: Change, touches: dict[str, Touch]) -> None:
+        """Memberships that come and go: of the group, and of all groups that it is in."""
+        for ids, giving in ((set(change.added), True), (set(change.removed), False)):
+            moved = ids if target.nests else self._users(ids)
+            moved = moved - self._gone.keys()
+            if not moved:
+                continue
+            groups = {change.id} if target.nests else {change.id, *self._above.get(change.id, ())}
+            for group in sorted(groups):
+                if touch := self._group(target, group, touches):
+                    touch.edges |= moved
+                    touch.granting |= giving
+                    touch.revoking |= not giving
+
+    def _users(self, ids: Iterable[str]) -> set[str]:
+        """The users among members, and those in the groups among them."""
+        users: set[str] = set()
+        for id in ids:
+            kind = self._kinds.get(id)
+            if kind == "User":
+                users.add(id)
+            elif kind == "Group":
+                users |= self._below.get(id, set())
+        return users
+
+    def _group(self, target: Target, id: str, touches: dict[str, Touch]) -> Touch | None:
+        """The touch of a group that the target has, or is getting."""
+        touch = touches.get(id)
+        if touch is not None and touch.stale and not touch.absent:
+            return touch
+        work = self._works.get((id, target.name))
+        if work is None or work.absent or (touch is not None and touch.absent):
+            return None
+        return touches.setdefault(id, Touch(target, "Group", id, work))
+
+    def _admit(self, target: Target, kind: Kind, resource: Resource) -> None:
+        name = _name(target, kind, resource)
+        if isinstance(name, str):
+            target.admit(kind, name)
+
+
+def _name(target: Target, kind: Kind, resource: Resource) -> str | InvalidValue:
+    try:
+        return target.name_of(kind, resource)
+    except InvalidValue as error:
+        return error
+
+
+def _same_name(target: Target, kind: Kind, old: str | InvalidValue | None, new: str | InvalidValue) -> bool:
+    if isinstance(old, str) and isinstance(new, str):
+        return target_names.key_of(target, kind, old) == target_names.key_of(target, kind, new)
+    return isinstance(old, InvalidValue) and isinstance(new, InvalidValue)
+
+
+def _activated(change: Change) -> bool:
+    """Whether a user could not log in before, and can now."""
+    return change.kind == "User" and change.before is not None and not active(change.before) and active(change.after)
+
+
+def _gives(before: Resource | None, after: Resource) -> bool:
+    """Whether a change is anything else than a deactivation: then it may give rights."""
+    ignored: Collection[str] = ("active", "meta")
+    old = {name: value for name, value in (before or {}).items() if name not in ignored}
+    return old != {name: value for name, value in after.items() if name not in ignored}

@@ -1,0 +1,263 @@
+"""The rows that recording a change writes: work raised and claimed, memberships to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scim_gateway_sql.database import Session
+from scim_gateway_sql.failures import Duplicate
+from scim_gateway_sql.portable import clock
+from sqlalchemy import Insert, bindparam, case, insert, update
+from sqlalchemy.dialects import mysql, sqlite
+
+from scim_gateway.errors import StaleResource
+
+from .context import Context
+from .tables import edges, works
+from .target import Kind, Target
+from .work import HERE, Work, WorkKey
+
+_NEW = insert(works).values(
+    since_ms=clock(),
+    next_ms=clock() + bindparam("claim_ms_"),
+    held_until_ms=clock() + bindparam("claim_ms_"),
+)
+_RAISE: dict[str, Any] = {
+    "gen_no": bindparam("gen_no_"),
+    "stale_no": bindparam("stale_no_"),
+    "granted_no": bindparam("granted_no_"),
+    "absent_flag": bindparam("absent_"),
+    "revoking_flag": bindparam("revoking_"),
+    "renaming_flag": bindparam("renaming_"),
+    "since_ms": case((bindparam("since_") == 0, clock()), else_=bindparam("since_")),
+    "next_ms": clock() + bindparam("claim_ms_"),
+    "attempt_count": 0,
+    "beat_no": works.c.beat_no + 1,
+}
+_HOLD: dict[str, Any] = {"holder": bindparam("holder_"), "held_until_ms": clock() + bindparam("claim_ms_")}
+_RAISE_IT = update(works).where(HERE).values(**_RAISE)
+_RAISE_AND_CLAIM = update(works).where(HERE).values(**_RAISE, **_HOLD)
+_CLAIM = update(works).where(HERE).values(**_HOLD, beat_no=works.c.beat_no + 1)
+_RENEW = (
+    update(works)
+    .where(HERE, works.c.holder == bindparam("holder_"))
+    .values(held_until_ms=clock() + bindparam("claim_ms_"), beat_no=works.c.beat_no + 1)
+)
+_ANSWERED = update(works).where(HERE).values(answered_flag=1, beat_no=works.c.beat_no + 1)
+
+
+def _upsert(dialect: str) -> Insert:
+    if dialect == "sqlite":
+        lite = sqlite.insert(edges)
+        return lite.on_conflict_do_update(
+            index_elements=["tenant", "target_name", "group_id", "member_id"],
+            set_={"edge_no": lite.excluded.edge_no, "deferred_flag": 0},
+        )
+    server = mysql.insert(edges)
+    return server.on_duplicate_key_update(edge_no=server.inserted.edge_no, deferred_flag=0)
+
+
+_ADD_EDGE = {dialect: _upsert(dialect) for dialect in ("sqlite", "mysql", "singlestore")}
+
+
+@dataclass(slots=True)
+class Touch:
+    """What a change means to one resource in one target.
+
+    :param work: the row as it was, if there is one.
+    :param stale: the resource itself is another one, not only its memberships.
+    :param absent: the target is not to have it any more.
+    :param edges: ids of members whose membership has to be looked at.
+    :param name: the name to claim for it.
+    :param renaming: it has a name already.
+    """
+
+    target: Target
+    kind: Kind
+    id: str
+    work: Work | None
+    stale: bool = False
+    absent: bool = False
+    granting: bool = False
+    revoking: bool = False
+    edges: set[str] = field(default_factory=set)
+    name: str | None = None
+    renaming: bool = False
+
+    @property
+    def key(self) -> WorkKey:
+        return self.id, self.target.name
+
+    @property
+    def matters(self) -> bool:
+        """Whether there is anything to do."""
+        return self.stale or bool(self.edges)
+
+
+def write_touches(session: Session, context: Context, touches: Sequence[Touch], holder: str) -> dict[WorkKey, Work]:
+    """Raise the generations, and claim what nobody works on; the rows as they are now.
+
+    :param touches: in the order of their keys.
+    :raises StaleResource: another operation made one of the rows at the same moment.
+    """
+    written: dict[WorkKey, Work] = {}
+    rows: dict[Any, list[dict[str, Any]]] = {}
+    for touch in touches:
+        work = _raised(touch, holder)
+        written[touch.key] = work
+        if touch.work is None:
+            statement: Any = _NEW
+            row = _new_row(context, work)
+        else:
+            statement = _RAISE_AND_CLAIM if touch.work.free else _RAISE_IT
+            row = _raised_row(context, touch.work, work)
+            if touch.work.free:
+                row["holder_"] = holder
+        # One statement for neighbours of the same sort: rows are locked in the order of their keys.
+        if rows and next(reversed(rows)) is not statement:
+            _flush(session, rows)
+        rows.setdefault(statement, []).append(row)
+    _flush(session, rows)
+    return written
+
+
+def _flush(session: Session, rows: dict[Any, list[dict[str, Any]]]) -> None:
+    for statement, parameters in rows.items():
+        try:
+            session.execute(statement, parameters)
+        except Duplicate:
+            raise StaleResource("work") from None
+    rows.clear()
+
+
+def _raised(touch: Touch, holder: str) -> Work:
+    """The row as it will be."""
+    old = touch.work
+    if old is None:
+        return Work(
+            target=touch.target.name,
+            id=touch.id,
+            kind=touch.kind,
+            generation=1,
+            applied=0,
+            stale=1,
+            granted=1,
+            absent=False,
+            revoking=False,
+            renaming=False,
+            answered=False,
+            known={},
+            since=0,
+            next=None,
+            attempts=0,
+            trouble=None,
+            waiting=None,
+            holder=holder,
+            free=False,
+        )
+    generation = old.generation + 1
+    return replace(
+        old,
+        generation=generation,
+        stale=generation if touch.stale else old.stale,
+        granted=generation if touch.granting else old.granted,
+        absent=touch.absent if touch.stale else old.absent,
+        revoking=touch.revoking or (old.pending and old.revoking),
+        renaming=old.renaming or touch.renaming,
+        attempts=0,
+        holder=holder if old.free else old.holder,
+    )
+
+
+def _new_row(context: Context, work: Work) -> dict[str, Any]:
+    return {
+        "tenant": context.tenant,
+        "target_name": work.target,
+        "resource_id": work.id,
+        "kind": work.kind,
+        "gen_no": work.generation,
+        "applied_no": work.applied,
+        "stale_no": work.stale,
+        "granted_no": work.granted,
+        "absent_flag": 0,
+        "revoking_flag": 0,
+        "renaming_flag": 0,
+        "answered_flag": 0,
+        "known_doc": b"{}",
+        "attempt_count": 0,
+        "trouble_text": None,
+        "waiting_text": None,
+        "holder": work.holder,
+        "beat_no": 0,
+        "claim_ms_": int(context.times.claim * 1000),
+    }
+
+
+def _raised_row(context: Context, old: Work, work: Work) -> dict[str, Any]:
+    return {
+        **_where(context, work),
+        "gen_no_": work.generation,
+        "stale_no_": work.stale,
+        "granted_no_": work.granted,
+        "absent_": int(work.absent),
+        "revoking_": int(work.revoking),
+        "renaming_": int(work.renaming),
+        "since_": old.since if old.pending else 0,
+        "claim_ms_": int(context.times.claim * 1000),
+    }
+
+
+def _where(context: Context, work: Work) -> dict[str, Any]:
+    return {"tenant_": context.tenant, "target_": work.target, "id_": work.id}
+
+
+def add_edges(
+    session: Session, tenant: str, target: str, touches: Sequence[Touch], written: Mapping[WorkKey, Work]
+) -> frozenset[tuple[str, str]]:
+    """Write down the memberships that have to be looked at; ids of groups and members."""
+    rows = [
+        {
+            "tenant": tenant,
+            "target_name": target,
+            "group_id": touch.id,
+            "member_id": member,
+            "edge_no": written[touch.key].generation,
+            "deferred_flag": 0,
+        }
+        for touch in touches
+        if touch.target.name == target
+        for member in sorted(touch.edges)
+    ]
+    if rows:
+        session.execute(_ADD_EDGE[session.dialect], rows)
+    return frozenset((touch.id, member) for touch in touches if touch.target.name == target for member in touch.edges)
+
+
+def claim_pending(session: Session, context: Context, pending: Sequence[Work], holder: str) -> None:
+    """Claim rows that were pending before, as far as nobody works on them."""
+    rows = [
+        {**_where(context, work), "holder_": holder, "claim_ms_": int(context.times.claim * 1000)}
+        for work in pending
+        if work.free
+    ]
+    if rows:
+        session.execute(_CLAIM, rows)
+
+
+def know_answered(session: Session, context: Context, unanswered: Iterable[Work]) -> None:
+    """Note that a client knows the ids."""
+    rows = [_where(context, work) for work in unanswered]
+    if rows:
+        session.execute(_ANSWERED, rows)
+
+
+def renew(session: Session, context: Context, target: str, ids: Sequence[str], holder: str) -> bool:
+    """Hold claims for as long again; ``False`` if one of them was lost."""
+    claim = int(context.times.claim * 1000)
+    for id in ids:
+        row = {"tenant_": context.tenant, "target_": target, "id_": id, "holder_": holder, "claim_ms_": claim}
+        if session.execute(_RENEW, row).rowcount != 1:
+            return False
+    return True

@@ -1,0 +1,220 @@
+"""Brings rows of work to what the directory wants: claim, read, call the target, mark; until it holds or cannot."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from scim_gateway_sql.database import Session
+
+from scim_gateway.errors import ScimError
+
+from .apply import Application, Progress
+from .context import Context
+from .desired import Desired, read_desired
+from .mark import Failure, Marked, Marker, note
+from .record_rows import claim_pending, renew
+from .target import Deadline, Known, Save, Unreachable
+from .work import Work, read
+
+_log = logging.getLogger("scim_gateway.provisioning")
+
+
+class ClaimLost(Exception):
+    """Somebody else took over, because the claim was not renewed in time."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """The rows of one target that one request, or one try of the retry, is about.
+
+    :param goals: generations that have to be applied, by id; those that are reached are taken out.
+    :param holder: name of the claims.
+    :param first: what was read for claims that are taken already.
+    :param answered: whether a client is told that it is done.
+    :param deferred: whether memberships that wait are looked at as well.
+    """
+
+    context: Context
+    target: str
+    goals: dict[str, int]
+    holder: str
+    deadline: Deadline
+    first: Desired | None = None
+    answered: bool = True
+    deferred: bool = False
+
+    def run(self) -> None:
+        """Work until every goal is reached.
+
+        :raises Unreachable: the target cannot be asked, or there is no time left.
+        :raises scim_gateway.errors.ScimError: the target refuses for good.
+        :raises scim_gateway.errors.Unavailable: the directory cannot be asked.
+        """
+        desired, self.first = self.first, None
+        while True:
+            if desired is None:
+                desired = self._claimed()
+            if desired is None:
+                return
+            self._work_on(desired)
+            desired = None
+
+    def release(self) -> None:
+        """Let claims go that were taken and not worked on."""
+        desired, self.first = self.first, None
+        if desired is not None:
+            with self.context.database.operation(write=True) as session:
+                self._marker(session).mark(desired, Progress())
+
+    def _claimed(self) -> Desired | None:
+        """Claim what is free of what is left to do, and read it; ``None`` when nothing is left."""
+        waited = False
+        while self.goals:
+            if waited and not self._something_free():
+                self._wait()
+                continue
+            with self.context.database.operation(write=True) as session:
+                free = [work for work in self._left(session, lock=True) if work.free]
+                if free:
+                    claim_pending(session, self.context, free, self.holder)
+                    desired = read_desired(session, self.context, self.target, free, deferred=self.deferred)
+            if not self.goals:
+                return None
+            if free:
+                self.context.failpoints.hit("claim.committed")
+                return desired
+            waited = True
+            self._wait()
+        return None
+
+    def _something_free(self) -> bool:
+        with self.context.database.operation(write=False) as session:
+            left = self._left(session, lock=False)
+        return not left or any(work.free for work in left)
+
+    def _left(self, session: Session, *, lock: bool) -> list[Work]:
+        """Rows whose goals are not reached yet; a row that is gone has nothing to reach."""
+        rows = read(session, self.context.tenant, list(self.goals), target=self.target, lock=lock)
+        left = []
+        for id, goal in list(self.goals.items()):
+            work = rows.get((id, self.target))
+            if work is None or (work.applied >= goal and not (self.deferred and work.waiting)):
+                del self.goals[id]
+            else:
+                left.append(work)
+        return sorted(left, key=lambda work: work.id)
+
+    def _wait(self) -> None:
+        """Wait a little for somebody else."""
+        if self.deadline.left() <= 0:
+            raise Unreachable("Other requests are working on the same resources, and did not finish in time.")
+        time.sleep(random.uniform(0, min(self.context.times.poll, self.deadline.left())))  # noqa: S311 - a pause
+
+    def _work_on(self, desired: Desired) -> None:
+        progress = Progress()
+        claim = _Claim(self.context, self.target, [task.work for task in desired.tasks], self.holder)
+        try:
+            self._call(desired, progress, claim)
+        except ClaimLost:
+            return
+        except (Unreachable, ScimError) as error:
+            self._mark(desired, progress, self._failure(str(error), progress))
+            raise
+        except Exception as error:
+            # Whatever a target's code trips over, rights must not hang in the air because of it.
+            _log.exception("the target %s failed unexpectedly", self.target)
+            self._mark(desired, progress, self._failure("failed unexpectedly; the log says why", progress))
+            raise Unreachable("It failed unexpectedly; the gateway's log says why.") from error
+        marked = self._mark(desired, progress)
+        for id, generation in marked.applied.items():
+            if self.goals.get(id, generation + 1) <= generation:
+                del self.goals[id]
+        if self.deferred:
+            for task in desired.tasks:
+                self.goals.pop(task.work.id, None)
+        for id, member in progress.blocked.items():
+            self.goals.setdefault(id, member.generation)
+
+    def _call(self, desired: Desired, progress: Progress, claim: _Claim) -> None:
+        def step() -> None:
+            self.deadline.check()
+            claim.renew_in_time()
+
+        target = self.context.targets[self.target]
+        with ExitStack() as stack:
+            Application(
+                lambda: stack.enter_context(target.session(self.deadline)),
+                desired,
+                progress,
+                holder=self.holder,
+                step=step,
+                saver=self._saver,
+                failpoints=self.context.failpoints,
+            ).run()
+
+    def _mark(self, desired: Desired, progress: Progress, failure: Failure | None = None) -> Marked:
+        self.context.failpoints.hit("mark.before")
+        with self.context.database.operation(write=True) as session:
+            marked = self._marker(session).mark(desired, progress, failure)
+        self.context.failpoints.hit("mark.committed")
+        return marked
+
+    def _marker(self, session: Session) -> Marker:
+        return Marker(session, self.context, self.target, self.holder, answered=self.answered)
+
+    def _failure(self, text: str, progress: Progress) -> Failure:
+        times = self.context.times
+        return Failure(text, progress.at, times.backoff * random.uniform(0.5, 1.0), times.backoff_limit)  # noqa: S311
+
+    def _saver(self, work: Work) -> Save:
+        def save(known: Known) -> None:
+            self.context.failpoints.hit("save.before")
+            with self.context.database.operation(write=True) as session:
+                kept = note(session, self.context.tenant, work, self.holder, known)
+            if not kept:
+                raise ClaimLost(work.id)
+            self.context.failpoints.hit("save.committed")
+
+        return save
+
+
+class _Claim:
+    """Claims that are renewed before they get old."""
+
+    def __init__(self, context: Context, target: str, held: Collection[Work], holder: str) -> None:
+        self._context = context
+        self._target = target
+        self._ids = sorted(work.id for work in held)
+        self._holder = holder
+        self._since = time.monotonic()
+
+    def renew_in_time(self) -> None:
+        """Hold on, if a third of the time is over.
+
+        :raises ClaimLost: somebody else has taken over.
+        """
+        if time.monotonic() - self._since < self._context.times.claim / 3:
+            return
+        now = time.monotonic()
+        with self._context.database.operation(write=True) as session:
+            if not renew(session, self._context, self._target, self._ids, self._holder):
+                raise ClaimLost
+        self._since = now
+
+
+def pauses(first: float, longest: float) -> Callable[[], float]:
+    """A function that gives the next pause: a random part of a length that doubles (full jitter)."""
+    length = first
+
+    def following() -> float:
+        nonlocal length
+        pause = random.uniform(0, length)  # noqa: S311 - a pause, no secret
+        length = min(length * 2, longest)
+        return pause
+
+    return following

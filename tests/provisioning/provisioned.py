@@ -1,0 +1,74 @@
+"""A directory in a SQLite file with targets that are lists, driven as the protocol drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core_client import Core
+from doubles.listed_target import ListTarget
+from scim_gateway_provisioning.backend import ProvisioningBackend
+from scim_gateway_provisioning.context import Context, Times, context
+from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_sql import SqlBackend
+
+from scim_gateway.definitions import standard_resource_types
+from scim_gateway.schema import ResourceTypes
+
+QUICK = Times(
+    request=5.0,
+    retry=0.05,
+    first_pause=0.001,
+    pause=0.01,
+    claim=3.0,
+    poll=0.005,
+    backoff=0.001,
+    backoff_limit=0.01,
+    waiting=0.001,
+)
+"""As short as a test can bear; a claim still outlives any call."""
+
+
+def directory_in(folder: Path, resource_types: ResourceTypes | None = None) -> SqlBackend:
+    """A directory with the tables of provisioning."""
+    settings = {"data_dir": str(folder)}
+    return SqlBackend.from_settings(settings, resource_types or standard_resource_types(), migrations=(PROVISIONING,))
+
+
+def provisioned(
+    folder: Path,
+    *targets: ListTarget,
+    resource_types: ResourceTypes | None = None,
+    times: Times = QUICK,
+    **more: Any,
+) -> ProvisioningBackend:
+    """A backend; the same folder gives another process's view of the same directory."""
+    return ProvisioningBackend(context(directory_in(folder, resource_types), targets, times=times, **more))
+
+
+def quick(**seconds: float) -> Times:
+    """Quick times but for some."""
+    return replace(QUICK, **seconds)
+
+
+class World:
+    """A gateway with targets."""
+
+    def __init__(self, folder: Path, *targets: ListTarget, **more: Any) -> None:
+        self.folder = folder
+        self.targets: Sequence[ListTarget] = targets or (ListTarget(),)
+        self.backend = provisioned(folder, *self.targets, **more)
+        self.core = Core(self.backend)
+
+    @property
+    def target(self) -> ListTarget:
+        return self.targets[0]
+
+    @property
+    def context(self) -> Context:
+        return self.backend.context
+
+    def close(self) -> None:
+        self.backend.close()
