@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +27,13 @@ from .guard import Guard, peek, removals, set_approval
 
 _security = logging.getLogger("scim_gateway.security")
 
-RESOURCES, MEMBERSHIPS = "resource", "membership"
-_CALLED = {RESOURCES: "users and groups", MEMBERSHIPS: "memberships"}
+INACTIVE, DELETED, MEMBERSHIP = "inactive", "deleted", "membership"
+#: What is counted together, under the name by which people know it.
+_SIDES = {"users and groups": (INACTIVE, DELETED), "memberships": (MEMBERSHIP,)}
+_GONE = frozenset({DELETED, MEMBERSHIP})
 _MINUTE = 60_000
-_TOTAL_SECONDS = 60.0
+_COUNTED = ("User", "Group")
+_LIMIT_SECONDS = 60.0
 _STALE_AT_ONCE = 50
 
 _OF_TENANT = removals.c.tenant == bindparam("tenant_")
@@ -50,9 +54,11 @@ _STALE = (
     .limit(bindparam("most_"))
 )
 _FORGET = delete(removals).where(_HERE)
-_TOTALS: Mapping[str, Select[Any]] = {
-    RESOURCES: select(func.count()).select_from(resources).where(resources.c.tenant == bindparam("tenant_")),
-    MEMBERSHIPS: select(func.count()).select_from(members).where(members.c.tenant == bindparam("tenant_")),
+_THERE: Mapping[str, Select[Any]] = {
+    "users and groups": select(func.count())
+    .select_from(resources)
+    .where(resources.c.tenant == bindparam("tenant_"), resources.c.kind.in_(_COUNTED)),
+    "memberships": select(func.count()).select_from(members).where(members.c.tenant == bindparam("tenant_")),
 }
 
 
@@ -60,7 +66,7 @@ _TOTALS: Mapping[str, Select[Any]] = {
 class Removal:
     """Something that somebody loses.
 
-    :param kind: ``resource`` or ``membership``.
+    :param kind: ``inactive``, ``deleted`` or ``membership``.
     :param key: the same for the same loss, whenever and however it is asked for.
     """
 
@@ -102,7 +108,7 @@ class Breaker:
         self.limits = limits
         self._tenant = tenant
         self._at = {"tenant_": tenant}
-        self._totals: dict[str, tuple[float, int]] = {}
+        self._remembered: dict[str, tuple[float, int]] = {}
 
     def admit(self, session: Session, guard: Guard, wanted: Sequence[Removal]) -> None:
         """Count removals, if so many may be.
@@ -117,9 +123,9 @@ class Breaker:
         known = self._known(session, fresh)
         counting = [removal for key, removal in fresh.items() if known.get(key, since) <= since]
         counted = self._counted(session, since)
-        for kind in sorted({removal.kind for removal in counting}):
-            more = sum(removal.kind == kind for removal in counting)
-            self._check(session, kind, counted.get(kind, 0), more)
+        more = Counter(removal.kind for removal in counting)
+        for side in _SIDES:
+            self._check(session, side, counted, more)
         self._remember(session, guard.now, counting, known)
         self._forget(session, since, 2 * len(counting))
 
@@ -133,7 +139,7 @@ class Breaker:
         """How many removals of users and groups, and of memberships, count at present."""
         now = peek(session, self._tenant)
         counted = self._counted(session, self._since(now.now, now.approved_until))
-        return {called: counted.get(kind, 0) for kind, called in _CALLED.items()}
+        return {side: _on(side, counted) for side in _SIDES}
 
     def staged(self, count: int, total: int, what: str = "users, groups and memberships") -> str | None:
         """Why a plan has to be approved, or ``None``.
@@ -149,44 +155,38 @@ class Breaker:
             f"({self.limits.explained(total, what)})."
         )
 
-    def _check(self, session: Session, kind: str, counted: int, more: int) -> None:
-        total = self._total(session, kind, counted, fresh=False)
-        if counted + more <= self.limits.of(total):
+    def _check(self, session: Session, side: str, counted: Counter[str], more: Counter[str]) -> None:
+        before, now = _on(side, counted), _on(side, more)
+        if not now or before + now <= self._remembered_limit(side):
             return
-        total = self._total(session, kind, counted, fresh=True)
-        limit, what = self.limits.of(total), _CALLED[kind]
-        if counted + more <= limit:
+        # What is let through is so by a limit of the last minute, what is refused is refused by a fresh one.
+        there = int(session.execute(_THERE[side], self._at).scalar_one())
+        total = there + sum(counted[kind] + more[kind] for kind in _SIDES[side] if kind in _GONE)
+        limit = self.limits.of(total)
+        self._remembered[side] = (time.monotonic(), limit)
+        if before + now <= limit:
             return
         _security.warning(
             "circuit breaker: removal of %d %s refused after %d within %d minutes, limit %d",
-            *(more, what, counted, self.limits.minutes, limit),
+            *(now, side, before, self.limits.minutes, limit),
         )
         raise BreakerOpen(
-            f"The circuit breaker refused this request, and nothing was changed: with it, {counted + more} {what} "
+            f"The circuit breaker refused this request, and nothing was changed: with it, {before + now} {side} "
             f"would have been removed within {self.limits.minutes} minutes, and the limit is {limit} "
-            f"({self.limits.explained(total, what)}). If so many removals are intended, an administrator of the "
+            f"({self.limits.explained(total, side)}). If so many removals are intended, an administrator of the "
             "gateway lets them through with: scim-gateway approve"
         )
+
+    def _remembered_limit(self, side: str) -> int:
+        at, limit = self._remembered.get(side, (0.0, 0))
+        return limit if time.monotonic() - at < _LIMIT_SECONDS else self.limits.removals
 
     def _since(self, now: int, approved_until: int) -> int:
         return max(now - self.limits.minutes * _MINUTE, approved_until)
 
-    def _total(self, session: Session, kind: str, counted: int, *, fresh: bool) -> int:
-        """How much there is, and was before the removals; asked for only where the limit depends on it.
-
-        A number of the last minute will do to let something through; what is refused is refused by a fresh one.
-        """
-        at, total = self._totals.get(kind, (0.0, 0))
-        if fresh:
-            total = int(session.execute(_TOTALS[kind], self._at).scalar_one()) + counted
-            self._totals[kind] = (time.monotonic(), total)
-        elif time.monotonic() - at > _TOTAL_SECONDS:
-            return 0
-        return total
-
-    def _counted(self, session: Session, since: int) -> dict[str, int]:
+    def _counted(self, session: Session, since: int) -> Counter[str]:
         rows = session.execute(_COUNT, {**self._at, "since_": since})
-        return {str(kind): int(count) for kind, count in rows}
+        return Counter({str(kind): int(count) for kind, count in rows})
 
     def _known(self, session: Session, keys: Collection[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -212,17 +212,23 @@ class Breaker:
             session.execute(_FORGET, [{**self._at, "key_": key} for key in sorted(stale)])
 
 
+def _on(side: str, counts: Counter[str]) -> int:
+    return sum(counts[kind] for kind in _SIDES[side])
+
+
 def removals_of(kind: str, before: Resource, after: Resource | None, removed: Iterable[str] = ()) -> list[Removal]:
-    """What a change takes away.
+    """What a change takes away; of what no target knows nothing is counted.
 
     :param kind: resource type.
     :param after: ``None`` if the resource is deleted; its members go with it, and are not counted one by one.
     :param removed: ids of members that go.
     """
     id = before["id"]
+    if kind not in _COUNTED:
+        return []
     if after is None:
-        return [Removal(RESOURCES, f"{kind}:{id}")]
-    lost = [Removal(MEMBERSHIPS, f"{id}:{member}") for member in sorted(removed)]
+        return [Removal(DELETED, f"{kind}:{id}")]
+    lost = [Removal(MEMBERSHIP, f"{id}:{member}") for member in sorted(removed)]
     if before.get("active", True) is not False and after.get("active", True) is False:
-        lost.append(Removal(RESOURCES, f"{kind}:{id}"))
+        lost.append(Removal(INACTIVE, f"{kind}:{id}"))
     return lost

@@ -128,6 +128,11 @@ class Safeguards(Journal):
         with self._database.session() as session:
             return pause.reason(session, self._tenant)
 
+    def breaker_counts(self) -> Mapping[str, int]:
+        """How many removals of users and groups, and of memberships, count at present."""
+        with self._database.session() as session:
+            return self.breaker.counts(session)
+
     def events(
         self, *, user: str | None = None, since: datetime | None = None, after: int = 0, limit: int | None = None
     ) -> Iterator[AuditEvent]:
