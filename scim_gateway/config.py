@@ -64,6 +64,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("backend_options", a_table, {}, "What a backend that is not ours wants to know; never shown.", secret=True),
     Setting("data_dir", a_text, "data", "Folder of the SQLite file; made if it is missing."),
     Setting("database_url", a_text, None, "Database URL in place of the file in data_dir.", secret=True),
+    Setting("database_password", a_text, None, "Password of the database account, if the URL has none.", secret=True),
+    Setting(
+        "database_tls",
+        one_of(("required", "off")),
+        None,
+        "Whether a database server is spoken to by TLS: required or off; by default required outside of this machine.",
+    ),
+    Setting("database_tls_ca", a_text, None, "File of the authority that signed the database server's certificate."),
     Setting("tenant", a_text, None, "Part of a shared database that this gateway serves."),
     Setting(
         "token",
