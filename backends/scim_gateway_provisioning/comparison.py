@@ -1,0 +1,133 @@
+"""Compares whole targets with the whole directory, and says who may carry out the plan that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from scim_gateway.errors import Unavailable
+from scim_gateway.provisioned import Plan
+
+from .belief import doubts
+from .breaker import Breaker
+from .context import Context
+from .difference import Difference, Survey
+from .plan import compare, hash_of
+from .survey import Looked, survey
+from .target import Deadline, Inventory, Target, Unreachable
+
+OBSERVE_SECONDS = 300.0
+"""How long a target may take to show everything that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One target compared with the directory.
+
+    :param staged: why the plan needs an approval, or ``None``.
+    :param attended: why nobody but a person may carry it out, approval or not; ``None``: nothing speaks against it.
+    """
+
+    target: Target
+    survey: Survey
+    inventory: Inventory
+    differences: Sequence[Difference]
+    warnings: Sequence[str]
+    staged: str | None
+    attended: str | None
+
+    @property
+    def to_do(self) -> list[Difference]:
+        """The differences that are steps to take."""
+        return [difference for difference in self.differences if difference.to_do]
+
+
+def read(context: Context, target: Target, looked: Looked | None = None) -> tuple[Survey, Inventory]:
+    """The directory as a target is to have it, and all that the target has.
+
+    :raises Unavailable: the target cannot be asked, or does not show everything.
+    """
+
+    def observe() -> Inventory:
+        with target.session(Deadline(OBSERVE_SECONDS)) as session:
+            return session.observe()
+
+    try:
+        return survey(context, target, observe, looked)
+    except Unreachable as error:
+        raise Unavailable(f"{target.name} cannot be compared: {error}", retry_after=30) from error
+
+
+def compare_target(context: Context, breaker: Breaker, target: Target, looked: Looked | None = None) -> Comparison:
+    """Compare one target.
+
+    :raises Unavailable: the target cannot be asked, or does not show everything.
+    """
+    found, inventory = read(context, target, looked)
+    differences = compare(target.name, found, inventory, nests=target.nests)
+    warnings = [*(f"{target.name}: {warning}" for warning in inventory.warnings), *found.warnings]
+    if found.moving or found.moving_edges:
+        warnings.append(
+            f"{target.name}: {len(found.moving)} resources are being worked on and were left out; compare again later."
+        )
+    reasons = [f"{target.name}: {doubt}" for doubt in doubts(found, inventory)]
+    reasons += _removals(breaker, target, found, differences)
+    return Comparison(
+        target,
+        found,
+        inventory,
+        differences,
+        warnings,
+        staged=" ".join(reasons) or None,
+        attended=_attended(target, differences),
+    )
+
+
+def plan_of(comparisons: Iterable[Comparison]) -> Plan:
+    """The plan for an administrator."""
+    every = list(comparisons)
+    differences = [difference for each in every for difference in each.differences]
+    return Plan(
+        [difference.step for difference in differences],
+        hash_of(differences),
+        warnings=[warning for each in every for warning in each.warnings],
+        staged=" ".join(each.staged for each in every if each.staged) or None,
+    )
+
+
+def counting(progress: Callable[[int, int], None] | None, total: int, before: int) -> Looked | None:
+    """Tells about the reading of one target out of several.
+
+    :param before: how much was read for others.
+    """
+    if progress is None:
+        return None
+    return lambda count: progress(min(before + count, total), total)
+
+
+def _removals(breaker: Breaker, target: Target, found: Survey, differences: Sequence[Difference]) -> Iterable[str]:
+    memberships = sum(d.revokes and d.step.kind == "Membership" for d in differences)
+    others = sum(d.revokes and d.step.kind != "Membership" for d in differences)
+    sides = (found.users, found.groups)
+    resources = sum(len(side.wanted) + len(side.gone) for side in sides)
+    pairs = sum(len(ids) for ids in found.members.values()) + memberships
+    for reason in (
+        breaker.staged(others, resources, "users and groups"),
+        breaker.staged(memberships, pairs, "memberships"),
+    ):
+        if reason is not None:
+            yield f"{target.name}: {reason}"
+
+
+def _attended(target: Target, differences: Sequence[Difference]) -> str | None:
+    """What the directory does not know at all was made by a directory that knew more: this one may be a restored one.
+
+    It would give back rights that were taken since, so the gateway does not go by it without a person.
+    """
+    count = sum(difference.left_over is not None for difference in differences)
+    if not count:
+        return None
+    return (
+        f"{target.name} has {count} users or groups with this gateway's mark that the directory does not know. "
+        "If the directory was restored from a backup, let the identity provider send everything again first."
+    )

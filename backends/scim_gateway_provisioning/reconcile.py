@@ -1,0 +1,195 @@
+"""Whole against whole: the plan, its approval, carrying it out, and what the gateway does of it by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from scim_gateway.errors import Conflict, NotFound, Unavailable
+from scim_gateway.provisioned import Plan, PlanMoved, Progress, Reconciled, Repair
+
+from . import latest, plan_store
+from .adoption import strike_taken
+from .breaker import Breaker
+from .carry_out import carry_out
+from .comparison import Comparison, compare_target, plan_of
+from .context import Context
+from .plan_store import Shown
+from .target import Target
+from .turn import SECONDS, Alive, turn
+
+_log = logging.getLogger("scim_gateway.provisioning")
+
+
+class Reconciler:
+    """Keeps whole targets equal to the whole directory.
+
+    :param breaker: says how much a plan may take away without an approval.
+    """
+
+    def __init__(self, context: Context, breaker: Breaker) -> None:
+        self._context = context
+        self._breaker = breaker
+
+    def plan(self, progress: Progress | None = None, *, target: str | None = None) -> Plan:
+        """See :meth:`scim_gateway.provisioned.Provisioned.plan`."""
+        comparisons = self._compare(self._targets(target), progress)
+        for each in comparisons:
+            self._note(each.target, each, left=len(each.to_do), problem=each.staged or each.attended)
+        return self._shown(comparisons, target)
+
+    def approve(self, hash: str, minutes: int) -> str:
+        """Approve a plan that was shown; says what was done.
+
+        :raises NotFound: no such plan was shown lately.
+        """
+        with self._context.database.operation(write=True) as session:
+            if not plan_store.approve(session, self._context.tenant, hash, minutes):
+                raise NotFound(f"No plan {hash} was shown lately; scim-gateway plan shows the one that there is now.")
+        return f"The plan {hash} may be applied for {minutes} minutes: scim-gateway apply --plan {hash}"
+
+    def apply(self, hash: str, progress: Progress | None = None) -> Repair:
+        """See :meth:`scim_gateway.provisioned.Provisioned.apply`."""
+        with turn(self._context, patience=SECONDS + 5) as alive:
+            with self._context.database.session() as session:
+                shown = plan_store.shown(session, self._context.tenant, hash)
+            scope = shown.scope if shown is not None else None
+            targets = self._targets(scope)
+            comparisons = self._compare(targets, None)
+            plan = plan_of(comparisons)
+            self._refuse_moved(hash, shown, comparisons, scope)
+            if plan.staged is not None and plan.to_do and not (shown is not None and shown.approved):
+                raise Conflict(f"{plan.staged} If that is intended: scim-gateway approve {hash}")
+            if not plan.to_do:
+                return Repair(plan, plan, 0)
+            with self._context.database.operation(write=True) as session:
+                plan_store.begin(session, self._context.tenant, hash)
+            done, problems, after = self._carry_out(comparisons, alive, progress)
+            left = plan_of(after)
+            if not left.to_do:
+                with self._context.database.operation(write=True) as session:
+                    plan_store.forget(session, self._context.tenant, hash)
+            return Repair(plan, left, done, problems)
+
+    def reconcile(
+        self, progress: Progress | None = None, *, target: str | None = None, patience: float = SECONDS + 5
+    ) -> Repair:
+        """See :meth:`scim_gateway.provisioned.Provisioned.reconcile`.
+
+        :param patience: seconds to wait for another process that is at it.
+        """
+        with turn(self._context, patience=patience) as alive:
+            problems: list[str] = []
+            comparisons: list[Comparison] = []
+            for one in self._targets(target):
+                try:
+                    comparisons += self._compare([one], None)
+                except Unavailable as error:
+                    problems.append(error.detail)
+                    self._note(one, problem=error.detail)
+            free: list[Comparison] = []
+            left: list[Comparison] = []
+            for each in comparisons:
+                reason = each.staged or each.attended
+                if reason is None or not each.to_do:
+                    free.append(each)
+                    continue
+                left.append(each)
+                problems.append(f"Nothing was changed in {each.target.name}: {reason}")
+                self._note(each.target, each, left=len(each.to_do), problem=reason)
+            done, trouble, after = self._carry_out(free, alive, progress)
+            in_order = sorted([*left, *after], key=lambda each: each.target.name)
+            return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble])
+
+    def latest(self) -> Sequence[Reconciled]:
+        """The newest comparison with each target that was ever compared."""
+        with self._context.database.session() as session:
+            return list(latest.latest(session, self._context.tenant, self._context.targets))
+
+    def _targets(self, name: str | None) -> list[Target]:
+        if name is None:
+            return list(self._context.targets.values())
+        if name not in self._context.targets:
+            raise NotFound(f"There is no target {name!r}; there are: {', '.join(self._context.targets)}.")
+        return [self._context.targets[name]]
+
+    def _compare(self, targets: Sequence[Target], progress: Progress | None) -> list[Comparison]:
+        found = []
+        for number, target in enumerate(targets):
+            found.append(compare_target(self._context, self._breaker, target))
+            if progress is not None:
+                progress(number + 1, len(targets))
+        return found
+
+    def _shown(self, comparisons: Sequence[Comparison], scope: str | None) -> Plan:
+        """The plan, remembered as one that somebody sees."""
+        plan = plan_of(comparisons)
+        differences = [difference for each in comparisons for difference in each.differences]
+        with self._context.database.operation(write=True) as session:
+            plan_store.keep(session, self._context.tenant, plan.hash, scope, differences)
+        return plan
+
+    def _refuse_moved(
+        self, hash: str, shown: Shown | None, comparisons: Sequence[Comparison], scope: str | None
+    ) -> None:
+        """Stop unless the plan is the one that was shown, or what is left of it after it was begun."""
+        now = {difference.fingerprint: difference.step for each in comparisons for difference in each.to_do}
+        plan = plan_of(comparisons)
+        then = shown.steps if shown is not None else None
+        if plan.hash == hash or (then is not None and shown is not None and shown.begun and now.keys() <= then.keys()):
+            return
+        plan = self._shown(comparisons, scope)
+        appeared = [step for fingerprint, step in now.items() if fingerprint not in (then or {})]
+        vanished = None if then is None else [step for fingerprint, step in then.items() if fingerprint not in now]
+        moved = (
+            f"{len(appeared)} steps are new and {len(vanished)} are not needed any more"
+            if vanished is not None
+            else "it was not shown lately"
+        )
+        raise PlanMoved(
+            f"The plan {hash} is not what there is to do now: {moved}. Nothing was done; "
+            + (f"the plan is {plan.hash} now." if plan.to_do else "there is nothing to do now."),
+            plan,
+            appeared,
+            vanished,
+        )
+
+    def _carry_out(
+        self, comparisons: Sequence[Comparison], alive: Alive, progress: Progress | None
+    ) -> tuple[int, list[str], list[Comparison]]:
+        """Carry out what was found, and compare once more where something was done.
+
+        :return: how many steps are done, what did not work, and what a comparison finds now.
+        """
+        total, before, done = sum(len(each.to_do) for each in comparisons), 0, 0
+        problems: list[str] = []
+        found: list[Comparison] = []
+        for each in comparisons:
+            after, trouble = each, None
+            if each.to_do:
+                lines = carry_out(self._context, each, alive, _shifted(progress, before, total))
+                problems += lines
+                trouble = lines[0] if lines else None
+                alive()
+                after = compare_target(self._context, self._breaker, each.target)
+            before += len(each.to_do)
+            left = {difference.fingerprint for difference in after.to_do}
+            done += sum(difference.fingerprint not in left for difference in each.to_do)
+            strike_taken(self._context, after.target, after.survey)
+            self._note(each.target, each, left=len(left), problem=trouble)
+            found.append(after)
+        return done, problems, found
+
+    def _note(
+        self, target: Target, comparison: Comparison | None = None, *, left: int = 0, problem: str | None
+    ) -> None:
+        steps = [difference.step for difference in comparison.differences] if comparison is not None else []
+        with self._context.database.operation(write=True) as session:
+            latest.note(session, self._context.tenant, target.name, found=steps, left=left, problem=problem)
+
+
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """The progress with one of several targets, told as that with all."""
+    if progress is None:
+        return None
+    return lambda done, _of: progress(min(before + done, total), total)
