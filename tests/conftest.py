@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
 from scim_http import ERROR, Answer, ScimClient  # noqa: E402 - after the rewrite is asked for
+from servers.mariadb import mariadb, mariadb_server  # noqa: E402, F401 - fixtures for all
 
 pytest_plugins = ["doubles.singlestore.fixtures"]
 

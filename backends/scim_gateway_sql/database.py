@@ -4,36 +4,65 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event
-from sqlalchemy.engine import URL
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, CursorResult, Engine, Executable
 
-from scim_gateway.errors import Unavailable
+from scim_gateway.errors import StaleResource, Unavailable
 
-from .failures import DRIVER_ERRORS, meaning_of
+from .breaker import Breaker
+from .driver import Driver
+from .failures import DRIVER_ERRORS, Contended, Locked, Lost, meaning_of, too_large
+from .locks import Locks, Row
 from .portable import NOW, instant
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 5.0
-"""How long a write waits for its turn before it is answered 503."""
+"""How long a write waits for its turn among the threads of this process before it is answered 503."""
+CONNECT_SECONDS = 5.0
+"""How long a server that refuses connections is tried again, as when it restarts."""
+PATIENCE_SECONDS = 12.0
+"""How long a write that trouble with the database undid is done again before it is answered 503."""
+PROOF_SECONDS = 8.0
+"""How long a commit without an answer is looked into."""
+_TRIES = 20
+_STATEMENT = 4096
+"""More than enough for a statement without its document."""
+_ESCAPED = (b"'", b'"', b"\\", b"\0", b"\n", b"\r", b"\x1a")
+
+Proof = Callable[["Session"], bool | None]
+"""Tells from what is stored whether a transaction was committed; ``None`` if that cannot be told."""
+
+_UNKNOWN = (
+    "The database did not confirm the change, which may have been made or not; read the resource before you try again."
+)
 
 
 class Session:
-    """The statements of one operation on one connection, in one transaction."""
+    """The statements of one operation on one connection, in one transaction.
 
-    __slots__ = ("connection", "dialect", "write")
+    :ivar locks: what a write keeps from changing; ``None`` where writes wait for each other anyway, and in reads.
+    :ivar largest: the most bytes that a statement may have, if there is a limit.
+    :ivar renew: makes another connection for the rest of a read whose own was lost.
+    """
 
-    def __init__(self, connection: Connection, dialect: str, write: bool) -> None:
+    __slots__ = ("connection", "dialect", "largest", "locks", "proofs", "renew", "write")
+
+    def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
         self.connection = connection
-        self.dialect = dialect
+        self.dialect = driver.dialect
+        self.largest = driver.largest()
         self.write = write
+        self.locks = Locks(self) if write and driver.concurrent else None
+        self.proofs: list[Proof] = []
+        self.renew: Callable[[], Connection] | None = None
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
@@ -46,20 +75,86 @@ class Session:
         try:
             return self.connection.execute(statement, parameters)
         except DRIVER_ERRORS as error:
-            raise meaning_of(error) from error
+            meaning = meaning_of(error)
+            if not isinstance(meaning, Lost) or self.renew is None:
+                raise meaning from error
+        # Each statement of a read on a server sees a moment of its own, so it may as well be on another connection.
+        self.connection.close()
+        self.connection, self.renew = self.renew(), None
+        return self.execute(statement, parameters)
+
+    def prove_by(self, proof: Proof) -> None:
+        """How to find out whether this transaction was committed, should the answer to its commit be lost."""
+        self.proofs.append(proof)
+
+    def fit(self, content: bytes) -> None:
+        """See that content fits into a statement: a server ends the connection when it does not.
+
+        :raises PayloadTooLarge: it does not.
+        """
+        if self.largest is not None and 2 * len(content) + _STATEMENT > self.largest:
+            escaped = len(content) + sum(content.count(each) for each in _ESCAPED)
+            if escaped + _STATEMENT > self.largest:
+                raise too_large()
+
+
+Transactions = Callable[[bool], AbstractContextManager[Session]]
+"""Makes a transaction that writes (``True``), or one that does not."""
+
+
+class _NotConfirmed(Exception):
+    """The commit was sent, and its answer was lost."""
+
+    def __init__(self, proofs: Sequence[Proof]) -> None:
+        super().__init__(_UNKNOWN)
+        self.proofs = proofs
+
+
+class _Thread(threading.local):
+    """What one thread is doing, and what its last write is to do again."""
+
+    session: Session | None = None
+    _rows: Collection[Row] = ()
+    _since: float | None = None
+    _seen = 0.0
+
+    def rows(self) -> Collection[Row]:
+        """What the write that is done again depended on."""
+        rows, self._rows = self._rows, ()
+        return rows if time.monotonic() - self._seen < PATIENCE_SECONDS else ()
+
+    def undone(self, session: Session | None) -> None:
+        """A write was undone and may be done again."""
+        self._rows = frozenset(session.locks.rows) if session is not None and session.locks is not None else ()
+        self._seen = time.monotonic()
+
+    def again(self, trouble: Unavailable) -> Exception:
+        """What to raise for a write that trouble has undone: it is done again as long as that makes sense."""
+        now = time.monotonic()
+        if self._since is None or now - self._seen > PATIENCE_SECONDS:
+            self._since = now
+        self._seen = now
+        if now - self._since < PATIENCE_SECONDS:
+            return Contended(trouble)
+        self._since = None
+        return trouble
+
+    def done(self) -> None:
+        """A write has succeeded."""
+        self._since = None
 
 
 class Database:
     """A SQL database as the backend uses it.
 
-    Nothing is opened before the first operation, and a child of ``fork`` opens its own: SQLite connections and
-    locks must not cross a fork.
+    Nothing is opened before the first operation, and a child of ``fork`` opens its own: connections and locks of SQLite
+    must not cross a fork, nor may two processes speak on one connection to a server.
 
-    :param prepare: called once per process in a write transaction before the first operation, to migrate.
+    :param prepare: called once per process before the first operation, to migrate; with what makes transactions.
     """
 
-    def __init__(self, url: URL, prepare: Callable[[Session], None]) -> None:
-        self.url = url
+    def __init__(self, driver: Driver, prepare: Callable[[Transactions], None]) -> None:
+        self.driver = driver
         self._prepare = prepare
         self._inherited: Engine | None = None
         self._engine: Engine | None = None
@@ -71,150 +166,198 @@ class Database:
         self._process = os.getpid()
         self._engine = None
         self._starting = threading.Lock()
-        self._writing = threading.Lock()
-        self._here = threading.local()
-
-    @property
-    def path(self) -> Path:
-        """The database file."""
-        return Path(self.url.database or "")
+        self._writing = None if self.driver.concurrent else threading.Lock()
+        self._breaker = Breaker()
+        self._here = _Thread()
 
     @contextlib.contextmanager
     def operation(self, *, write: bool) -> Iterator[Session]:
         """A transaction: committed at the end of the block, rolled back by any exception.
 
-        A read inside another operation of the same thread joins it.
+        A read inside another operation of the same thread joins it. Where writes run side by side, one that comes upon
+        what another has changed or locked raises ``StaleResource``: nothing was changed, do it again (:meth:`run`).
 
         :raises Unavailable: the database cannot be reached, or other writes took too long.
         """
         if self._process != os.getpid():
             self._start_over()
-        current: Session | None = getattr(self._here, "session", None)
+        current = self._here.session
         if current is not None:
             if write:
                 raise RuntimeError("a write operation cannot begin inside another operation")
             yield current
             return
         engine = self._engine or self._start()
-        # Threads of this process queue here, in turn; only processes meet in SQLite's polling.
-        if write and not self._writing.acquire(timeout=BUSY_SECONDS):
-            raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
-        try:
-            with self._transaction(engine, write) as session:
-                self._here.session = session
-                try:
-                    yield session
-                finally:
-                    self._here.session = None
-        finally:
-            if write:
-                self._writing.release()
+        with self._write(engine) if write else self._transaction(engine, False) as session:
+            self._here.session = session
+            try:
+                yield session
+            finally:
+                self._here.session = None
 
     @contextlib.contextmanager
     def session(self, *, write: bool = False) -> Iterator[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
-        current: Session | None = getattr(self._here, "session", None)
+        current = self._here.session
         if current is None or self._process != os.getpid():
-            with self.operation(write=write) as session:
-                yield session
+            try:
+                with self.operation(write=write) as session:
+                    yield session
+            except Contended as contended:
+                # There is nobody around this call who would do it again.
+                raise contended.reason from contended
         elif write and not current.write:
             raise RuntimeError("a write needs operation(write=True)")
         else:
             yield current
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        """Do a write in an operation of its own, again from its start while others get in between.
+
+        :raises Unavailable: the database cannot do it now.
+        """
+        for attempt in range(_TRIES):
+            try:
+                with self.operation(write=True) as session:
+                    return work(session)
+            except StaleResource:
+                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))  # noqa: S311 - a pause, no secret
+        raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
 
     @staticmethod
     def now(session: Session) -> datetime:
         """The time by the database's own clock, to the millisecond."""
         return instant(int(session.execute(NOW).scalar_one()))
 
-    @staticmethod
+    # Writes
+
+    def _write(self, engine: Engine) -> AbstractContextManager[Session]:
+        return self._beside_others(engine) if self._writing is None else self._in_turn(engine, self._writing)
+
     @contextlib.contextmanager
-    def _transaction(engine: Engine, write: bool) -> Iterator[Session]:
+    def _in_turn(self, engine: Engine, turn: threading.Lock) -> Iterator[Session]:
+        """Threads of this process queue here; only processes meet in SQLite's polling."""
+        if not turn.acquire(timeout=BUSY_SECONDS):
+            raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
         try:
-            connection = engine.connect()
-        except DRIVER_ERRORS as error:
-            raise meaning_of(error) from error
+            with self._transaction(engine, True) as session:
+                yield session
+        finally:
+            turn.release()
+
+    @contextlib.contextmanager
+    def _beside_others(self, engine: Engine) -> Iterator[Session]:
+        """A write that may be undone by others, or by a server that goes away, and then is to be done again."""
+        here, session = self._here, None
+        try:
+            with self._transaction(engine, True) as session:
+                assert session.locks is not None
+                if rows := here.rows():
+                    session.locks.take(rows)
+                yield session
+        except _NotConfirmed as unclear:
+            committed = self._outcome(engine, unclear.proofs)
+            if committed is None:
+                raise Unavailable(_UNKNOWN) from unclear
+            if not committed:
+                here.undone(session)
+                raise here.again(Lost(_UNKNOWN)) from unclear
+        except (Lost, Locked) as trouble:
+            here.undone(session)
+            raise here.again(trouble) from trouble
+        except StaleResource:
+            here.undone(session)
+            raise
+        here.done()
+
+    def _outcome(self, engine: Engine, proofs: Sequence[Proof]) -> bool | None:
+        """Whether a transaction was committed whose answer was lost, by what is stored now; ``None`` if nobody knows.
+
+        A transaction is all or nothing, so a single proof tells. A proof reads with a lock: it waits for the lost
+        transaction to end, if the server is still at it.
+        """
+        deadline = time.monotonic() + PROOF_SECONDS
+        while proofs and time.monotonic() < deadline:
+            try:
+                with self._transaction(engine, True) as session:
+                    return next((found for proof in proofs if (found := proof(session)) is not None), None)
+            except (Unavailable, _NotConfirmed):
+                time.sleep(0.1)
+        return None
+
+    # Transactions
+
+    @contextlib.contextmanager
+    def _transaction(self, engine: Engine, write: bool) -> Iterator[Session]:
+        driver = self.driver
+        session = Session(self._connect(engine), driver, write)
+        if driver.concurrent and not write:
+            session.renew = lambda: self._connect(engine)
         try:
             try:
-                # A deferred transaction that reads first and writes later fails at once where another writes
-                # (SQLITE_BUSY_SNAPSHOT); one that is to write takes the write lock before it reads.
-                begin = "BEGIN IMMEDIATE" if write else "BEGIN"
-                driver_connection: Any = connection.connection.driver_connection
-                driver_connection.execute(begin)
+                driver.begin(session.connection, write)
             except DRIVER_ERRORS as error:
                 raise meaning_of(error) from error
             try:
-                yield Session(connection, "sqlite", write)
+                yield session
                 try:
-                    driver_connection.commit()
+                    driver.commit(session.connection, write)
                 except DRIVER_ERRORS as error:
-                    raise meaning_of(error) from error
+                    meaning = meaning_of(error)
+                    if write and driver.concurrent and not isinstance(meaning, Locked):
+                        raise _NotConfirmed(session.proofs) from error
+                    raise meaning from error
             except BaseException:
                 with contextlib.suppress(*DRIVER_ERRORS):
-                    driver_connection.rollback()
+                    driver.rollback(session.connection, write)
                 raise
         finally:
-            connection.close()
+            session.connection.close()
+
+    def _connect(self, engine: Engine) -> Connection:
+        """A connection; a server that does not answer gets some time, as it may be restarting.
+
+        :raises Unavailable: there is none.
+        """
+        self._breaker.check()
+        deadline, pause = time.monotonic() + CONNECT_SECONDS, 0.05
+        while True:
+            try:
+                connection = engine.connect()
+            except DRIVER_ERRORS as error:
+                meaning = meaning_of(error)
+                if not isinstance(meaning, Lost):
+                    raise meaning from error
+                if time.monotonic() + pause > deadline:
+                    self._breaker.failed(meaning.detail)
+                    raise Unavailable(meaning.detail) from error
+            else:
+                self._breaker.succeeded()
+                return connection
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - a pause, no secret
+            pause = min(2 * pause, 0.5)
 
     def _start(self) -> Engine:
-        with self._starting:
+        if not self._starting.acquire(timeout=BUSY_SECONDS):
+            raise Unavailable("The database is being prepared; try again.", retry_after=2)
+        try:
             if self._engine is None:
-                _create_privately(self.path)
-                # Connections are opened when a thread needs one, so the size is a limit and costs nothing.
-                engine = create_engine(
-                    self.url, pool_size=32, max_overflow=96, pool_timeout=BUSY_SECONDS, pool_use_lifo=True
-                )
-                event.listen(engine, "connect", _configure)
+                engine = self.driver.open()
                 try:
-                    with self._transaction(engine, True) as session:
-                        self._prepare(session)
+                    self._prepare(lambda write: self._transaction(engine, write))
+                except _NotConfirmed as unclear:
+                    engine.dispose()
+                    raise Unavailable("The connection to the database was lost; try again.") from unclear
                 except BaseException:
                     engine.dispose()
                     raise
                 self._engine = engine
             return self._engine
+        finally:
+            self._starting.release()
 
     def close(self) -> None:
         """Close the pooled connections of this process."""
         if self._engine is not None and self._process == os.getpid():
             self._engine.dispose()
         self._engine = None
-
-
-def _create_privately(path: Path) -> None:
-    """Make the file readable by its owner alone; SQLite gives its -wal and -shm files the same mode."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        if not path.exists():
-            raise Unavailable(f"The database file {path} cannot be made: {error.strerror}.", retry_after=30) from error
-
-
-def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # transactions begin where this module says so
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-    _write_ahead(connection)
-    # In WAL mode NORMAL may lose the last commits on power failure; an answered request must not be lost.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -16000")
-    connection.execute("PRAGMA trusted_schema = OFF")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch the file to write-ahead logging, which is kept in the file.
-
-    The switch does not wait for its turn by the busy timeout, so processes that start at once have to try again.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
-                return  # reading still works; the first write says what is wrong
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Resources of one type in SQL: reading, writing the difference, and memberships as rows of their own."""
+"""Resources of one type in SQL: reading, and writing the difference."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
-from scim_gateway.backend import MemberChange, MembershipHandler, Page, Query, Reference, ResourceHandler, value_taken
-from scim_gateway.errors import Conflict, NotFound, StaleResource
+from scim_gateway.backend import Page, Query, ResourceHandler, value_taken
+from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
 from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
 from .indexing import Index, Rows, value_rows
+from .portable import insert_if_absent
 from .pushdown import FEW, Plan, Translator
 from .tables import identifiers, members, resources, values
 
 BATCH = 500
 """Ids in one statement, resources in one fetch."""
+_TRIES = 5
 
 _HERE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.id == bindparam("id_"))
-_OF_KIND = resources.c.kind == bindparam("kind_")
-_UNCHANGED = and_(_HERE, _OF_KIND, resources.c.revision == bindparam("before_"))
+OF_KIND = resources.c.kind == bindparam("kind_")
+_UNCHANGED = and_(_HERE, OF_KIND, resources.c.revision == bindparam("before_"))
 
-_GET = select(resources.c.doc).where(_HERE, _OF_KIND)
-_EXISTS = select(resources.c.id).where(_HERE, _OF_KIND)
+_GET = select(resources.c.doc).where(_HERE, OF_KIND)
+_EXISTS = select(resources.c.id).where(_HERE, OF_KIND)
 _CREATE = insert(resources)
 _MODIFY = (
     update(resources)
@@ -35,8 +37,8 @@ _MODIFY = (
     .values(revision=bindparam("revision_"), display=bindparam("display_"), doc=bindparam("doc_"))
 )
 _DELETE = delete(resources).where(_UNCHANGED)
+_STORED = select(resources.c.revision, resources.c.doc).where(_HERE).with_for_update()
 
-_CLAIM = insert(identifiers)
 _RELEASE = delete(identifiers).where(
     identifiers.c.tenant == bindparam("tenant_"),
     identifiers.c.kind == bindparam("kind_"),
@@ -57,7 +59,7 @@ _DOCS = select(resources.c.id, resources.c.doc).where(
 )
 _FIRST = (
     select(resources.c.doc)
-    .where(resources.c.tenant == bindparam("tenant_"), _OF_KIND)
+    .where(resources.c.tenant == bindparam("tenant_"), OF_KIND)
     .order_by(resources.c.created, resources.c.id)
     .limit(bindparam("count_"))
     .offset(bindparam("offset_"))
@@ -65,39 +67,14 @@ _FIRST = (
 
 _CUT = select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
 
-_JOIN = insert(members).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
-_LEAVE = delete(members).where(
-    members.c.tenant == bindparam("tenant_"),
-    members.c.group_id == bindparam("group_"),
-    members.c.member_id == bindparam("member_"),
-)
-_DISBAND = delete(members).where(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
-_LEAVE_ALL = delete(members).where(members.c.tenant == bindparam("tenant_"), members.c.member_id == bindparam("id_"))
-_MEMBER_IDS = select(members.c.member_id).where(
-    members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_")
-)
-_MEMBER_IDS_AMONG = _MEMBER_IDS.where(members.c.member_id.in_(bindparam("among", expanding=True)))
-_MEMBER_COUNT = (
-    select(func.count())
-    .select_from(members)
-    .where(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
-)
-# An inner join: were a membership ever left behind by a member that is gone, nobody would see it.
-_MEMBERS = (
-    select(members.c.group_id, resources.c.id, resources.c.kind, resources.c.display)
-    .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.member_id))
-    .where(members.c.tenant == bindparam("tenant_"), members.c.group_id.in_(bindparam("groups", expanding=True)))
-    .order_by(members.c.group_id, members.c.member_id)
-)
-_CONTAINING = (
-    select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display)
-    .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.group_id))
+_STILL_IN = (
+    select(members.c.group_id)
     .where(
         members.c.tenant == bindparam("tenant_"),
-        members.c.member_id.in_(bindparam("ids", expanding=True)),
-        _OF_KIND,
+        members.c.member_id == bindparam("id_"),
+        members.c.group_id != bindparam("id_"),
     )
-    .order_by(resources.c.created, resources.c.id)
+    .limit(1)
 )
 
 
@@ -128,37 +105,47 @@ class SqlHandler(ResourceHandler):
             if doc is None:
                 raise NotFound(f"There is no {self._kind} with id {id!r}.")
             resource: Resource = orjson.loads(doc)
+            if session.locks is not None:
+                session.locks.read(self._tenant, id, resource["meta"]["version"])
             self._complete(session, (resource,), without)
             return resource
 
     def create(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
-            row = {**self._row, "id": resource["id"], "created": resource["meta"]["created"]}
+            id, state = resource["id"], self._state(resource)
+            session.fit(state["doc"])
+            if session.locks is not None:
+                session.locks.settle()
             try:
-                session.execute(_CREATE, {**row, **self._state(resource)})
+                session.execute(_CREATE, {**self._row, "id": id, "created": resource["meta"]["created"], **state})
             except Duplicate:
-                raise Conflict(f"There is a resource with id {resource['id']!r} already.") from None
-            self._claim(session, resource["id"], self.index.unique_keys(resource))
-            self._add_values(session, resource["id"], self.index.rows(resource))
+                raise Conflict(f"There is a resource with id {id!r} already.") from None
+            self._wrote(session, id, state)
+            self._exchange(session, id, {}, self.index.unique_keys(resource))
+            self._add_values(session, id, self.index.rows(resource))
 
     def modify(self, before: Resource, after: Resource) -> None:
         with self._database.session(write=True) as session:
-            id = before["id"]
-            state = {f"{column}_": value for column, value in self._state(after).items()}
-            self._replace(session, _MODIFY, before, state)
-            held, wanted = self.index.unique_keys(before), self.index.unique_keys(after)
-            self._release(session, id, {attr: key for attr, key in held.items() if wanted.get(attr) != key})
-            self._claim(session, id, {attr: key for attr, key in wanted.items() if held.get(attr) != key})
+            id, state = before["id"], self._state(after)
+            session.fit(state["doc"])
+            self._replace(session, _MODIFY, before, {f"{column}_": value for column, value in state.items()})
+            self._wrote(session, id, state, before)
+            self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
             old, new = self.index.rows(before), self.index.rows(after)
             self._drop_values(session, id, {at: form for at, form in old.items() if new.get(at) != form})
             self._add_values(session, id, {at: form for at, form in new.items() if old.get(at) != form})
 
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
+            id = resource["id"]
             self._replace(session, _DELETE, resource, {})
-            self._release(session, resource["id"], self.index.unique_keys(resource))
-            session.execute(_LEAVE_ALL, {"tenant_": self._tenant, "id_": resource["id"]})
-            self._drop_values(session, resource["id"], self.index.rows(resource))
+            if session.locks is not None:
+                session.prove_by(lambda later: self._is_gone(later, id))
+            if session.execute(_STILL_IN, {"tenant_": self._tenant, "id_": id}).first() is not None:
+                # It has joined a group since the core looked; now that its row is locked nobody can add it any more.
+                raise StaleResource(id)
+            self._exchange(session, id, self.index.unique_keys(resource), {})
+            self._drop_values(session, id, self.index.rows(resource))
 
     def query(self, query: Query) -> Page:
         with self._database.session() as session:
@@ -194,7 +181,7 @@ class SqlHandler(ResourceHandler):
             here = {**self._at, "count_": query.count, "offset_": offset}
             docs = list(session.execute(_FIRST, here).scalars())
         else:
-            docs = self._docs(session, self._ids(session, plan, offset, query.count))
+            docs = self._docs_in_order(session, plan, offset, query.count)
         if query.after is None and offset == 0 and len(docs) < query.count:
             total = len(docs)
         else:
@@ -217,6 +204,18 @@ class SqlHandler(ResourceHandler):
                 length = segment.ids.order_by(None).with_only_columns(func.count(), maintain_column_froms=True)
                 offset -= session.execute(length).scalar_one()
         return found
+
+    def _docs_in_order(self, session: Session, plan: Plan, offset: int, count: int) -> list[bytes]:
+        """The documents of a page; where one was deleted since its id was read, the page is read again.
+
+        A page that is short for that reason would look like the last one.
+        """
+        for _ in range(_TRIES):
+            ids = self._ids(session, plan, offset, count)
+            docs = self._docs(session, ids)
+            if len(docs) == len(ids):
+                return docs
+        raise Unavailable("The directory changes faster than it can be read; try again.", retry_after=1)
 
     def _docs(self, session: Session, ids: Sequence[str]) -> list[bytes]:
         """Documents in the order of the ids."""
@@ -249,21 +248,43 @@ class SqlHandler(ResourceHandler):
 
     def _replace(self, session: Session, statement: Any, before: Resource, state: Mapping[str, Any]) -> None:
         """Change or delete the row if it still is what the core read; its lock is taken before any other."""
+        if session.locks is not None:
+            session.locks.settle((self._tenant, before["id"]))
         found = {**self._at, "id_": before["id"], "before_": before["meta"]["version"]}
         if session.execute(statement, {**found, **state}).rowcount != 1:
             raise StaleResource(before["id"])
 
-    def _release(self, session: Session, id: str, keys: Mapping[str, bytes]) -> None:
-        if keys:
-            rows = [{**self._at, "attr_": attr, "name_key_": key, "id_": id} for attr, key in keys.items()]
-            session.execute(_RELEASE, rows)
+    def _wrote(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None = None) -> None:
+        if session.locks is not None:
+            session.locks.wrote(self._tenant, id, state["revision"])
+            session.prove_by(lambda later: self._is_stored(later, id, state, before))
 
-    def _claim(self, session: Session, id: str, keys: Mapping[str, bytes]) -> None:
-        for attr, key in keys.items():
-            try:
-                session.execute(_CLAIM, {**self._row, "attr": attr, "name_key": key, "resource_id": id})
-            except Duplicate:
-                raise value_taken(self.resource_type, self.index.unique[attr].path) from None
+    def _exchange(self, session: Session, id: str, held: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> None:
+        """Give up unique keys and claim others, in the order of the keys: two who exchange names do not lock up."""
+        for attr, key in sorted(held.items() ^ wanted.items()):
+            if held.get(attr) == key:
+                here = {**self._at, "attr_": attr, "name_key_": key, "id_": id}
+                session.execute(_RELEASE, here)
+            elif not insert_if_absent(
+                session, identifiers, {**self._row, "attr": attr, "name_key": key, "resource_id": id}
+            ):
+                raise value_taken(self.resource_type, self.index.unique[attr].path)
+
+    def _is_stored(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None) -> bool | None:
+        """Whether a resource was written, by what is stored after a commit without an answer."""
+        stored = session.execute(_STORED, {"tenant_": self._tenant, "id_": id}).first()
+        if before is None:
+            return stored is not None
+        if stored is None:
+            return None
+        if stored.revision == state["revision"]:
+            return bool(bytes(stored.doc) == state["doc"])
+        # A change of what it was is not ours; one of what we made of it is somebody's, who has seen ours or its like.
+        return False if stored.revision == before["meta"]["version"] else None
+
+    def _is_gone(self, session: Session, id: str) -> bool:
+        # Ids never come back: a row that is there was not deleted.
+        return session.execute(_STORED, {"tenant_": self._tenant, "id_": id}).first() is None
 
     def _add_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
@@ -273,73 +294,3 @@ class SqlHandler(ResourceHandler):
         if rows:
             found = value_rows(self._tenant, id, rows)
             session.execute(_DROP_VALUE, [{f"{name}_": value for name, value in row.items()} for row in found])
-
-
-class SqlMembershipHandler(SqlHandler, MembershipHandler):
-    """Resources of a type with members: the document is stored without them."""
-
-    def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
-        super().__init__(resource_type, database, tenant)
-        self._attribute = resource_type.members or ""
-
-    def create(self, resource: Resource) -> None:
-        with self._database.session(write=True) as session:
-            super().create(resource)
-            ids = {element["value"] for element in resource.get(self._attribute, ())}
-            self._add_members(session, resource["id"], ids)
-
-    def delete(self, resource: Resource) -> None:
-        with self._database.session(write=True) as session:
-            super().delete(resource)
-            session.execute(_DISBAND, {"tenant_": self._tenant, "id_": resource["id"]})
-
-    def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
-        key = {"tenant_": self._tenant, "id_": id}
-        with self._database.session() as session:
-            if among is None:
-                return set(session.execute(_MEMBER_IDS, key).scalars())
-            found: set[str] = set()
-            for batch in batches(among):
-                found.update(session.execute(_MEMBER_IDS_AMONG, {**key, "among": batch}).scalars())
-            return found
-
-    def member_count(self, id: str) -> int:
-        with self._database.session() as session:
-            count: int = session.execute(_MEMBER_COUNT, {"tenant_": self._tenant, "id_": id}).scalar_one()
-            return count
-
-    def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
-        with self._database.session(write=True) as session:
-            self.modify(before, after)
-            if change.remove:
-                key = {"tenant_": self._tenant, "group_": before["id"]}
-                session.execute(_LEAVE, [{**key, "member_": member} for member in sorted(change.remove)])
-            self._add_members(session, before["id"], change.add)
-
-    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
-        found: dict[str, list[Reference]] = {}
-        with self._database.session() as session:
-            for batch in batches(set(ids)):
-                for member, *reference in session.execute(_CONTAINING, {**self._at, "ids": batch}):
-                    found.setdefault(member, []).append(Reference(*reference))
-        return found
-
-    def _add_members(self, session: Session, id: str, ids: Iterable[str]) -> None:
-        rows = [{"tenant": self._tenant, "group_id": id, "member_id": member} for member in sorted(ids)]
-        if rows:
-            session.execute(_JOIN, rows)
-
-    def _state(self, resource: Resource) -> dict[str, Any]:
-        return super()._state({name: value for name, value in resource.items() if name != self._attribute})
-
-    def _complete(self, session: Session, found: Sequence[Resource], without: Collection[str]) -> None:
-        if self._attribute in without or not found:
-            return
-        by_id = {resource["id"]: resource for resource in found}
-        for batch in batches(by_id):
-            rows = session.execute(_MEMBERS, {"tenant_": self._tenant, "groups": batch})
-            for group, id, kind, display in rows:
-                member = {"value": id, "type": kind}
-                if display is not None:
-                    member["display"] = display
-                by_id[group].setdefault(self._attribute, []).append(member)

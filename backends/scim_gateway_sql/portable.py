@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Table, insert, select
+from sqlalchemy import BigInteger, Insert, Table, insert, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -53,17 +54,20 @@ def insert_if_absent(session: Session, table: Table, row: Mapping[str, Any]) -> 
 
     :raises Unavailable: the database cannot do it now.
     """
-    match session.dialect:
+    try:
+        return session.execute(_adding(table, session.dialect), row).rowcount == 1
+    except Duplicate:
+        return False
+
+
+@cache
+def _adding(table: Table, dialect: str) -> Insert:
+    match dialect:
         case "sqlite":
-            return session.execute(sqlite.insert(table).on_conflict_do_nothing(), row).rowcount == 1
+            return sqlite.insert(table).on_conflict_do_nothing()
         case "mysql" if other := [column for column in table.columns if not column.primary_key]:
             # A plain INSERT of a taken key keeps a shared lock on it, and two who wait to take a key that a third gives
             # up would wait for each other ever after. This form locks the key for itself alone, and changes nothing.
-            unchanged = {other[0].name: other[0]}
-            return session.execute(mysql.insert(table).on_duplicate_key_update(unchanged), row).rowcount == 1
+            return mysql.insert(table).on_duplicate_key_update({other[0].name: other[0]})
     # SingleStore has no shared locks, and what it counts for an update that changes nothing is not documented.
-    try:
-        session.execute(insert(table), row)
-    except Duplicate:
-        return False
-    return True
+    return insert(table)

@@ -17,7 +17,7 @@ _SETTING = select(settings.c.payload).where(
     settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_")
 )
 _DOCS = (
-    select(resources.c.id, resources.c.doc)
+    select(resources.c.id, resources.c.display, resources.c.doc)
     .where(
         resources.c.tenant == bindparam("tenant_"),
         resources.c.kind == bindparam("kind_"),
@@ -26,6 +26,16 @@ _DOCS = (
     .order_by(resources.c.id)
     .limit(500)
 )
+_FORGET = delete(settings).where(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
+_DROP_IDENTIFIERS = delete(identifiers).where(
+    identifiers.c.tenant == bindparam("tenant_"), identifiers.c.kind == bindparam("kind_")
+)
+_DROP_VALUES = delete(values).where(
+    values.c.tenant == bindparam("tenant_"),
+    values.c.resource_id.in_(
+        select(resources.c.id).where(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
+    ),
+)
 _DISPLAY = (
     update(resources)
     .where(resources.c.tenant == bindparam("tenant_"), resources.c.id == bindparam("id_"))
@@ -33,29 +43,34 @@ _DISPLAY = (
 )
 
 
+def is_fresh(session: Session, tenant: str, index: Index) -> bool:
+    """Whether what is stored of one resource type is what this process would store."""
+    here = {"tenant_": tenant, "name_": _setting(index)}
+    return bool(session.execute(_SETTING, here).scalar() == index.fingerprint)
+
+
 def refresh_index(session: Session, tenant: str, index: Index) -> None:
     """Bring identifiers, values and displays of one resource type to what this process would store.
 
     Inside the write transaction in which a process starts, so other processes see the old index or the new one.
     """
-    kind = index.resource_type.name
-    name = f"index of {kind}"
-    stored = session.execute(_SETTING, {"tenant_": tenant, "name_": name}).scalar()
-    if stored == index.fingerprint:
+    if is_fresh(session, tenant, index):
         return
+    kind, name = index.resource_type.name, _setting(index)
     row = {"tenant": tenant, "kind": kind}
-    session.execute(delete(settings).where(settings.c.tenant == tenant, settings.c.name == name))
+    session.execute(_FORGET, {"tenant_": tenant, "name_": name})
     session.execute(insert(settings), {"tenant": tenant, "name": name, "payload": index.fingerprint})
-    session.execute(delete(identifiers).where(identifiers.c.tenant == tenant, identifiers.c.kind == kind))
-    of_kind = select(resources.c.id).where(resources.c.tenant == tenant, resources.c.kind == kind)
-    session.execute(delete(values).where(values.c.tenant == tenant, values.c.resource_id.in_(of_kind)))
+    here = {"tenant_": tenant, "kind_": kind}
+    session.execute(_DROP_IDENTIFIERS, here)
+    session.execute(_DROP_VALUES, here)
     held: set[tuple[str, bytes]] = set()
     after = ""
-    while docs := session.execute(_DOCS, {"tenant_": tenant, "kind_": kind, "after_": after}).all():
+    while docs := session.execute(_DOCS, {**here, "after_": after}).all():
         claims, rows, displays = [], [], []
-        for id, doc in docs:
+        for id, display, doc in docs:
             resource = orjson.loads(doc)
-            displays.append({"tenant_": tenant, "id_": id, "display_": index.resource_type.display_of(resource)})
+            if (wanted := index.resource_type.display_of(resource)) != display:
+                displays.append({"tenant_": tenant, "id_": id, "display_": wanted})
             rows += value_rows(tenant, id, index.rows(resource))
             for attr, key in index.unique_keys(resource).items():
                 if (attr, key) in held:
@@ -64,10 +79,12 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
                 held.add((attr, key))
                 claims.append({**row, "attr": attr, "name_key": key, "resource_id": id})
             after = id
-        session.execute(_DISPLAY, displays)
-        if claims:
-            session.execute(insert(identifiers), claims)
-        if rows:
-            session.execute(insert(values), rows)
+        for statement, found in ((_DISPLAY, displays), (insert(identifiers), claims), (insert(values), rows)):
+            if found:
+                session.execute(statement, found)
     if after:
         _log.info("the index of %s was built anew", kind)
+
+
+def _setting(index: Index) -> str:
+    return f"index of {index.resource_type.name}"

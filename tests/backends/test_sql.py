@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import scim_gateway_sql.database
 import scim_gateway_sql.handlers
+import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.ddl import DIRECTORY
 from scim_gateway_sql.tables import metadata
@@ -327,7 +328,8 @@ def test_a_read_joins_the_operation_around_it_and_a_write_does_not(backend: SqlB
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database, "BUSY_SECONDS", 0.1)
+    for module in (scim_gateway_sql.database, scim_gateway_sql.sqlite):
+        monkeypatch.setattr(module, "BUSY_SECONDS", 0.1)
 
 
 def test_a_database_that_stays_locked_is_unavailable(impatient: None, tmp_path: Path) -> None:
@@ -549,7 +551,7 @@ def test_nothing_of_a_deleted_resource_stays_in_any_table(backend: SqlBackend, t
     everyone = [*people(), *devices()]
     staff = group("staff", everyone[0])
     create(backend, *everyone, staff)
-    for each in (*everyone, staff):
+    for each in (staff, *everyone):
         delete(backend, each)
     with sqlite3.connect(file_of(tmp_path)) as database:
         for table in ("scim_resource", "scim_identifier", "scim_member", "scim_value"):

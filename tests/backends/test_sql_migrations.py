@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.ddl import DIRECTORY, Migration, MigrationSet
-from scim_gateway_sql.migrations import _FIRST_SQLITE_SCHEMA
+from scim_gateway_sql.migrations import FIRST_SQLITE_SCHEMA
 
 from scim_gateway.errors import Unavailable
 from scim_gateway.testing import create, get, suite_resource_types, user
@@ -38,7 +38,7 @@ def notes(*numbers: int, package: str = "notes") -> MigrationSet:
 def test_a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
     first = DIRECTORY.migrations[0]
     database = sqlite3.connect(tmp_path / "scim-gateway.db", isolation_level=None)
-    for statement in (_FIRST_SQLITE_SCHEMA, *first.statements["sqlite"]):
+    for statement in (FIRST_SQLITE_SCHEMA, *first.statements["sqlite"]):
         database.execute(statement)
     database.execute("INSERT INTO scim_schema VALUES (1, ?, '2026-01-01T00:00:00+00:00')", (first.title,))
     database.execute(
@@ -63,7 +63,7 @@ def test_an_old_and_a_new_database_have_the_same_tables(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     first = DIRECTORY.migrations[0]
     database = sqlite3.connect(tmp_path / "old" / "scim-gateway.db", isolation_level=None)
-    for statement in (_FIRST_SQLITE_SCHEMA, *first.statements["sqlite"]):
+    for statement in (FIRST_SQLITE_SCHEMA, *first.statements["sqlite"]):
         database.execute(statement)
     database.execute("INSERT INTO scim_schema VALUES (1, 'first', 'then')")
     database.close()

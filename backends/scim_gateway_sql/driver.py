@@ -1,0 +1,48 @@
+"""What differs between databases in how they are opened, and in how their transactions begin and end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from sqlalchemy import Connection, Engine
+
+
+class Driver(ABC):
+    """One database that the settings name; nothing is opened before :meth:`open`."""
+
+    concurrent: ClassVar[bool]
+    """Whether several writes run side by side; if not, writers wait for each other from beginning to end."""
+
+    @property
+    @abstractmethod
+    def dialect(self) -> str:
+        """``sqlite``, ``mysql`` (MariaDB, too) or ``singlestore``; of a server known after the first connection."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the database is, for messages to the operator; without secrets."""
+
+    @abstractmethod
+    def open(self) -> Engine:
+        """An engine with its own pool; SQLAlchemy begins and ends no transaction on it."""
+
+    @abstractmethod
+    def begin(self, connection: Connection, write: bool) -> None:
+        """Begin a transaction."""
+
+    @abstractmethod
+    def commit(self, connection: Connection, write: bool) -> None:
+        """Make it last."""
+
+    @abstractmethod
+    def rollback(self, connection: Connection, write: bool) -> None:
+        """Undo it."""
+
+    def unhurried(self, connection: Connection) -> None:  # noqa: B027 - not every database hurries
+        """Let the statements of a transaction take their time: those that build a table anew."""
+
+    def largest(self) -> int | None:
+        """The most bytes that a statement may have; ``None`` for no limit."""
+        return None

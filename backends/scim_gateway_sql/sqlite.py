@@ -1,0 +1,113 @@
+"""SQLite: one file, many readers, one writer at a time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from scim_gateway.errors import Unavailable
+
+from .driver import Driver
+
+BUSY_SECONDS = 5.0
+"""How long a write waits for the writes of other processes."""
+
+
+class SqliteDriver(Driver):
+    """A file.
+
+    :param url: SQLAlchemy URL with the path of the file.
+    """
+
+    concurrent = False
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+
+    @property
+    def dialect(self) -> str:
+        return "sqlite"
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._url.database or "")
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def open(self) -> Engine:
+        _create_privately(self.path)
+        # Connections are opened when a thread needs one, so the size is a limit and costs nothing.
+        engine = create_engine(
+            self._url,
+            pool_size=32,
+            max_overflow=96,
+            pool_timeout=BUSY_SECONDS,
+            pool_use_lifo=True,
+            hide_parameters=True,
+        )
+        event.listen(engine, "connect", _configure)
+        return engine
+
+    def begin(self, connection: Connection, write: bool) -> None:
+        # A deferred transaction that reads first and writes later fails at once where another writes
+        # (SQLITE_BUSY_SNAPSHOT); one that is to write takes the write lock before it reads.
+        _driver_connection(connection).execute("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    def commit(self, connection: Connection, write: bool) -> None:
+        _driver_connection(connection).commit()
+
+    def rollback(self, connection: Connection, write: bool) -> None:
+        _driver_connection(connection).rollback()
+
+
+def _driver_connection(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+def _create_privately(path: Path) -> None:
+    """Make the file readable by its owner alone; SQLite gives its -wal and -shm files the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        if not path.exists():
+            raise Unavailable(f"The database file {path} cannot be made: {error.strerror}.", retry_after=30) from error
+
+
+def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin where this module says so
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    _write_ahead(connection)
+    # In WAL mode NORMAL may lose the last commits on power failure; an answered request must not be lost.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to write-ahead logging, which is kept in the file.
+
+    The switch does not wait for its turn by the busy timeout, so processes that start at once have to try again.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+                return  # reading still works; the first write says what is wrong
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
