@@ -14,9 +14,11 @@ import orjson
 
 from scim_gateway import __version__, config, guides
 from scim_gateway.cli_adoption import adopt
+from scim_gateway.cli_audit import audit
 from scim_gateway.cli_check import check
 from scim_gateway.cli_common import Commands, json_option, settings_of, show_json
 from scim_gateway.cli_directory import groups, users
+from scim_gateway.cli_guard import approve, pause, resume
 from scim_gateway.cli_provisioning import apply, plan, reconcile
 from scim_gateway.cli_simulate import simulate
 from scim_gateway.cli_status import pending, status
@@ -110,5 +112,8 @@ def _written(value: Any) -> str:
     return "-" if value is None else orjson.dumps(value, default=str).decode() if not isinstance(value, str) else value
 
 
-for _command in (adopt, apply, check, groups, pending, plan, reconcile, simulate, status, token, users):
+for _command in (
+    *(adopt, apply, approve, audit, check, groups, pause, pending, plan, reconcile, resume),
+    *(simulate, status, token, users),
+):
     main.add_command(_command)
