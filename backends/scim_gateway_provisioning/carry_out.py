@@ -15,6 +15,7 @@ from scim_gateway.provisioned import Progress
 from .comparison import Comparison
 from .context import Context, new_holder
 from .difference import Difference
+from .journal import Result
 from .raise_again import Again, Raised, raise_again
 from .settle import Settlement
 from .target import Deadline, Kind, Target, Unreachable
@@ -135,6 +136,10 @@ class _Carrier:
                 remove(id, {"name": step.name}, lambda _known: None)
             except ScimError as error:
                 self._problems.append(f"{self._target.name}: {step.kind} {step.name}: {error.detail}")
+                return
+        kind: Kind = "User" if step.kind == "User" else "Group"
+        with self._context.database.operation(write=True) as write:
+            self._context.journal.marked(write, [Result(self._target.name, kind, id, "done")])
 
 
 def _portions(to_do: Iterable[Difference]) -> Iterator[_Portion]:

@@ -81,7 +81,7 @@ def raise_again(session: Session, context: Context, target: Target, wanted: Iter
             touches.append(touch)
     if not touches:
         return Raised({}, None, problems)
-    written = write_touches(session, context, touches, holder)
+    written = write_touches(session, context, touches, holder, (target.name,))
     add_edges(session, context.tenant, target.name, touches, written)
     # The directory had them before: a client knows the ids.
     know_answered(session, context, [written[touch.key] for touch in touches if touch.work is None])

@@ -1,0 +1,75 @@
+"""How resources stand in the targets, for operators: what is pending and why, and one resource in all targets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from scim_gateway_sql.portable import instant
+from scim_gateway_sql.tables import resources
+from sqlalchemy import and_, bindparam, select
+
+from scim_gateway.provisioned import Pending
+
+from .context import Context
+from .tables import works
+from .work import Work, batches, read, selection, work_of
+
+_PENDING = (
+    selection()
+    .where(
+        works.c.tenant == bindparam("tenant_"),
+        works.c.next_ms.is_not(None),
+        works.c.applied_no < works.c.gen_no,
+    )
+    .order_by(works.c.since_ms, works.c.resource_id, works.c.target_name)
+)
+_DISPLAY = select(resources.c.id, resources.c.display).where(
+    and_(resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def pending(context: Context) -> list[Pending]:
+    """What the targets do not have yet, oldest first."""
+    with context.database.session() as session:
+        rows = [work_of(row) for row in session.execute(_PENDING, {"tenant_": context.tenant})]
+    displays = dict(_displays(context, {work.id for work in rows if "name" not in work.known}))
+    return [
+        Pending(
+            target=work.target,
+            kind=work.kind,
+            id=work.id,
+            name=work.known.get("name") or displays.get(work.id),
+            since=instant(work.since),
+            attempts=work.attempts,
+            next_try=None if work.next is None else instant(work.next),
+            error=work.trouble,
+            revoking=work.revoking or work.absent,
+        )
+        for work in rows
+        if work.target in context.targets
+    ]
+
+
+def state_of(context: Context, id: str) -> Mapping[str, Mapping[str, Any]]:
+    """By target: the name there, and whether the resource is ``there``, ``pending``, ``waiting`` or ``not managed``."""
+    with context.database.session() as session:
+        found = read(session, context.tenant, [id])
+    return {target: _state(found.get((id, target))) for target in context.targets}
+
+
+def _state(work: Work | None) -> dict[str, Any]:
+    if work is None:
+        return {"state": "not managed"}
+    state = "pending" if work.pending else "waiting" if work.waiting else "there"
+    shown = {"state": state, "name": work.known.get("name"), "error": work.trouble, "waiting": work.waiting}
+    if work.pending:
+        shown["since"] = instant(work.since).isoformat()
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _displays(context: Context, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+    for batch in batches(ids):
+        with context.database.session() as session:
+            rows = session.execute(_DISPLAY, {"tenant_": context.tenant, "ids": batch}).all()
+        yield from ((id, display) for id, display in rows)
