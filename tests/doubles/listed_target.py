@@ -270,13 +270,12 @@ class _Session(TargetSession):
 
     def remove_user(self, id: str, known: Known, save: Save) -> None:
         with self._call("remove_user", id):
-            for name in list(self._names("users")):
-                if self._owner("users", name) == id:
-                    with self._step() as listing:
-                        listing.users[name].active = False
-                        listing.users[name].sessions = 0
-                    self._target.reach("remove_user", "middle")
-                    self._forget(name)
+            for name in self._owned("users", id):
+                with self._step() as listing:
+                    listing.users[name].active = False
+                    listing.users[name].sessions = 0
+                self._target.reach("remove_user", "middle")
+                self._forget(name)
 
     def put_group(self, group: Group, known: Known, save: Save) -> Outcome:
         name = self._target.name_of("Group", group.resource)
@@ -296,13 +295,12 @@ class _Session(TargetSession):
 
     def remove_group(self, id: str, known: Known, save: Save) -> None:
         with self._call("remove_group", id):
-            for name in list(self._names("groups")):
-                if self._owner("groups", name) == id:
-                    with self._step() as listing:
-                        listing.groups[name].members.clear()
-                    self._target.reach("remove_group", "middle")
-                    with self._step() as listing:
-                        del listing.groups[name]
+            for name in self._owned("groups", id):
+                with self._step() as listing:
+                    listing.groups[name].members.clear()
+                self._target.reach("remove_group", "middle")
+                with self._step() as listing:
+                    del listing.groups[name]
 
     def change_members(self, changes: MemberChanges) -> frozenset[str]:
         waiting = frozenset(changes.add.keys() & self._target.invited)
@@ -353,15 +351,16 @@ class _Session(TargetSession):
         self._target.watch()
 
     def _names(self, where: str) -> list[str]:
-        return list(getattr(self._target.listing, where))
+        with self._target.store.open() as listing:
+            return list(getattr(listing, where))
 
-    def _owner(self, where: str, name: str) -> str | None:
-        owner: str | None = getattr(self._target.listing, where)[name].owner
-        return owner
+    def _owned(self, where: str, id: str) -> list[str]:
+        with self._target.store.open() as listing:
+            return [name for name, there in getattr(listing, where).items() if there.owner == id]
 
     def _mine(self, where: str, id: str, known: Mapping[str, Any]) -> str | None:
         """The name under which it stands; a rename that was cut leaves two, the older one is in the note."""
-        mine = [name for name in self._names(where) if self._owner(where, name) == id]
+        mine = self._owned(where, id)
         noted = known.get("name")
         return noted if noted in mine else next(iter(mine), None)
 
