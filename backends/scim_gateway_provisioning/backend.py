@@ -10,13 +10,13 @@ from typing import Any, Self
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.backend import Backend, Finding, Reference, ResourceHandler
-from scim_gateway.errors import NotFound, Replayed, ScimError, StaleResource, Unavailable, Uniqueness
+from scim_gateway.errors import NotFound, Replayed, ScimError, StaleResource, Uniqueness
 from scim_gateway.schema import Resource, ResourceTypes
 from scim_gateway.tokens import TokenStore
 
 from . import nesting, replay
 from .context import Context, new_holder
-from .finish import Failures, settle, settlements
+from .finish import answer, finish, settle, settlements
 from .handlers import noting
 from .operation import Operation
 from .record import Recorded, record
@@ -54,39 +54,39 @@ class ProvisioningBackend(Backend):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        deadline = Deadline(self.context.times.request)
-        operation = Operation(deadline)
-        holder = new_holder()
+        operation = Operation(Deadline(self.context.times.request))
         try:
-            with self.directory.operation(write=True):
-                self._here.operation = operation
-                try:
-                    yield
-                    recorded = self._record(operation, holder)
-                finally:
-                    self._here.operation = None
+            with self._transaction(operation) as holder:
+                yield
+                recorded = self._record(operation, holder)
+            self.context.failpoints.hit("record.committed")
+            if recorded.goals:
+                finish(self.context, recorded, operation.deadline)
         except HeldByPending as held:
-            self._settle_first([(held.id, held.target)], deadline)
+            self._settle_first([(held.id, held.target)], operation.deadline)
             raise StaleResource(held.id) from None
-        except NotFound:
-            self._settle_missed(operation, deadline)
+        except ScimError as error:
+            if isinstance(error, NotFound):
+                self._settle_missed(operation)
+            self.context.journal.refused(tuple(operation.changes.values()), error)
             raise
-        self.context.failpoints.hit("record.committed")
-        if recorded.goals:
-            self._finish(recorded, deadline)
+
+    @contextmanager
+    def _transaction(self, operation: Operation) -> Iterator[str]:
+        """The transaction of the directory, in which the handlers note what they do."""
+        with self.directory.operation(write=True):
+            self._here.operation = operation
+            try:
+                yield new_holder()
+            finally:
+                self._here.operation = None
 
     def _record(self, operation: Operation, holder: str) -> Recorded:
         self.context.failpoints.hit("record.before")
         with self.context.database.session(write=True) as session:
             return record(session, self.context, operation, holder)
 
-    def _finish(self, recorded: Recorded, deadline: Deadline) -> None:
-        wanted = settlements(self.context, recorded.goals, deadline, recorded=recorded)
-        failures = settle(self.context, wanted, deadline)
-        if failures:
-            raise self._answer(failures)
-
-    def _settle_missed(self, operation: Operation, deadline: Deadline) -> None:
+    def _settle_missed(self, operation: Operation) -> None:
         """What is gone is answered as such only when the targets have confirmed it."""
         if not operation.missed:
             return
@@ -94,7 +94,7 @@ class ProvisioningBackend(Backend):
             rows = read(session, self.context.tenant, operation.missed)
         pending = [key for key, work in rows.items() if work.pending]
         if pending:
-            self._settle_first(pending, deadline)
+            self._settle_first(pending, operation.deadline)
 
     def _settle_first(self, keys: Collection[WorkKey], deadline: Deadline) -> None:
         """Bring to an end what is pending for other rows than those of this request.
@@ -106,13 +106,7 @@ class ProvisioningBackend(Backend):
         goals = {key: rows[key].generation for key in keys if key in rows}
         failures = settle(self.context, settlements(self.context, goals, deadline), deadline)
         if failures:
-            raise self._answer(failures)
-
-    def _answer(self, failures: Failures) -> ScimError:
-        if failures.refused:
-            return next(iter(failures.refused.values()))
-        target, error = next(iter(failures.unreachable.items()))
-        return Unavailable(f"The target {target} cannot be reached: {error} Try again later.")
+            raise answer(failures)
 
     # What handlers ask
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from scim_gateway.errors import ScimError, Unavailable
 
+from .compensation import revokes, take_back
 from .context import Context, new_holder
+from .journal import Change
 from .record import Recorded
 from .settle import Settlement, pauses
 from .target import Deadline, Unreachable
 from .work import WorkKey
+
+RETRY_AFTER = 10
+"""Seconds until a client may come again; by then the retry has had its turn, too."""
 
 
 @dataclass(slots=True)
@@ -20,14 +25,52 @@ class Failures:
     """What targets could not do, by their names.
 
     :param refused: will not, however often they are asked.
-    :param unreachable: could not be asked, or not in time.
+    :param unreachable: could not be asked, or not in time; a line for the operator.
     """
 
     refused: dict[str, ScimError] = field(default_factory=dict)
-    unreachable: dict[str, Unreachable] = field(default_factory=dict)
+    unreachable: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.refused or self.unreachable)
+
+
+def finish(context: Context, recorded: Recorded, deadline: Deadline) -> None:
+    """Bring a change to the targets, or take it back as far as they cannot follow.
+
+    :raises scim_gateway.errors.ScimError: of the target that refused it.
+    :raises scim_gateway.errors.Unavailable: a target could not be reached; what takes rights away stays in force.
+    """
+    failures = settle(context, settlements(context, recorded.goals, deadline, recorded=recorded), deadline)
+    if not failures:
+        return
+    failed = failures.refused.keys() | failures.unreachable.keys()
+    reachable = context.targets.keys() - failures.unreachable.keys()
+    if recorded.changes:
+        undone = take_back(context, recorded, failed, reachable, whole=bool(failures.refused))
+        if undone is not None and undone.goals:
+            left = settlements(context, undone.goals, deadline, recorded=undone, targets=reachable)
+            # What does not succeed now is pending work, like everything else that is not answered with success.
+            settle(context, left, deadline)
+    raise answer(failures, recorded.changes)
+
+
+def answer(failures: Failures, changes: Collection[Change] = ()) -> ScimError:
+    """What the client is told.
+
+    :param changes: of the request; what they take away stays taken away.
+    """
+    if failures.refused:
+        return next(iter(failures.refused.values()))
+    target, text = next(iter(failures.unreachable.items()))
+    consequence = (
+        "What takes rights away stays in force, and is tried again until it holds; all else was taken back."
+        if revokes(changes)
+        else "The change was taken back."
+        if changes
+        else "An earlier change is still pending there."
+    )
+    return Unavailable(f"{target} cannot follow: {text} {consequence} Send the request again.", retry_after=RETRY_AFTER)
 
 
 def settlements(
@@ -51,10 +94,7 @@ def settlements(
 
 
 def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadline) -> Failures:
-    """Work on all targets, each at once; an unreachable one is tried again while there is time.
-
-    :raises scim_gateway.errors.Unavailable: the directory itself cannot be reached.
-    """
+    """Work on all targets, each at once; an unreachable one is tried again while there is time."""
     left = dict(wanted)
     budget = Deadline(min(context.times.retry, deadline.left()))
     pause = pauses(context.times.first_pause, context.times.pause)
@@ -64,9 +104,10 @@ def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadlin
             try:
                 settlement.run()
             except Unreachable as error:
-                failures.unreachable[target] = error
-            except Unavailable:
-                raise
+                failures.unreachable[target] = str(error)
+            except Unavailable as error:
+                # The directory itself: what the target has is found out when it is asked again.
+                failures.unreachable[target] = error.detail
             except ScimError as error:
                 failures.refused[target] = error
                 del left[target]

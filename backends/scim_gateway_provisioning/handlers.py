@@ -52,10 +52,12 @@ class NotingHandler(ResourceHandler):
 
     def delete(self, resource: Resource) -> None:
         with self._writing():
-            if self._kind == "Group":
+            members: Collection[str] = ()
+            if self._kind == "Group" and isinstance(self._directory, MembershipHandler):
+                members = self._directory.member_ids(resource["id"])
                 self._backend.note_reached(resource["id"])
             self._directory.delete(resource)
-            self._operation.deleted(self._kind, resource)
+            self._operation.deleted(self._kind, resource, members)
 
     @property
     def _operation(self) -> Operation:

@@ -22,6 +22,7 @@ class Change:
     :param after: as it is, ``None`` if it is gone.
     :param added: ids of members that came, each with the name of its resource type.
     :param removed: ids of members that went.
+    :param disbanded: ids of the members that a group had when it was deleted.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Change:
     after: Resource | None
     added: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    disbanded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

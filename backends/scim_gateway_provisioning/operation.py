@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from scim_gateway.backend import MemberChange
@@ -53,9 +54,11 @@ class Operation:
             else:
                 change.added[id] = type
 
-    def deleted(self, kind: str, before: Resource) -> None:
-        """A resource was deleted."""
-        self._change(kind, before["id"], before).after = None
+    def deleted(self, kind: str, before: Resource, members: Collection[str] = ()) -> None:
+        """A resource was deleted, a group with its members."""
+        change = self._change(kind, before["id"], before)
+        change.after = None
+        change.disbanded = frozenset(members)
 
     @property
     def deletes(self) -> bool:

@@ -40,16 +40,26 @@ class Recorded:
     edges: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
 
-def record(session: Session, context: Context, operation: Operation, holder: str, *, undone: bool = False) -> Recorded:
+def record(
+    session: Session,
+    context: Context,
+    operation: Operation,
+    holder: str,
+    *,
+    undone: bool = False,
+    claiming: Collection[str] | None = None,
+) -> Recorded:
     """Write down what the operation means to the targets; the last statements before its end.
 
     :param holder: name for the claims.
-    :param undone: the operation takes back what a target could not do.
+    :param undone: the operation takes back what a target could not do; it is not refused.
+    :param claiming: targets whose rows are claimed; all of them, if not given.
     :raises scim_gateway.errors.ScimError: the change is refused.
     :raises HeldByPending: something has to be settled first.
     """
     changes = tuple(operation.changes.values())
-    survey = _Survey(session, context, operation)
+    claiming = context.targets.keys() if claiming is None else claiming
+    survey = _Survey(session, context, operation, admit=not undone)
     touches = [touch for target in context.targets.values() for touch in survey.of_target(target)]
     touches.sort(key=lambda touch: touch.key)
     named = survey.pending()
@@ -57,7 +67,7 @@ def record(session: Session, context: Context, operation: Operation, holder: str
     works: dict[WorkKey, Work] = {work.key: work for work in named}
     edges: dict[str, frozenset[tuple[str, str]]] = {}
     if touches:
-        written = write_touches(session, context, touches, holder)
+        written = write_touches(session, context, touches, holder, claiming)
         works |= written
         goals |= {key: work.generation for key, work in written.items()}
         for target in context.targets:
@@ -66,10 +76,11 @@ def record(session: Session, context: Context, operation: Operation, holder: str
             if touch.name is not None:
                 name = touch.name
                 target_names.claim(session, context.tenant, touch.target, touch.kind, name, touch.id)
-    claim_pending(session, context, [work for work in named if work.key not in survey.touched], holder)
+    untouched = [work for work in named if work.key not in survey.touched and work.target in claiming]
+    claim_pending(session, context, untouched, holder)
     know_answered(session, context, [work for work in survey.unanswered() if work.key not in goals])
     first = {}
-    for target in context.targets:
+    for target in claiming:
         mine = [work for key, work in works.items() if key[1] == target and (work.free or work.holder == holder)]
         if mine:
             first[target] = read_desired(session, context, target, mine, known=_documents(changes))
@@ -92,10 +103,11 @@ def _documents(changes: Iterable[Change]) -> dict[str, Resource]:
 class _Survey:
     """What an operation touches, looked up once for all targets."""
 
-    def __init__(self, session: Session, context: Context, operation: Operation) -> None:
+    def __init__(self, session: Session, context: Context, operation: Operation, *, admit: bool) -> None:
         self._session = session
         self._tenant = context.tenant
         self._operation = operation
+        self._admitting = admit
         self._changes = [change for change in operation.changes.values() if change.kind in PROVISIONED]
         self._gone = {change.id: change.kind for change in operation.changes.values() if change.after is None}
         self._regrouped = [change for change in self._changes if change.after and (change.added or change.removed)]
@@ -169,12 +181,13 @@ class _Survey:
         named = _name(target, kind, after)
         was_named = _name(target, kind, before) if before is not None else None
         renamed = not there or (target.renames and not _same_name(target, kind, was_named, named))
+        concerned = not there or before is None or target.concerns(kind, before, after)
         if isinstance(named, InvalidValue):
-            if renamed:
+            if renamed and self._admitting:
                 raise named
-        elif not there or before is None or target.concerns(kind, before, after) or change.added or change.removed:
+        elif self._admitting and (concerned or change.added or change.removed):
             target.admit(kind, named)
-        if there and before is not None and not target.concerns(kind, before, after):
+        if not concerned:
             return
         touch.stale = True
         deactivated = kind == "User" and active(before) and not active(after)
@@ -247,7 +260,7 @@ class _Survey:
 
     def _admit(self, target: Target, kind: Kind, resource: Resource) -> None:
         name = _name(target, kind, resource)
-        if isinstance(name, str):
+        if self._admitting and isinstance(name, str):
             target.admit(kind, name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,24 +96,28 @@ class Touch:
         return self.stale or bool(self.edges)
 
 
-def write_touches(session: Session, context: Context, touches: Sequence[Touch], holder: str) -> dict[WorkKey, Work]:
+def write_touches(
+    session: Session, context: Context, touches: Sequence[Touch], holder: str, claiming: Collection[str]
+) -> dict[WorkKey, Work]:
     """Raise the generations, and claim what nobody works on; the rows as they are now.
 
     :param touches: in the order of their keys.
+    :param claiming: targets whose rows are claimed.
     :raises StaleResource: another operation made one of the rows at the same moment.
     """
     written: dict[WorkKey, Work] = {}
     rows: dict[Any, list[dict[str, Any]]] = {}
     for touch in touches:
-        work = _raised(touch, holder)
+        claims = touch.target.name in claiming and (touch.work is None or touch.work.free)
+        work = _raised(touch, holder if claims else None)
         written[touch.key] = work
         if touch.work is None:
             statement: Any = _NEW
             row = _new_row(context, work)
         else:
-            statement = _RAISE_AND_CLAIM if touch.work.free else _RAISE_IT
+            statement = _RAISE_AND_CLAIM if claims else _RAISE_IT
             row = _raised_row(context, touch.work, work)
-            if touch.work.free:
+            if claims:
                 row["holder_"] = holder
         # One statement for neighbours of the same sort: rows are locked in the order of their keys.
         if rows and next(reversed(rows)) is not statement:
@@ -132,8 +136,11 @@ def _flush(session: Session, rows: dict[Any, list[dict[str, Any]]]) -> None:
     rows.clear()
 
 
-def _raised(touch: Touch, holder: str) -> Work:
-    """The row as it will be."""
+def _raised(touch: Touch, holder: str | None) -> Work:
+    """The row as it will be.
+
+    :param holder: who claims it; ``None``: nobody does now.
+    """
     old = touch.work
     if old is None:
         return Work(
@@ -155,7 +162,7 @@ def _raised(touch: Touch, holder: str) -> Work:
             trouble=None,
             waiting=None,
             holder=holder,
-            free=False,
+            free=holder is None,
         )
     generation = old.generation + 1
     return replace(
@@ -167,7 +174,8 @@ def _raised(touch: Touch, holder: str) -> Work:
         revoking=touch.revoking or (old.pending and old.revoking),
         renaming=old.renaming or touch.renaming,
         attempts=0,
-        holder=holder if old.free else old.holder,
+        holder=holder or (None if old.free else old.holder),
+        free=old.free and holder is None,
     )
 
 

@@ -6,12 +6,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from scim_gateway_sql.database import Session
 
-from scim_gateway.errors import ScimError
+from scim_gateway.errors import ScimError, Unavailable
 
 from .apply import Application, Progress
 from .context import Context
@@ -64,13 +64,6 @@ class Settlement:
             self._work_on(desired)
             desired = None
 
-    def release(self) -> None:
-        """Let claims go that were taken and not worked on."""
-        desired, self.first = self.first, None
-        if desired is not None:
-            with self.context.database.operation(write=True) as session:
-                self._marker(session).mark(desired, Progress())
-
     def _claimed(self) -> Desired | None:
         """Claim what is free of what is left to do, and read it; ``None`` when nothing is left."""
         waited = False
@@ -79,7 +72,7 @@ class Settlement:
                 self._wait()
                 continue
             with self.context.database.operation(write=True) as session:
-                free = [work for work in self._left(session, lock=True) if work.free]
+                free = [work for work in self._left(session, lock=True) if self._may_claim(work)]
                 if free:
                     claim_pending(session, self.context, free, self.holder)
                     desired = read_desired(session, self.context, self.target, free, deferred=self.deferred)
@@ -95,7 +88,10 @@ class Settlement:
     def _something_free(self) -> bool:
         with self.context.database.operation(write=False) as session:
             left = self._left(session, lock=False)
-        return not left or any(work.free for work in left)
+        return not left or any(self._may_claim(work) for work in left)
+
+    def _may_claim(self, work: Work) -> bool:
+        return work.free or work.holder == self.holder
 
     def _left(self, session: Session, *, lock: bool) -> list[Work]:
         """Rows whose goals are not reached yet; a row that is gone has nothing to reach."""
@@ -123,12 +119,14 @@ class Settlement:
         except ClaimLost:
             return
         except (Unreachable, ScimError) as error:
-            self._mark(desired, progress, self._failure(str(error), progress))
+            self._mark_failure(desired, progress, str(error))
+            if isinstance(error, ScimError) and error.status >= 500:
+                raise Unreachable(error.detail) from error
             raise
         except Exception as error:
             # Whatever a target's code trips over, rights must not hang in the air because of it.
             _log.exception("the target %s failed unexpectedly", self.target)
-            self._mark(desired, progress, self._failure("failed unexpectedly; the log says why", progress))
+            self._mark_failure(desired, progress, "It failed unexpectedly; the gateway's log says why.")
             raise Unreachable("It failed unexpectedly; the gateway's log says why.") from error
         marked = self._mark(desired, progress)
         for id, generation in marked.applied.items():
@@ -164,12 +162,15 @@ class Settlement:
         self.context.failpoints.hit("mark.committed")
         return marked
 
+    def _mark_failure(self, desired: Desired, progress: Progress, text: str) -> None:
+        """Note what was done before, and the trouble; if the directory fails as well, the claim runs out by itself."""
+        times = self.context.times
+        backoff = times.backoff * random.uniform(0.5, 1.0)  # noqa: S311 - a pause, no secret
+        with suppress(Unavailable):
+            self._mark(desired, progress, Failure(text, progress.at, backoff, times.backoff_limit))
+
     def _marker(self, session: Session) -> Marker:
         return Marker(session, self.context, self.target, self.holder, answered=self.answered)
-
-    def _failure(self, text: str, progress: Progress) -> Failure:
-        times = self.context.times
-        return Failure(text, progress.at, times.backoff * random.uniform(0.5, 1.0), times.backoff_limit)  # noqa: S311
 
     def _saver(self, work: Work) -> Save:
         def save(known: Known) -> None:
