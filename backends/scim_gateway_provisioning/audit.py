@@ -28,7 +28,7 @@ from scim_gateway.actor import Actor, current
 from scim_gateway.provisioned import AuditHead
 
 from .audit_event import Event, bounded, text
-from .guard import STORED_HASH, Guard, catch_up, events, guards
+from .guard import LOCK_ROW, STORED_HASH, Guard, catch_up, events, guards
 
 _log = logging.getLogger("scim_gateway.audit")
 _security = logging.getLogger("scim_gateway.security")
@@ -43,6 +43,7 @@ _SETTING = select(settings.c.payload).where(
     and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
 )
 _APPEND = insert(events)
+_HASH_OF = select(STORED_HASH).where(events.c.tenant == bindparam("tenant_"), events.c.event_no == bindparam("number_"))
 _HEAD = (
     select(events.c.event_no, STORED_HASH)
     .select_from(guards.join(events, and_(events.c.tenant == guards.c.tenant, events.c.event_no == guards.c.event_no)))
@@ -118,11 +119,16 @@ class Trail:
         :param guard: locked for exactly as many events.
         """
         key = self._keyring.signing(session)
+        rows = self._rows(guard, key, described)
         try:
-            session.execute(_APPEND, self._rows(guard, key, described))
+            session.execute(_APPEND, rows)
         except Duplicate:
             _security.error("the number of events in the audit trail was set back; run: scim-gateway audit --verify")
-            session.execute(_APPEND, self._rows(catch_up(session, self._tenant, len(described)), key, described))
+            rows = self._rows(catch_up(session, self._tenant, len(described)), key, described)
+            session.execute(_APPEND, rows)
+        last = rows[-1]
+        # Nobody else can have written this hash, so it also tells whether a commit without an answer took place.
+        session.prove_by(lambda later: self._is_stored(later, last["event_no"], last["chain_hash"]))
 
     def _rows(self, guard: Guard, key: Key, described: Sequence[Event]) -> list[dict[str, Any]]:
         previous = self._continued(guard)
@@ -147,6 +153,12 @@ class Trail:
         row = session.execute(_HEAD, {"tenant_": self._tenant}).first()
         if row is not None:
             self.anchor(int(row.event_no), bytes(row.chain_hash))
+
+    def _is_stored(self, session: Session, number: int, digest: bytes) -> bool:
+        # Whoever holds the lock of the lost transaction has to let go first: then it has ended.
+        session.execute(LOCK_ROW, {"tenant_": self._tenant})
+        found = session.execute(_HASH_OF, {"tenant_": self._tenant, "number_": number}).scalar()
+        return found is not None and bytes(found) == digest
 
     def _continued(self, guard: Guard) -> bytes | None:
         """The hash to continue from; that of an event which is committed, so it can be told to the log."""

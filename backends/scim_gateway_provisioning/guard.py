@@ -163,6 +163,9 @@ _LOCKED = (
 )
 _NEWEST = select(func.max(events.c.event_no)).where(events.c.tenant == bindparam("tenant_"))
 _SET_NUMBER = update(guards).where(_HERE).values(event_no=bindparam("number_"))
+LOCK_ROW = select(guards.c.event_no).where(_HERE).with_for_update()
+"""Waits for whoever has locked the row, and locks it."""
+
 _READ = select(guards, clock().label("now_ms")).where(_HERE)
 
 

@@ -95,8 +95,7 @@ class Safeguards(Journal):
             tried = _event(changes[0], ACCEPTED)
             event = refused(actor.action or tried.action, error, kind=tried.kind, id=tried.id, name=tried.name)
         try:
-            with self._database.session(write=True) as session:
-                self.note(session, [event])
+            self._database.run(lambda session: self.note(session, [event]))
         except Unavailable as trouble:
             _log.warning("a refusal could not be recorded in the audit trail: %s", trouble.detail)
         except Exception:
@@ -151,9 +150,11 @@ class Safeguards(Journal):
             self._trail.anchor_newest(session)
 
     def _by_operator(self, action: Callable[[Session, Guard], Event]) -> None:
-        with self._database.session(write=True) as session:
+        def work(session: Session) -> None:
             guard = guards.lock(session, self._tenant, 1)
             self._trail.append(session, guard, split([action(session, guard)]))
+
+        self._database.run(work)
 
 
 class _Remembered:

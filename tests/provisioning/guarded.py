@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scim_gateway_provisioning import guard
 from scim_gateway_provisioning.audit_event import Event
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.journal import Change
+from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.ddl import Migration, MigrationSet
 
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict
 from scim_gateway.schema import Resource
 
-TABLES = MigrationSet("guard", (Migration(1, "guard", guard.STATEMENTS),))
 TENANT = "default"
 KEY = "a-key-for-tests-of-the-audit-trail-0001"
 OTHER_KEY = "another-key-for-tests-of-the-audit-trail"
@@ -36,6 +34,7 @@ class Guarded:
     backend: SqlBackend
     safeguards: Safeguards
     tenant: str = TENANT
+    url: str | None = None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -43,13 +42,11 @@ class Guarded:
             yield session
 
     def change(self, *changes: Change, undone: bool = False) -> None:
-        """One operation that changes something."""
-        with self.write() as session:
-            self.safeguards.recorded(session, changes, undone=undone)
+        """One operation that changes something; again, where others get in between."""
+        self.backend.database.run(lambda session: self.safeguards.recorded(session, changes, undone=undone))
 
     def note(self, *events: Event) -> None:
-        with self.write() as session:
-            self.safeguards.note(session, events)
+        self.backend.database.run(lambda session: self.safeguards.note(session, events))
 
     def come_to_nothing(self, *changes: Change) -> None:
         """One operation that changes something and is rolled back."""
@@ -74,7 +71,8 @@ class Guarded:
 
     def another(self, *keys: str, limits: Limits | None = None) -> Guarded:
         """Another process on the same file, perhaps with other settings."""
-        return open_guarded(self.folder, *keys, limits=limits or self.safeguards.breaker.limits, tenant=self.tenant)
+        limits = limits or self.safeguards.breaker.limits
+        return open_guarded(self.folder, *keys, limits=limits, tenant=self.tenant, url=self.url)
 
 
 def open_guarded(
@@ -82,10 +80,13 @@ def open_guarded(
     *keys: str,
     limits: Limits | None = None,
     tenant: str = TENANT,
+    url: str | None = None,
 ) -> Guarded:
-    settings = {"data_dir": str(folder), "tenant": tenant}
-    backend = SqlBackend.from_settings(settings, standard_resource_types(), migrations=(TABLES,))
-    return Guarded(folder, backend, Safeguards(backend.database, tenant, keys, limits or Limits()), tenant)
+    """A process that serves the directory in a folder, or the one in the database of a server."""
+    settings = {"data_dir": str(folder), "database_url": url, "tenant": tenant}
+    backend = SqlBackend.from_settings(settings, standard_resource_types(), migrations=(PROVISIONING,))
+    safeguards = Safeguards(backend.database, tenant, keys, limits or Limits())
+    return Guarded(folder, backend, safeguards, tenant, url)
 
 
 def user(id: str, name: str = "alice", **attributes: Any) -> Resource:

@@ -147,10 +147,10 @@ def test_a_refusal_names_what_had_been_changed_until_then(guarded: Guarded) -> N
 def test_a_refusal_that_cannot_be_recorded_is_logged_and_does_not_stand_in_the_way_of_the_answer(
     guarded: Guarded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(**_: object) -> None:
+    def away(_: object) -> None:
         raise Unavailable("The disk is full.")
 
-    monkeypatch.setattr(guarded.backend.database, "session", away)
+    monkeypatch.setattr(guarded.backend.database, "run", away)
     guarded.safeguards.refused([], Forbidden("No."))
     assert "could not be recorded in the audit trail: The disk is full." in caplog.text
 
