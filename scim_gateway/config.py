@@ -35,6 +35,7 @@ from scim_gateway.setting import (
     one_of,
 )
 from scim_gateway.setting_engine import ENGINE_SETTINGS
+from scim_gateway.setting_portal import PORTAL_SETTINGS
 from scim_gateway.setting_provisioning import PROVISIONING_SETTINGS
 from scim_gateway.setting_safety import SAFETY_SETTINGS
 from scim_gateway.tokens import MINIMUM_LENGTH
@@ -140,6 +141,7 @@ SETTINGS: tuple[Setting, ...] = (
     *SAFETY_SETTINGS,
     *PROVISIONING_SETTINGS,
     *ENGINE_SETTINGS,
+    *PORTAL_SETTINGS,
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 

@@ -21,13 +21,18 @@ WITH_GUNICORN = {"serve", "gunicorn_worker"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}
 COMMAND_LINE = re.compile(r"cli(_\w+)?")
 OUTSIDE = ("flask", "werkzeug", "click", "gunicorn", "pymysql", "sqlalchemy", "requests")
-PLUGINS = ("scim_gateway_memory", "scim_gateway_provisioning", "scim_gateway_singlestore_engine", "scim_gateway_sql")
+PLUGINS = (
+    "scim_gateway_memory",
+    "scim_gateway_provisioning",
+    "scim_gateway_singlestore_engine",
+    "scim_gateway_singlestore_portal",
+    "scim_gateway_sql",
+)
 
 CORE = sorted(
     path.stem
     for path in PACKAGE.glob("*.py")
-    if path.stem not in WITH_FLASK | WITH_CLICK | WITH_GUNICORN | {"__init__"}
-    and not COMMAND_LINE.fullmatch(path.stem)
+    if path.stem not in WITH_FLASK | WITH_CLICK | WITH_GUNICORN | {"__init__"} and not COMMAND_LINE.fullmatch(path.stem)
 )
 
 
@@ -78,7 +83,7 @@ def test_a_backend_loads_no_flask(plugin):
 
 def test_a_backend_imports_of_the_gateway_only_what_the_contract_names():
     allowed = {
-        "actor", "backend", "config", "errors", "filter", "ordering", "provisioned", "schema", "text", "tokens",
+        "actor", "backend", "changes", "config", "errors", "filter", "ordering", "provisioned", "schema", "text", "tokens",
     }  # fmt: skip
     for plugin in PLUGINS:
         for path in (ROOT / "backends" / plugin).glob("*.py"):

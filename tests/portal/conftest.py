@@ -1,11 +1,15 @@
-"""What the tests of the Portal share: the double, which fails a test that asks for what the document does not allow."""
+"""What the tests of the Portal share: the double, and a target on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from doubles.portal.server import PortalDouble
+from portal_desk import Desk
+
+MakeDesk = Callable[..., Desk]
 
 
 @pytest.fixture
@@ -14,3 +18,23 @@ def portal() -> Iterator[PortalDouble]:
     with PortalDouble() as double:
         yield double
     assert double.violations == []
+
+
+@pytest.fixture
+def make_desk(portal: PortalDouble) -> Iterator[MakeDesk]:
+    """A function that makes targets with these settings, by their names without ``portal_``."""
+    made: list[Desk] = []
+
+    def make(**settings: Any) -> Desk:
+        made.append(Desk(portal, **settings))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.target.close()
+
+
+@pytest.fixture
+def desk(make_desk: MakeDesk) -> Desk:
+    """A target with the settings as they are delivered."""
+    return make_desk()

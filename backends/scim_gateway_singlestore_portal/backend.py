@@ -1,0 +1,34 @@
+"""The backend ``portal``: a directory in SQL, and the organization that is kept equal to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from scim_gateway_provisioning.backend import ProvisioningBackend
+from scim_gateway_provisioning.context import context
+from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_sql import SqlBackend
+
+from scim_gateway.schema import ResourceTypes
+
+from .settings import PortalSettings
+from .target import PortalTarget
+
+
+def portal_target(settings: Mapping[str, Any]) -> PortalTarget:
+    """The target that the gateway's settings describe.
+
+    :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
+    """
+    return PortalTarget(PortalSettings.of(settings), threads=int(settings.get("threads", 8)))
+
+
+class PortalBackend(ProvisioningBackend):
+    """A directory whose people and groups are members and teams of a SingleStore organization."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
+        target = portal_target(settings)
+        directory = SqlBackend.from_settings(settings, resource_types, migrations=(PROVISIONING,))
+        return cls(context(directory, [target]))

@@ -1,0 +1,77 @@
+"""The whole organization at once, in three calls whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scim_gateway_provisioning.target import Inventory, Observed, Unreachable
+
+from scim_gateway.text import collision_key, shown
+
+from .answers import PENDING, Invitation, Member, Team
+from .context import Context
+
+
+def observe(context: Context, *, nests: bool) -> Inventory:
+    """Read members, pending invitations and teams.
+
+    Somebody who is invited counts as being there, in the teams of the invitation.
+
+    :raises Unreachable: the API shows less than there is.
+    """
+    client = context.client
+    members = client.members()
+    if not any(member.id == context.me.id for member in members):
+        raise Unreachable("The SingleStore Portal's list of members does not hold the owner of the API key.")
+    pending = [one for one in client.invitations(state=PENDING) if one.state == PENDING]
+    teams = client.teams()
+    warnings: list[str] = []
+    users = _users(context, members, pending, teams, warnings)
+    groups, inside = _groups(context, pending, teams, nests, warnings)
+    return Inventory(users, groups, inside, tuple(warnings))
+
+
+def key(name: str) -> bytes:
+    """What names are compared by."""
+    return collision_key(name).encode()
+
+
+def _users(
+    context: Context, members: list[Member], pending: list[Invitation], teams: list[Team], warnings: list[str]
+) -> Mapping[bytes, Observed]:
+    privileged: dict[str, str] = {}
+    for team in teams:
+        if context.protection.privileged_by_look(team):
+            privileged.update(dict.fromkeys(team.people, f"is in the team {team.name}"))
+    found: dict[bytes, Observed] = {}
+    for member in members:
+        reason = context.protection.reason_of_member(member, context.me) or privileged.get(member.id)
+        if key(member.email) in found:
+            warnings.append(f"Two members of the organization have the address {shown(member.email)}.")
+            reason = "two members have this address"
+        found[key(member.email)] = Observed(member.email, protected=reason)
+    for invitation in pending:
+        found.setdefault(key(invitation.email), Observed(invitation.email))
+    return found
+
+
+def _groups(
+    context: Context, pending: list[Invitation], teams: list[Team], nests: bool, warnings: list[str]
+) -> tuple[Mapping[bytes, Observed], Mapping[bytes, frozenset[bytes]]]:
+    groups: dict[bytes, Observed] = {}
+    inside: dict[bytes, frozenset[bytes]] = {}
+    invited: dict[str, set[bytes]] = {}
+    for invitation in pending:
+        for id in invitation.teams:
+            invited.setdefault(id, set()).add(key(invitation.email))
+    for team in teams:
+        reason = context.protection.reason_of_team(team, context.organization)
+        if key(team.name) in groups:
+            warnings.append(f"Two teams of the organization are named {shown(team.name)}, letter case apart.")
+            reason = "two teams have this name"
+        groups[key(team.name)] = Observed(team.name, protected=reason)
+        here = {key(address) for address in team.people.values()} | invited.get(team.id, set())
+        if nests:
+            here |= {key(name) for name in team.teams.values()}
+        inside[key(team.name)] = frozenset(here)
+    return groups, inside

@@ -1,0 +1,236 @@
+"""Into the organization: who is a member already, who is invited, and how the first becomes the second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from scim_gateway_provisioning.target import Outcome, Save, Unreachable, User
+
+from scim_gateway.errors import Conflict, Forbidden, InvalidValue
+from scim_gateway.text import shown
+
+from . import addresses
+from .answers import ACCEPTED, PENDING, REFUSED, Invitation, Member
+from .context import LAG, Context
+from .leaving import revoke
+from .notes import Note, Standing
+from .transport import Absent, Refused, Unsure
+
+FRESH = timedelta(seconds=60)
+"""So long after somebody joined their rights are looked at once more: a list may have been behind."""
+
+
+def stand(context: Context, user: User, note: Note, save: Save) -> Outcome:
+    """Make sure that the person is in the organization at the address of ``note.now``, or is invited.
+
+    :raises Conflict: somebody is there whom the gateway did not invite.
+    :raises Forbidden: they are protected, or an invitation would make an owner.
+    """
+    assert note.now is not None
+    address, id = note.now.address, note.now.user
+    member = None if id is None else context.client.member(id)
+    if member is not None and not addresses.same(member.email, address):
+        return Outcome(note.known, _drifted(member))
+    if member is None:
+        member = _only(context.sight.members(context.client, address), address)
+        if id is not None and (member is None or member.id != id):
+            # Removed by hand: who is here now, or comes by another's invitation, is not the one that we invited.
+            note = replace(note.standing(), ours=False)
+    if member is not None:
+        return _joined(context, user, note, member, save)
+    return _invited(context, user, note, save)
+
+
+def _drifted(member: Member) -> str:
+    return (
+        f"the address of this member is {shown(member.email)} in the Portal by now: give the user that address in the "
+        "identity provider, or let the person change it back"
+    )
+
+
+def _only(members: list[Member], address: str) -> Member | None:
+    if len(members) > 1:
+        raise Conflict(f"The SingleStore organization has two members with the address {shown(address)}.")
+    return members[0] if members else None
+
+
+def _joined(context: Context, user: User, note: Note, member: Member, save: Save) -> Outcome:
+    """Somebody is a member at this address: ours already, ours because they accepted, or somebody else's."""
+    assert note.now is not None
+    if note.now.user != member.id:
+        if note.ours:
+            note = _accept(context, note, member, save)
+        else:
+            _take_over(context, user, member)
+        note = note.standing(user=member.id)
+        save(note.known)
+    elif note.fresh is not None and context.client.now() - note.fresh >= FRESH:
+        context.rights.accepted(context.client, member, context.me)
+        note = replace(note, fresh=None)
+    waiting = None
+    if note.fresh is not None:
+        waiting = "has joined; the rights of the new member are looked at once more in a minute"
+    return Outcome(note.known, waiting)
+
+
+def _accept(context: Context, note: Note, member: Member, save: Save) -> Note:
+    reason = context.protection.reason_of_member(member, context.me)
+    if reason is not None:
+        raise Forbidden(f"{shown(member.email)} is not managed in the SingleStore organization: {reason}.")
+    try:
+        context.rights.accepted(context.client, member, context.me)
+    except Forbidden:
+        save(_uninvited(note).known)
+        raise
+    return replace(note, fresh=context.client.now(), sent=None)
+
+
+def _uninvited(note: Note) -> Note:
+    """The note of somebody who is to be invited anew, should that be allowed one day."""
+    return replace(note.standing(), sent=None, fresh=None)
+
+
+def _take_over(context: Context, user: User, member: Member) -> None:
+    if not (user.adoptable or context.settings.match_members):
+        raise Conflict(
+            f"{shown(member.email)} is a member of the SingleStore organization already, and was not invited by the "
+            "gateway. To manage them, list them with scim-gateway adopt, or set portal_match_members."
+        )
+    context.protection.member(context.client, member, context.me)
+
+
+def _invited(context: Context, user: User, note: Note, save: Save) -> Outcome:
+    """Nobody is a member at this address: look at the invitation, and send one if there is none."""
+    assert note.now is not None
+    invitation = None
+    if note.now.invitation is not None:
+        invitation = context.client.invitation(note.now.invitation)
+    if invitation is None or invitation.state != PENDING:
+        # A second one may have been sent: by hand, or by us without learning its id.
+        pending = context.sight.pending(context.client, note.now.address)
+        if pending:
+            invitation = pending[0]
+            if not note.ours:
+                _take_over_invitation(context, user, invitation)
+    if invitation is None or _of_the_past(context, invitation):
+        if note.sent is not None and context.client.now() - note.sent < LAG:
+            return Outcome(note.known, "was invited a moment ago; the invitation is not shown yet")
+        return _invite(context, note, save)
+    return _wait(context, note, invitation, save)
+
+
+def _of_the_past(context: Context, invitation: Invitation) -> bool:
+    """Accepted, but nobody is a member: removed by hand since then, unless that was a moment ago."""
+    if invitation.state != ACCEPTED:
+        return False
+    return invitation.acted is None or context.client.now() - invitation.acted >= LAG
+
+
+def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> Outcome:
+    assert note.now is not None
+    if invitation.state == PENDING:
+        try:
+            context.rights.permit(context.client, context.me)
+        except Forbidden:
+            # What is pending would make an owner as well.
+            revoke(context, replace(note.now, invitation=invitation.id or None))
+            save(_uninvited(note).known)
+            raise
+    if invitation.id and invitation.id != note.now.invitation:
+        note = replace(note.standing(invitation=invitation.id), ours=True, sent=None)
+        save(note.known)
+    return Outcome(note.known, _told(invitation))
+
+
+def _told(invitation: Invitation) -> str:
+    """The state of an invitation for an administrator, and what to do about it."""
+    when = "" if invitation.acted is None else f" on {invitation.acted.date().isoformat()}"
+    match invitation.state:
+        case state if state == PENDING:
+            sent = "" if invitation.created is None else f" on {invitation.created.date().isoformat()}"
+            return f"invited{sent}; waits for the person to accept the invitation"
+        case state if state == ACCEPTED:
+            return "accepted the invitation, but is not shown among the members yet"
+        case state if state == REFUSED:
+            return (
+                f"REFUSED the invitation{when}: talk to the person; another one is sent after the user was deactivated "
+                "and activated again in the identity provider"
+            )
+        case _:
+            return (
+                f"the invitation was REVOKED in the Portal{when}: another one is sent after the user was deactivated "
+                "and activated again in the identity provider"
+            )
+
+
+def _take_over_invitation(context: Context, user: User, invitation: Invitation) -> None:
+    if not (user.adoptable or context.settings.match_members):
+        raise Conflict(
+            f"{shown(invitation.email)} has been invited to the SingleStore organization already, not by the gateway. "
+            "Revoke that invitation in the Portal, list the address with scim-gateway adopt, or set "
+            "portal_match_members."
+        )
+    for id in sorted(invitation.teams):
+        role = context.protection.privileged_team(context.client, id)
+        if role is not None:
+            raise Forbidden(
+                f"{shown(invitation.email)} has been invited as {shown(role)} of the SingleStore organization, and is "
+                "not managed."
+            )
+
+
+def _invite(context: Context, note: Note, save: Save) -> Outcome:
+    """Invite; the note says so before it is done, because the answer may never come."""
+    assert note.now is not None
+    client, address = context.client, note.now.address
+    context.rights.permit(client, context.me)
+    begun = note.ours and note.sent is None and note.now.invitation is None
+    note = replace(note, now=Standing(address), ours=True, sent=None, fresh=None)
+    save(note.known)
+    if context.settings.add_existing and _add_at_once(context, address):
+        member = _only(context.sight.members(client, address), address)
+        if member is not None:
+            note = _accept(context, note, member, save).standing(user=member.id)
+            save(note.known)
+            return Outcome(note.known, "has joined; the rights of the new member are looked at once more in a minute")
+        note = replace(note, sent=client.now())
+        return Outcome(note.known, "was added a moment ago; the member is not shown yet")
+    try:
+        invitation = client.invite(address)
+    except (Refused, Unsure, Absent) as error:
+        invitation = _after_trouble(context, note, error, begun, save)
+    note = replace(note.standing(invitation=invitation.id or None), sent=client.now())
+    return _wait(context, note, invitation, save)
+
+
+def _add_at_once(context: Context, address: str) -> bool:
+    """Add somebody who has an account; whether that was done. Who has none is invited."""
+    try:
+        context.client.add_member(address)
+    except Refused:
+        return False
+    except (Absent, Unsure):
+        return bool(context.sight.members(context.client, address))
+    return True
+
+
+def _after_trouble(context: Context, note: Note, error: Exception, begun: bool, save: Save) -> Invitation:
+    """The API did not say that it invited: look whether it did.
+
+    :param begun: an earlier try may have invited already.
+    """
+    assert note.now is not None
+    address = note.now.address
+    pending = context.sight.pending(context.client, address)
+    if pending:
+        return pending[0]
+    if context.sight.members(context.client, address):
+        raise Unreachable(f"{shown(address)} has become a member in the meantime; looked at again.") from None
+    if isinstance(error, Refused):
+        if begun or error.status == 409:
+            raise Unreachable(f"{shown(address)} may be invited already, but is not shown yet: {error.text}") from None
+        # It was not done and will not be: nothing of it is left behind, not even the intention.
+        save(replace(note, now=None).known if not note.former else replace(note, ours=False).known)
+        raise InvalidValue(f"The SingleStore organization does not invite {shown(address)}: {error.text}") from None
+    raise error
