@@ -142,12 +142,16 @@ def _absent(found: Matching, wanted: Wanted) -> Iterator[Difference]:
         yield Difference(found.step("add", wanted.name, f"{MISSING}, {cause}", wanted.id), MISSING, wanted.id)
 
 
-def _unmatched(found: Matching, key: bytes, gone: Mapping[bytes, str], moving: Collection[str]) -> Iterator[Difference]:
+def _unmatched(
+    found: Matching, key: bytes, noted: Mapping[bytes, str], moving: Collection[str]
+) -> Iterator[Difference]:
     """What is to be said of something in the target that no wanted resource stands for."""
     seen = found.observed[key]
-    owner = seen.owner if seen.owner is not None else gone.get(key)
+    owner = seen.owner if seen.owner is not None else noted.get(key)
     if owner in moving:
         found.silent.add(key)
+    elif owner is not None and owner in found.side.unfit:
+        yield Difference(found.step("protected", seen.name, found.side.unfit[owner][1], owner), "")
     elif seen.protected is not None:
         rest = "" if owner is None else f"; {GONE}"
         yield Difference(found.step("protected", seen.name, f"protected: {seen.protected}{rest}"), "")

@@ -199,6 +199,22 @@ def test_members_of_a_protected_group_are_told_and_not_changed():
     ]
 
 
+@pytest.mark.parametrize("mark", [None, "a"])
+def test_what_stands_for_a_resource_that_may_not_be_managed_is_told_and_not_touched(mark):
+    people = Side(unfit={"a": (b"a", "names have at most 5 characters")})
+    directory = survey(people, side(wanted("g")), members={"g": ["a"]})
+    assert lines(directory, inventory(seen("a", mark), groups=[seen("g")], members={"g": ["a"]})) == [
+        "unmanaged Membership g + a (a member who is not the gateway's)",
+        "protected User a (names have at most 5 characters)",
+    ]
+
+
+@pytest.mark.parametrize("wanted_active", [True, False])
+def test_a_user_whose_state_cannot_be_told_is_as_the_directory_wants_it(wanted_active):
+    directory = survey(side(wanted("a", active=wanted_active)))
+    assert lines(directory, inventory(seen("a", "a", active=None))) == []
+
+
 def test_memberships_are_compared_both_ways_and_name_their_cause():
     directory = survey(
         side(*(wanted(name) for name in "abcd"), wanted("off", active=False)),
