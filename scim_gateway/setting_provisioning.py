@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scim_gateway.setting import Setting, a_number, one_of
+from scim_gateway.setting import Setting, a_number, a_text, one_of
 
 PROVISIONING_SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -16,5 +16,11 @@ PROVISIONING_SETTINGS: tuple[Setting, ...] = (
         one_of(("repair", "report")),
         "repair",
         "What becomes of the differences found by that: repair mends what needs nobody's approval, report only tells.",
+    ),
+    Setting(
+        "failpoint",
+        a_text,
+        None,
+        "For tests of crashes only: NAME:ACTION, where a change of a target stops; actions are kill, raise and sleep.",
     ),
 )

@@ -10,44 +10,102 @@ from typing import Any, Self
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.backend import Backend, Finding, Reference, ResourceHandler
+from scim_gateway.config import ConfigurationError
 from scim_gateway.errors import NotFound, Replayed, ScimError, StaleResource, Uniqueness
 from scim_gateway.schema import Resource, ResourceTypes
 from scim_gateway.tokens import TokenStore
 
 from . import nesting, replay
-from .context import Context, new_holder
+from .adoption import ListedAdoption
+from .chores import Periodic, chores
+from .context import SLICE, Context, Times, by_name, new_holder
+from .failpoints import Failpoints
 from .finish import answer, finish, settle, settlements
 from .handlers import noting
+from .migrations import PROVISIONING
 from .operation import Operation
+from .reconcile import Reconciler
+from .reconciling import Reconciling
 from .record import Recorded, record
-from .target import Deadline
+from .retry import Tried, settle_pending
+from .safeguarded import Safeguarded
+from .safeguards import Safeguards
+from .target import Deadline, Target
 from .target_names import HeldByPending
 from .work import WorkKey, read
+from .worker import Worker
 
 
-class ProvisioningBackend(Backend):
+class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     """The directory, whose changes are brought to targets before they are answered.
 
-    :param context: the directory, its targets, and how long things may take.
+    :param directory: opened with the migrations of :data:`.migrations.PROVISIONING`.
+    :param targets: with different names.
+    :param times: how long things may take.
+    :param safeguards: audit trail, pause and circuit breaker; by default with default settings.
+    :param failpoints: for tests.
+    :param most: most memberships in one call of a target.
+    :param reconcile: when whole is compared against whole.
+    :raises ValueError: two targets have the same name.
     """
 
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.directory: SqlBackend = context.directory
-        self.resource_types: ResourceTypes = context.directory.resource_types
+    def __init__(
+        self,
+        directory: SqlBackend,
+        targets: Sequence[Target],
+        *,
+        times: Times = Times(),  # noqa: B008 - frozen
+        safeguards: Safeguards | None = None,
+        failpoints: Failpoints | None = None,
+        most: int = SLICE,
+        reconcile: Periodic = Periodic(),  # noqa: B008 - frozen
+    ) -> None:
+        self.directory = directory
+        self.resource_types: ResourceTypes = directory.resource_types
+        self.safeguards = safeguards or Safeguards(directory.database, directory.tenant)
+        self.context = Context(
+            directory,
+            by_name(targets),
+            times,
+            failpoints or Failpoints(),
+            self.safeguards,
+            ListedAdoption(directory.tenant),
+            most,
+        )
+        self.reconciler = Reconciler(self.context, self.safeguards.breaker)
         self.handlers: Mapping[str, ResourceHandler] = {
-            name: noting(handler, self) for name, handler in context.directory.handlers.items()
+            name: noting(handler, self) for name, handler in directory.handlers.items()
         }
         self._here = threading.local()
+        self._worker = Worker(self.context, chores(self.context, self.reconciler, self.safeguards, reconcile))
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
-        raise NotImplementedError("a backend with targets is built by the package of a target")
+        directory = SqlBackend.from_settings(settings, resource_types, migrations=(PROVISIONING,))
+        return cls(
+            directory,
+            cls.targets_from(settings),
+            safeguards=Safeguards.from_settings(settings, directory.database, directory.tenant),
+            failpoints=Failpoints(settings["failpoint"]),
+            reconcile=Periodic(settings["reconcile_minutes"], settings["reconcile_mode"] == "repair"),
+        )
+
+    @classmethod
+    def targets_from(cls, settings: Mapping[str, Any]) -> Sequence[Target]:
+        """The targets that the settings name; the package of a target says which those are.
+
+        :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
+        """
+        raise ConfigurationError("A backend with targets is named by the package of its target, such as engine.")
 
     @property
     def targets(self) -> Sequence[str]:
         """Names of the targets."""
         return tuple(self.context.targets)
+
+    def settle_pending(self, seconds: float | None = None) -> Tried:
+        """Try everything that is pending, due or not, once; see :func:`.retry.settle_pending`."""
+        return settle_pending(self.context, seconds)
 
     def operation(self, *, write: bool) -> AbstractContextManager[None]:
         return self._writing() if write else self.directory.operation(write=False)
@@ -58,7 +116,7 @@ class ProvisioningBackend(Backend):
         try:
             with self._transaction(operation) as holder:
                 yield
-                recorded = self._record(operation, holder)
+                recorded = self._write_down(operation, holder)
             self.context.failpoints.hit("record.committed")
             if recorded.goals:
                 finish(self.context, recorded, operation.deadline)
@@ -81,7 +139,7 @@ class ProvisioningBackend(Backend):
             finally:
                 self._here.operation = None
 
-    def _record(self, operation: Operation, holder: str) -> Recorded:
+    def _write_down(self, operation: Operation, holder: str) -> Recorded:
         self.context.failpoints.hit("record.before")
         with self.context.database.session(write=True) as session:
             return record(session, self.context, operation, holder)
@@ -158,8 +216,10 @@ class ProvisioningBackend(Backend):
 
     def start(self) -> None:
         self.directory.start()
+        self._worker.start()
 
     def close(self) -> None:
+        self._worker.stop()
         for target in self.context.targets.values():
             target.close()
         self.directory.close()

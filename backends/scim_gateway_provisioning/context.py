@@ -63,15 +63,15 @@ class Context:
         return self.directory.tenant
 
 
-def context(directory: SqlBackend, targets: Sequence[Target], **more: object) -> Context:
-    """A context of targets with different names.
+def by_name(targets: Sequence[Target]) -> dict[str, Target]:
+    """Targets by their names.
 
     :raises ValueError: two targets share a name.
     """
-    by_name = {target.name: target for target in targets}
-    if len(by_name) != len(targets):
+    found = {target.name: target for target in targets}
+    if len(found) != len(targets):
         raise ValueError("two targets have the same name")
-    return Context(directory, by_name, **more)  # type: ignore[arg-type]
+    return found
 
 
 def new_holder() -> str:

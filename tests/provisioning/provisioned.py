@@ -10,8 +10,10 @@ from typing import Any
 from core_client import Core
 from doubles.listed_target import ListTarget
 from scim_gateway_provisioning.backend import ProvisioningBackend
-from scim_gateway_provisioning.context import Context, Times, context
+from scim_gateway_provisioning.breaker import Limits
+from scim_gateway_provisioning.context import Context, Times
 from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.definitions import standard_resource_types
@@ -44,8 +46,13 @@ def provisioned(
     times: Times = QUICK,
     **more: Any,
 ) -> ProvisioningBackend:
-    """A backend; the same folder gives another process's view of the same directory."""
-    return ProvisioningBackend(context(directory_in(folder, resource_types), targets, times=times, **more))
+    """A backend; the same folder gives another process's view of the same directory.
+
+    Removals have no limit here, unless ``safeguards`` says so.
+    """
+    directory = directory_in(folder, resource_types)
+    safeguards = more.pop("safeguards", None) or Safeguards(directory.database, directory.tenant, (), Limits(0))
+    return ProvisioningBackend(directory, targets, times=times, safeguards=safeguards, **more)
 
 
 def quick(**seconds: float) -> Times:
