@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Sequence
 
 from scim_gateway.errors import Conflict, NotFound, Unavailable
@@ -17,8 +17,6 @@ from .context import Context
 from .plan_store import Shown
 from .target import Target
 from .turn import SECONDS, Alive, turn
-
-_log = logging.getLogger("scim_gateway.provisioning")
 
 
 class Reconciler:
@@ -37,6 +35,14 @@ class Reconciler:
         for each in comparisons:
             self._note(each.target, each, left=len(each.to_do), problem=each.staged or each.attended)
         return self._shown(comparisons, target)
+
+    def report(self) -> Plan:
+        """Compare as :meth:`plan` does, unless another process is at it.
+
+        :raises Conflict: it is.
+        """
+        with turn(self._context):
+            return self.plan()
 
     def approve(self, hash: str, minutes: int) -> str:
         """Approve a plan that was shown; says what was done.
@@ -100,6 +106,12 @@ class Reconciler:
             done, trouble, after = self._carry_out(free, alive, progress)
             in_order = sorted([*left, *after], key=lambda each: each.target.name)
             return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble])
+
+    def age(self) -> float:
+        """Seconds since the target that was not compared for longest was compared; infinite, if it never was."""
+        with self._context.database.session() as session:
+            ages = [latest.age(session, self._context.tenant, target) for target in self._context.targets]
+        return max(math.inf if age is None else age for age in ages) if ages else 0.0
 
     def latest(self) -> Sequence[Reconciled]:
         """The newest comparison with each target that was ever compared."""

@@ -30,7 +30,7 @@ class Reconciling(Provisioned):
 
     def apply(self, hash: str, progress: Progress | None = None) -> Repair:
         repair = self.reconciler.apply(hash, progress)
-        self._record("apply plan", {"plan": hash, "done": repair.done, "left": len(repair.left.to_do)})
+        self._told("apply plan", {"plan": hash, "done": repair.done, "left": len(repair.left.to_do)})
         return repair
 
     def reconcile(self, progress: Progress | None = None, *, target: str | None = None) -> Repair:
@@ -43,7 +43,7 @@ class Reconciling(Provisioned):
         if hash is None:
             return self.safeguards.approve(minutes)
         said = self.reconciler.approve(hash, minutes)
-        self._record("approve plan", {"plan": hash, "minutes": minutes})
+        self._told("approve plan", {"plan": hash, "minutes": minutes})
         return said
 
     def pending(self) -> Sequence[Pending]:
@@ -60,7 +60,7 @@ class Reconciling(Provisioned):
         answers = adoption.adopt(self.context, one, seen, of_kind, names, patterns, dry_run=dry_run)
         listed = [answer.name for answer in answers if answer.state in adoption.ON_THE_LIST]
         if listed and not dry_run:
-            self._record("allow adoption", {"target": target, "kind": kind}, listed)
+            self._told("allow adoption", {"target": target, "kind": kind}, listed)
         return answers
 
     def adoptions(self, target: str | None = None) -> Sequence[Adoption]:
@@ -70,7 +70,7 @@ class Reconciling(Provisioned):
     def withdraw(self, target: str, kind: str, names: Collection[str]) -> int:
         count = adoption.withdraw(self.context, self._target(target), _kind(kind), names)
         if count:
-            self._record("withdraw adoption", {"target": target, "kind": kind}, names)
+            self._told("withdraw adoption", {"target": target, "kind": kind}, names)
         return count
 
     def _target(self, name: str) -> Target:
@@ -78,7 +78,7 @@ class Reconciling(Provisioned):
             raise NotFound(f"There is no target {name!r}; there are: {', '.join(self.context.targets)}.")
         return self.context.targets[name]
 
-    def _record(self, action: str, detail: Mapping[str, Any], names: Collection[str] = ()) -> None:
+    def _told(self, action: str, detail: Mapping[str, Any], names: Collection[str] = ()) -> None:
         details = [{**detail, "names": batch} for batch in batches(names, MOST)] or [dict(detail)]
         with self.context.database.operation(write=True) as session:
             self.safeguards.note(session, [Event(action, DONE, detail=each) for each in details])

@@ -1,0 +1,77 @@
+"""The comparison that the serving processes make by themselves: every some minutes, one of them at a time."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from scim_gateway.errors import Conflict, ScimError
+
+from .reconcile import Reconciler
+
+_log = logging.getLogger("scim_gateway.provisioning")
+
+FIRST_SECONDS = 30.0
+"""The first look comes so soon after the start, at most: something may have happened while nobody served."""
+
+
+class Watch:
+    """A thread that compares when nobody else did for a while.
+
+    :param minutes: between two comparisons, by whichever process; 0: never.
+    :param repair: whether what needs nobody's approval is mended; otherwise it is only told.
+    :param paused: the reason of a pause, if there is one: nothing is mended then.
+    """
+
+    def __init__(
+        self, reconciler: Reconciler, minutes: int, *, repair: bool, paused: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self._reconciler = reconciler
+        self._seconds = minutes * 60.0
+        self._repair = repair
+        self._paused = paused
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; nothing of it keeps the process alive."""
+        if self._seconds and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="scim-reconcile", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End after the comparison that is under way, without waiting for it."""
+        self._over.set()
+
+    def _run(self) -> None:
+        # Each process waits another while, so that they do not all look at the same moment.
+        wait = random.uniform(0.2, 1.0) * min(FIRST_SECONDS, self._seconds)  # noqa: S311 - a pause
+        while not self._over.wait(wait):
+            self.look()
+            wait = random.uniform(0.8, 1.2) * self._seconds  # noqa: S311
+
+    def look(self) -> None:
+        """Compare, unless another process has just done so; whatever goes wrong, the next look comes."""
+        try:
+            if self._reconciler.age() >= self._seconds / 2:
+                self._compare()
+        except Conflict:
+            _log.debug("another process is comparing")
+        except ScimError as error:
+            _log.warning("comparing failed: %s", error.detail)
+        except Exception:
+            _log.exception("comparing failed")
+
+    def _compare(self) -> None:
+        if not self._repair or self._paused() is not None:
+            plan = self._reconciler.report()
+            if plan.to_do:
+                _log.warning("%d differences between directory and targets: scim-gateway plan", len(plan.to_do))
+            return
+        repair = self._reconciler.reconcile(patience=0.0)
+        if repair.done:
+            _log.info("%d differences of directory and targets mended, %d left", repair.done, len(repair.left.to_do))
+        for problem in repair.problems:
+            _log.warning("comparing: %s", problem)
