@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from scim_gateway_sql.portable import clock
 from sqlalchemy import and_, bindparam, or_
 
 from scim_gateway.errors import ScimError, Unavailable
