@@ -1,0 +1,222 @@
+"""Connections to the Engine: few, private to this package, checked when taken, and thrown away when in doubt.
+
+Neither an ORM nor an engine of SQLAlchemy is used: account statements know no transactions, the wait for a connection
+has to end with the request's deadline, and no question may go to the server that the gateway does not mean to ask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+from scim_gateway_provisioning.target import Deadline, Unreachable
+
+from .failures import DRIVER_ERRORS, Lost, Refused, denied, meaning_of, number_of
+from .settings import Endpoint
+from .statements import Statement
+
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 8
+"""How long one statement may take; account statements wait for a lock of the whole cluster."""
+
+SQL_MODE = "STRICT_ALL_TABLES,NO_AUTO_CREATE_USER"
+"""No name is cut off in silence, and GRANT makes no users, on old servers either."""
+
+_IDLE_SECONDS = 600.0
+_HUNG_SECONDS = 2.0
+
+#: The privilege that a statement needs, as GRANT spells it (reference §4).
+_NEEDED = {
+    "CREATE USER": "CREATE USER",
+    "DROP USER": "CREATE USER",
+    "ALTER USER": "ALTER USER",
+    "KILL CONNECTION": "PROCESS",
+    "SELECT of MV_PROCESSLIST": "PROCESS",
+    "SELECT of GROUPS": "SHOW METADATA",
+}
+
+
+class Line:
+    """One connection in use by one thread."""
+
+    def __init__(self, connection: pymysql.Connection[Any], endpoint: Endpoint, deadline: Deadline) -> None:
+        self._connection = connection
+        self._endpoint = endpoint
+        self.deadline = deadline
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection may be used by somebody else afterwards."""
+        return bool(self._connection.open)
+
+    def run(self, statement: Statement) -> None:
+        """Send a statement; its effect is confirmed when this returns.
+
+        :raises Refused: the server said no; whoever sent it knows what that means.
+        :raises Unreachable: the time is over, the connection broke, or the gateway's account may not do it.
+        """
+        self._ask(statement)
+
+    def rows(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """The rows of a statement, by position: headers hold names of things."""
+        return list(self._ask(statement)[1])
+
+    def records(self, statement: Statement) -> list[dict[str, Any]]:
+        """The rows of a statement by the names of its columns in upper case, for views whose columns differ."""
+        columns, rows = self._ask(statement)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def _ask(self, statement: Statement) -> tuple[list[str], tuple[tuple[Any, ...], ...]]:
+        for parameter in statement.parameters:
+            if type(parameter) is not str:  # the driver writes numbers bare and lists as lists
+                raise TypeError(f"a parameter of {statement.verb} is no text")
+        self.deadline.check()
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement.sql, statement.parameters)
+                columns = [str(column[0]).upper() for column in cursor.description or ()]
+                return columns, tuple(cursor.fetchall())
+        except DRIVER_ERRORS as error:
+            raise self._meaning(error, statement.verb) from error
+
+    def _meaning(self, error: Exception, verb: str) -> Exception:
+        meaning = meaning_of(error, connection_open=bool(self._connection.open))
+        number = number_of(error)
+        if meaning == "lost":
+            discard(self._connection)
+            return Lost(f"The connection to the Engine broke during {verb} (error {number}).")
+        if meaning == "busy":
+            return Unreachable(f"The Engine is busy with other changes (error {number} to {verb}).")
+        if meaning == "denied":
+            return denied(denial(self._endpoint.user, verb, number))
+        return Refused(verb, number, meaning)
+
+
+def denial(user: str, verb: str, number: int) -> str:
+    """The line for an operator whose account lacks a privilege, with the statement that gives it."""
+    privilege = _NEEDED.get(verb, "GRANT OPTION")
+    return (
+        f"The gateway's account may not {verb} in the Engine (error {number}); "
+        f"run: GRANT {privilege} ON *.* TO '{user}'@'%'"
+    )
+
+
+class Connections:
+    """The connections of one process.
+
+    :param limit: the most that are in use at a time; the others wait, as long as their deadline lets them.
+    """
+
+    def __init__(self, endpoint: Endpoint, limit: int) -> None:
+        self._endpoint = endpoint
+        self._limit = limit
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(self._limit)
+        self._idle: list[tuple[pymysql.Connection[Any], float]] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def line(self, deadline: Deadline) -> Iterator[Line]:
+        """A connection that answers, for the time of the block.
+
+        :raises Unreachable: there is none before the deadline.
+        """
+        if self._process != os.getpid():
+            self._start_over()  # what the parent has open is the parent's
+        if not self._turns.acquire(timeout=deadline.left()):
+            raise Unreachable("The Engine is busy with other changes of this gateway.")
+        try:
+            line = Line(self._take(deadline), self._endpoint, deadline)
+            try:
+                yield line
+            finally:
+                self._give_back(line)
+        finally:
+            self._turns.release()
+
+    def _take(self, deadline: Deadline) -> pymysql.Connection[Any]:
+        while True:
+            with self._lock:
+                connection, used = self._idle.pop() if self._idle else (None, 0.0)
+            if connection is None:
+                break
+            began = time.monotonic()
+            if began - used < _IDLE_SECONDS and _answers(connection):
+                return connection
+            discard(connection)
+            if time.monotonic() - began > _HUNG_SECONDS:
+                raise Lost("The Engine does not answer.")
+        deadline.check()
+        return self._connect()
+
+    def _connect(self) -> pymysql.Connection[Any]:
+        there = self._endpoint
+        try:
+            return pymysql.connect(
+                host=there.host,
+                port=there.port,
+                user=there.user,
+                password=there.password,
+                charset="utf8mb4",
+                autocommit=True,
+                sql_mode=SQL_MODE,
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=ANSWER_SECONDS,
+                write_timeout=ANSWER_SECONDS,
+                **_encrypted(there),
+            )
+        except DRIVER_ERRORS as error:
+            number = number_of(error)
+            where = f"{there.host}:{there.port}"
+            if meaning_of(error, connection_open=True) == "denied":
+                refusal = f"The Engine at {where} refuses the gateway's account '{there.user}' (error {number})."
+                raise denied(refusal) from error
+            raise Lost(f"The Engine at {where} cannot be reached (error {number}).") from error
+
+    def _give_back(self, line: Line) -> None:
+        connection = line._connection
+        if not line.usable:
+            return
+        with self._lock:
+            if not self._closed and len(self._idle) < self._limit:
+                self._idle.append((connection, time.monotonic()))
+                return
+        discard(connection)
+
+    def close(self) -> None:
+        """Close what is not in use; what is in use is closed when it is given back."""
+        if self._process != os.getpid():
+            return
+        with self._lock:
+            self._closed, idle = True, self._idle
+            self._idle = []
+        for connection, _ in idle:
+            discard(connection)
+
+
+def _encrypted(there: Endpoint) -> dict[str, Any]:
+    # ssl_disabled also keeps newer drivers from asking for TLS by themselves, without looking who answers.
+    return {"ssl_disabled": True} if there.tls is None else {"ssl": there.tls}
+
+
+def _answers(connection: pymysql.Connection[Any]) -> bool:
+    try:
+        connection.ping(reconnect=False)
+    except DRIVER_ERRORS:
+        return False
+    return True
+
+
+def discard(connection: pymysql.Connection[Any]) -> None:
+    """Close a connection without asking whether it likes that."""
+    with contextlib.suppress(*DRIVER_ERRORS):
+        connection.close()

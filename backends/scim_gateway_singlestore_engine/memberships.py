@@ -1,0 +1,127 @@
+"""Memberships of one group, by difference: read before written, one statement each, any repetition accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from scim_gateway_provisioning.target import MemberChanges, Unreachable
+
+from scim_gateway.text import shown
+
+from .accounts import leave
+from .failures import FOR_EVER, Refused
+from .names import parse_account
+from .notes import Note
+from .protection import administrator, refuse
+from .statements import HOST, grant_group, members_among, members_of, names_among
+from .work import Work
+
+_BATCH = 200
+"""Names in one statement."""
+
+
+def change_members(work: Work, changes: MemberChanges) -> None:
+    """Bring memberships about; removals first.
+
+    A group or account that is being renamed has two names for a while: nobody stays a member under one of them, and
+    whoever joins does so under the name that counts; the renaming brings it over.
+
+    :raises Forbidden: the group is protected, or makes administrators by now.
+    :raises Unreachable: the group, or somebody who has to be in it, is not there: dropped by hand, it is made again.
+    """
+    note = Note.of(changes.group)
+    groups = [group for group in note.names if _may_be_touched(work, group)]
+    leaving = sorted({name for known in changes.remove.values() for name in Note.of(known).names})
+    for group in groups:
+        _remove(work, group, leaving)
+    joining = sorted(_name(id, Note.of(known)) for id, known in changes.add.items())
+    if joining:
+        if note.name is None or note.name not in groups:
+            raise Unreachable(f"The Engine has no group {shown(note.name or 'for this one')} yet, or no longer.")
+        _add(work, note.name, joining)
+
+
+def _may_be_touched(work: Work, group: str) -> bool:
+    """Whether a group is there; and that it may be touched is made sure of."""
+    work.protected.admit("Group", group)
+    roles = work.roles_of(group)
+    if roles is None:
+        return False
+    privilege = work.privilege_by_roles(roles)
+    if privilege is not None:
+        refuse("Group", group, administrator(privilege))
+    return True
+
+
+def _name(id: str, note: Note) -> str:
+    if note.name is None:
+        raise Unreachable(f"The user {id} has no account in the Engine yet.")
+    return note.name
+
+
+def _remove(work: Work, group: str, names: Sequence[str]) -> None:
+    unseen = False
+    for batch in _batches(names):
+        here = _members_among(work, group, batch)
+        unseen |= len(here) < len(batch)
+        for name in batch:
+            if name in here:
+                leave(work, name, group)
+    if unseen:
+        # Who is not in the list is no member only if the list is whole.
+        work.prove_sight()
+
+
+def _add(work: Work, group: str, names: Sequence[str]) -> None:
+    for batch in _batches(names):
+        here = _members_among(work, group, batch)
+        missing = [name for name in batch if name not in here]
+        if missing and work.can.grant_makes_users:
+            _refuse_strangers(work, missing)
+        for name in missing:
+            join(work, name, group)
+
+
+def join(work: Work, name: str, group: str) -> None:
+    """Make an account a member; that it is one already is fine.
+
+    :raises Unreachable: there is no such account.
+    """
+    try:
+        work.run(grant_group(group, name))
+    except Refused as error:
+        if error.meaning in FOR_EVER:
+            raise
+        if not _members_among(work, group, [name]):
+            raise Unreachable(
+                f"The account {shown(name)} cannot join the group {shown(group)} (error {error.number}): one of them "
+                "is missing in the Engine."
+            ) from error
+
+
+def _refuse_strangers(work: Work, names: Sequence[str]) -> None:
+    """Old servers may make an account of whoever is granted something: only those who are there are."""
+    rows = work.line.rows(names_among(names))
+    here = {str(name) for name, host, deleted in rows if str(host) == HOST and str(deleted) in ("0", "NO", "False")}
+    for name in names:
+        if name not in here:
+            raise Unreachable(f"The Engine has no account {shown(name)} yet, or no longer.")
+
+
+def _members_among(work: Work, group: str, names: Sequence[str]) -> set[str]:
+    return _accounts(work.line.rows(members_among(group, names))) if names else set()
+
+
+def member_names(work: Work, group: str) -> set[str]:
+    """The names of all members that are accounts of any host."""
+    return _accounts(work.line.rows(members_of(group)))
+
+
+def _accounts(rows: Collection[tuple[object, ...]]) -> set[str]:
+    accounts = (parse_account(str(row[0])) for row in rows)
+    return {name for name, host in accounts if host == HOST}
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]

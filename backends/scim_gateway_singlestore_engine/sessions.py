@@ -1,0 +1,46 @@
+"""Open sessions of a person: listed over all nodes and killed, until none is seen twice in a row (reference §2.4, §5).
+
+Neither a lock nor DROP USER ends a session, so somebody whose access is taken away would go on working in it.
+"""
+
+from __future__ import annotations
+
+import time
+
+from .failures import Refused
+from .statements import kill_connection, sessions_of
+from .work import Work
+
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+
+def end_sessions(work: Work, name: str) -> None:
+    """End all sessions of a name; the account has to be locked or gone already, so that no new one begins.
+
+    :raises Unreachable: the time is over and some are open still, or the gateway may not see or end them.
+    """
+    if not work.settings.kill_sessions:
+        return
+    # Who may not see the sessions of others sees none; so the privilege is looked at, not the list.
+    work.need("PROCESS", to="end the sessions of people who are deactivated or deleted")
+    pause, empty = _FIRST_PAUSE, 0
+    while empty < 2:
+        sessions = work.line.rows(sessions_of(name))
+        for node, id in sessions:
+            _kill(work, int(id), int(node))
+        empty = 0 if sessions else empty + 1
+        if empty < 2:
+            # A log-in that was under way when the account was locked may still become a session.
+            work.line.deadline.check()
+            time.sleep(min(pause, work.line.deadline.left()))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _kill(work: Work, id: int, node: int) -> None:
+    try:
+        work.run(kill_connection(id, node))
+    except Refused as error:
+        # It ended by itself, or another error says nothing: the next reading tells whether it is still there.
+        if error.meaning == "syntax":
+            raise
