@@ -23,7 +23,7 @@ def password_hash(password: str) -> str:
     return sha1(sha1(password.encode()).digest()).hexdigest() if password else ""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class User:
     """One account and how it logs in; ``locked_on`` are the ids of the nodes that refuse it since ACCOUNT LOCK."""
 
@@ -44,7 +44,7 @@ class User:
     serial: int = field(default_factory=lambda: next(_serials))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Role:
     """A role and what it grants."""
 
@@ -55,7 +55,7 @@ class Role:
     serial: int = field(default_factory=lambda: next(_serials))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Group:
     """A group, its members and its roles."""
 

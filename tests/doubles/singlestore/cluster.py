@@ -12,7 +12,7 @@ from . import versions as since
 from .behaviour import Behaviour
 from .catalog import Catalog, User, password_hash
 from .errors import EngineError, access_denied
-from .privileges import ALL, EVERYWHERE, WITH_GRANT_OPTION, Rights, like_pattern
+from .privileges import ALL, EVERYWHERE, GRANT_OPTION, WITH_GRANT_OPTION, Rights, like_pattern
 from .session import Session
 from .statements import Account
 from .variables import Variables
@@ -39,7 +39,7 @@ class FailedLogins:
     refused_until: datetime | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Node:
     """One aggregator: where clients connect.
 
@@ -152,6 +152,7 @@ class Node:
             client=client,
             rights_at_login=self.rights_of(user).frozen(),
             since=self.cluster.clock.now(),
+            variables={"sql_mode": self.cluster.variables.defaults["sql_mode"]},
         )
         self.sessions[session.id] = session
         self.catalog.changed(user)
@@ -201,8 +202,8 @@ class Cluster:
         self.version = version
         self.behaviour = behaviour
         self.sync_permissions = sync_permissions
-        self.clock = Clock()
-        self.variables = Variables(version, sync_permissions=sync_permissions)
+        self.clock: Clock = Clock()
+        self.variables: Variables = Variables(version, sync_permissions=sync_permissions)
         self.tokens: dict[str, str] = {}
         self.outside_passwords: dict[str, str] = {}
         self.kill_session: Callable[[Session, bool], None] = lambda session, query_only: None
@@ -220,7 +221,7 @@ class Cluster:
 
     def _root(self, password: str) -> User:
         root = User(ROOT, "Native", password_hash(password), self.clock.now(), local=True)
-        root.grants.add(EVERYWHERE, (ALL, WITH_GRANT_OPTION))
+        root.grants.add(EVERYWHERE, (ALL, GRANT_OPTION, WITH_GRANT_OPTION))
         return root
 
     def has(self, version: Version) -> bool:

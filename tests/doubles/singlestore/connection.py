@@ -19,6 +19,7 @@ from .packets import CAPABILITIES, NO_BACKSLASH_ESCAPES, ConnectionClosed, Strea
 from .results import Done, Forward, Result, Rows
 from .session import Session
 from .statement_log import Entry, StatementLog
+from .statements import Show
 
 logger = logging.getLogger(__name__)
 _TRANSACTION_BEGINS = ("BEGIN", "START")
@@ -31,6 +32,7 @@ class Desk:
         unknown: statements that the double could not answer faithfully.
         crashes: errors of the double itself.
         log_in_error: what every log-in is answered, while it is set.
+        thawed: cleared while nothing is to be answered, as by a process that was stopped.
     """
 
     def __init__(self, engine: Engine, mariadb: MariaDB | None, tls: SSLContext | None) -> None:
@@ -42,6 +44,8 @@ class Desk:
         self.unknown: list[UnknownEntry] = []
         self.crashes: list[BaseException] = []
         self.log_in_error: EngineError | None = None
+        self.thawed = asyncio.Event()
+        self.thawed.set()
         self.connections: set[Connection] = set()
 
 
@@ -89,7 +93,7 @@ class Connection:
         except asyncio.CancelledError:
             # Killed, or the server stops: either way this task is done.
             pass
-        except (ConnectionClosed, ConnectionError, asyncio.IncompleteReadError, Cut):
+        except (ConnectionClosed, OSError, asyncio.IncompleteReadError, Cut):
             pass
         except Exception as error:
             logger.exception("The double failed")
@@ -99,6 +103,7 @@ class Connection:
 
     async def _log_in(self) -> bool:
         address, port = self._stream.writer.get_extra_info("peername")[:2]
+        await self._desk.thawed.wait()
         connection_id = next(self.node.next_session_id)
         limit = self.node.cluster.variables.defaults["max_connections"]
         try:
@@ -121,6 +126,7 @@ class Connection:
         while not self._killed:
             self._stream.reset_sequence()
             packet = await self._stream.read()
+            await self._desk.thawed.wait()
             command = packet[0]
             if command == Commands.COM_QUERY:
                 await self._query(packet[1:].decode("utf-8", "surrogateescape"))
@@ -183,6 +189,8 @@ class Connection:
             entry.statement = engine.read_account_statement(session, entry.sql)
         except UnknownStatement as error:
             reading_error = error
+        if not isinstance(entry.statement, Show):
+            session.warnings.clear()
         fault = self._desk.faults.of(entry)
         if fault is not None:
             await fault.before(entry)
@@ -214,7 +222,7 @@ class Connection:
 
     async def _write(self, entry: Entry, result: Result, fault: Fault | None) -> None:
         if isinstance(result, Forward):
-            await self._forward(entry, result.sql, fault)
+            await self._forward(entry, result, fault)
             return
         if entry.statement is None and isinstance(result, Done):
             await self._follow(entry.sql)
@@ -237,11 +245,11 @@ class Connection:
             for statement in session_settings(session.variables):
                 await self._backend.run(statement)
 
-    async def _forward(self, entry: Entry, sql: str, fault: Fault | None) -> None:
-        session = self.session
+    async def _forward(self, entry: Entry, result: Forward, fault: Fault | None) -> None:
+        session, sql = self.session, result.sql
         word = sql.split(None, 1)[0].upper().rstrip(";")
         if self._backend is None and (self._desk.mariadb is None or word in ("COMMIT", "ROLLBACK")):
-            self._transaction_without_tables(word, sql)
+            self._transaction_without_tables(word)
             if fault is not None:
                 await fault.after(entry)
             self._stream.put(self._ok())
@@ -251,18 +259,18 @@ class Connection:
         session.in_transaction = backend.in_transaction
         if number is not None:
             entry.outcome, entry.error = "error", number
+        elif result.then is not None:
+            result.then()
         if fault is not None:
             # The answer waits in the buffer still, so that a cut connection never sees it.
             await fault.after(entry)
 
-    def _transaction_without_tables(self, word: str, sql: str) -> None:
+    def _transaction_without_tables(self, word: str) -> None:
         """BEGIN, COMMIT and ROLLBACK while no table has been touched."""
         if word in _TRANSACTION_BEGINS:
             self.session.in_transaction = True
-        elif word in ("COMMIT", "ROLLBACK"):
-            self.session.in_transaction = False
         else:
-            raise UnknownStatement(f"the double has no MariaDB to forward this to: {sql}")
+            self.session.in_transaction = False
 
     async def _open_backend(self) -> Backend:
         assert self._desk.mariadb is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from .packets import Stream
 from .results import Rows
 from .session import Session
 from .statement_log import Entry, Matcher, StatementLog, matcher
-from .statements import Account
+from .statements import Account, CreateGroup, CreateUser, GrantGroup, Password
 from .versions import Version
 
 _Answer = TypeVar("_Answer")
@@ -94,7 +94,7 @@ class SingleStoreDouble:
             root_password=root_password,
         )
         self.cluster.kill_session = self._kill
-        self._desk = Desk(Engine(self.cluster), mariadb, tls)
+        self._desk = Desk(Engine(self.cluster, has_tables=mariadb is not None), mariadb, tls)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._servers: dict[int, asyncio.Server] = {}
@@ -186,6 +186,15 @@ class SingleStoreDouble:
                 server.close()
 
     @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Connections are accepted and nothing is answered while the block runs, as by SIGSTOP."""
+        self._call(self._desk.thawed.clear)
+        try:
+            yield
+        finally:
+            self._call(self._desk.thawed.set)
+
+    @contextmanager
     def refusing_log_ins(self, number: int, message: str = "refused by a test") -> Iterator[None]:
         """Every log-in is answered with this error while the block runs."""
         self._desk.log_in_error = EngineError(number, message)
@@ -221,6 +230,20 @@ class SingleStoreDouble:
             else:
                 result = engine.execute(session, sql)
         return result if isinstance(result, Rows) else None
+
+    def seed(self, users: Iterable[str] = (), groups: Mapping[str, Iterable[str]] | None = None) -> None:
+        """Make users that log in with ``password-of-NAME``, and groups of users that exist; quick, also for many."""
+        self._call(lambda: self._seed(list(users), groups or {}))
+
+    def _seed(self, users: list[str], groups: Mapping[str, Iterable[str]]) -> None:
+        session = self._session_of_the_test(1)
+        engine = self._desk.engine
+        for name in users:
+            engine.execute_account_statement(session, CreateUser(Account(name), Password(f"password-of-{name}")))
+        for group, members in groups.items():
+            engine.execute_account_statement(session, CreateGroup(group))
+            for name in members:
+                engine.execute_account_statement(session, GrantGroup(group, Account(name)))
 
     def _session_of_the_test(self, node_id: int) -> Session:
         if node_id not in self._inside:

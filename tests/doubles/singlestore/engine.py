@@ -10,8 +10,8 @@ from .access import need_process, rights_of
 from .cluster import Cluster, Node
 from .errors import DATABASE_DENIED, EngineError, UnknownStatement
 from .grammar import parse
-from .results import Done, Forward, Result
-from .rules import Rules
+from .results import Done, Result
+from .rules import Rules, is_transaction
 from .scalars import select
 from .session import Session
 from .statements import AccountStatement, Kill, KillAll, ShowColumns, ShowStatement, Statement
@@ -30,7 +30,6 @@ _SHOWN_HERE = frozenset(
         "PROCESSLIST",
     }
 )
-_TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "ROLLBACK"})
 _CREATE_OR_REPLACE = re.compile(r"\s*CREATE\s+OR\s+REPLACE\s+(?:USER|GROUP|ROLE)\b", re.IGNORECASE)
 _SHOW_COLUMNS = re.compile(r"\s*SHOW\s+COLUMNS\s+FROM\s+`?information_schema\b", re.IGNORECASE)
 _ACCOUNT_STATEMENTS = get_args(AccountStatement)
@@ -38,10 +37,15 @@ _SHOW_STATEMENTS = get_args(ShowStatement)
 
 
 class Engine:
-    """Answers statements over the state of a cluster; holds no connection and knows no protocol."""
+    """Answers statements over the state of a cluster; holds no connection and knows no protocol.
 
-    def __init__(self, cluster: Cluster) -> None:
+    Attributes:
+        has_tables: whether there is a MariaDB for the SQL on tables.
+    """
+
+    def __init__(self, cluster: Cluster, *, has_tables: bool) -> None:
         self.cluster = cluster
+        self.has_tables = has_tables
         self.rules = Rules()
         self._views = {node.id: Views(node) for node in cluster.nodes}
 
@@ -84,7 +88,6 @@ class Engine:
     def execute_account_statement(self, session: Session, statement: Statement) -> Result:
         """Carry out what ``read_account_statement`` has read."""
         if isinstance(statement, _ACCOUNT_STATEMENTS):
-            session.warnings.clear()
             return accounts.execute(session, statement)
         if isinstance(statement, ShowColumns):
             return self._views[session.node.id].columns(statement.table)
@@ -112,8 +115,6 @@ class Engine:
         first = words[1].upper()
         if first == "SET":
             return self._set(session, sql)
-        if first in _TRANSACTION:
-            return Forward(sql)
         if first == "USE":
             return self._use(session, sql)
         if first == "SELECT":
@@ -122,7 +123,9 @@ class Engine:
             scalars = select(session, sql)
             if scalars is not None:
                 return scalars
-        return Forward(self.rules.translate(session, sql))
+        if not self.has_tables and not is_transaction(sql):
+            raise UnknownStatement(f"the double has no MariaDB to forward this to: {sql}")
+        return self.rules.translate(session, sql)
 
     def _set(self, session: Session, sql: str) -> Result:
         try:

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pymysql
@@ -22,7 +22,9 @@ import pytest
 
 from .double import Address, SingleStoreDouble
 
-PymysqlConnection = pymysql.connections.Connection
+if TYPE_CHECKING:
+    # Generic for the type checker only.
+    PymysqlConnection = pymysql.connections.Connection[Any]
 
 
 @dataclass
@@ -37,13 +39,13 @@ class Server:
     address: Address
     double: SingleStoreDouble | None
     prefix: str = field(default_factory=lambda: f"t{secrets.token_hex(3)}_")
-    opened: list[PymysqlConnection[Any]] = field(default_factory=list)
+    opened: list[PymysqlConnection] = field(default_factory=list)
 
     def name(self, name: str) -> str:
         """A name that no other test run uses."""
         return self.prefix + name
 
-    def connect(self, user: str | None = None, password: str | None = None, **options: Any) -> PymysqlConnection[Any]:
+    def connect(self, user: str | None = None, password: str | None = None, **options: Any) -> PymysqlConnection:
         """A connection with autocommit, as the administrator unless told otherwise; closed after the test."""
         credentials = (self.address.user, self.address.password) if user is None else (user, password or "")
         options = {"autocommit": True, "connect_timeout": 10, "read_timeout": 30} | options

@@ -48,6 +48,11 @@ def _reserved_words() -> frozenset[str]:
     return frozenset(word.upper() for word in words)
 
 
+def is_reserved(word: str) -> bool:
+    """Whether a name of this spelling wants quotes."""
+    return word.upper() in _reserved_words()
+
+
 class Parser:
     """Where reading has come to in a list of tokens, for a server of one version."""
 
@@ -123,7 +128,7 @@ class Parser:
         if self._next.kind is Kind.QUOTED:
             return self.expect(Kind.QUOTED, what).value
         token = self.expect(Kind.WORD, what)
-        if not qualified and token.value in _reserved_words():
+        if not qualified and is_reserved(token.value):
             raise SyntaxRefused(f"{token.text} is a reserved word: quote it")
         return token.text
 

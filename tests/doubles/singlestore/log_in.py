@@ -90,7 +90,11 @@ class LogIn:
         return self._admit(user, bool(answer))
 
     def _check_transport(self, user: User, refusal: EngineError) -> None:
+        """A user of REQUIRE SSL needs TLS, one of X509 or SUBJECT a certificate of the client as well."""
+        certificate = self._stream.writer.get_extra_info("peercert")
         if user.require != "NONE" and not self._secure:
+            raise refusal
+        if user.require in ("X509", "SUBJECT") and not certificate:
             raise refusal
 
     def _admit(self, user: User, with_password: bool) -> User:

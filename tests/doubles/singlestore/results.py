@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """SQL for the MariaDB behind the double, already in its words."""
+    """SQL for the MariaDB behind the double, already in its words, and what to do when it has succeeded."""
 
     sql: str
+    then: Callable[[], object] | None = None
 
 
 Result = Done | Rows | Forward

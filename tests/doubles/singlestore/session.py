@@ -10,12 +10,11 @@ if TYPE_CHECKING:
     from .catalog import User
     from .cluster import Node
     from .privileges import Rights
-    from .statement_log import Entry
 
 Warning_ = tuple[str, int, str]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Session:
     """What belongs to a connection that has logged in.
 
@@ -38,7 +37,6 @@ class Session:
     command: str = "Sleep"
     statement: str | None = None
     in_transaction: bool = False
-    current: Entry | None = None
 
     @property
     def sql_mode(self) -> frozenset[str]:

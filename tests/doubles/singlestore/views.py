@@ -170,8 +170,13 @@ class Views:
             "INSERT INTO user_ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(user.serial, user.account.name, user.account.host, user.type, connections, int(not alive)),
-                *(_time(user.updated), options.resource_pool, "LOCAL" if user.local else "SYNC", _time(user.created)),
-                *(None, _time(user.password_updated)),
+                *(
+                    _time(user.updated or user.created),
+                    options.resource_pool,
+                    "LOCAL" if user.local else "SYNC",
+                    _time(user.created),
+                ),
+                *(None, _time(user.password_updated or user.created) if user.type == "Native" else None),
                 *(options.failed_login_attempts or 0, options.password_lock_time or 0, status),
                 *(user.attribute, user.comment),
             ),
