@@ -256,8 +256,9 @@ class _Session(TargetSession):
                 self._make(name, user, old)
             self._take_over(name, user.id, "users", user.adoptable)
             self._target.reach("put_user", "middle")
-            if old is not None and old != name:
-                self._forget(old)
+            for other in self._owned("users", user.id):
+                if other != name:
+                    self._forget(other)
             with self._step() as listing:
                 account = listing.users[name]
                 account.active = user.active

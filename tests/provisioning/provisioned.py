@@ -16,6 +16,7 @@ from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 
+from scim_gateway.backend import Query
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.schema import ResourceTypes
 
@@ -76,6 +77,53 @@ class World:
     @property
     def context(self) -> Context:
         return self.backend.context
+
+    def settle(self) -> None:
+        """Let the retry have its turn, until nothing is pending."""
+        for _ in range(20):
+            if not self.backend.settle_pending().failed and not self.backend.pending():
+                return
+        raise AssertionError(self.backend.pending())
+
+    def state(self) -> dict[str, set[tuple[str, str]]]:
+        """Who may do what, by the directory and by each target."""
+        return {"directory": self.wanted(), **{target.name: target.rights() for target in self.targets}}
+
+    def wanted(self) -> set[tuple[str, str]]:
+        """Who may do what by the directory: log in, and use the rights of groups, nested ones too."""
+        users, groups = self._all("User"), self._all("Group")
+        found: set[tuple[str, str]] = set()
+        for user in users.values():
+            if user.get("active", True):
+                found.add((user["id"], "log in"))
+        for group in groups.values():
+            for member in self._below(group["id"], groups, set()):
+                if (member, "log in") in found and not group["displayName"].startswith("private-"):
+                    found.add((member, group["id"]))
+        return found
+
+    def _all(self, kind: str) -> dict[str, Any]:
+        handler = self.backend.directory.handlers[kind]
+        page = handler.query(Query(handler.resource_type, count=10_000))
+        return {resource["id"]: resource for resource in page.resources}
+
+    def _below(self, id: str, groups: dict[str, Any], seen: set[str]) -> set[str]:
+        seen.add(id)
+        found: set[str] = set()
+        for element in groups[id].get("members", ()):
+            member = element["value"]
+            if member not in groups:
+                found.add(member)
+            elif member not in seen:
+                found |= self._below(member, groups, seen)
+        return found
+
+    def check_equal(self) -> None:
+        """Every target has exactly what the directory wants."""
+        for target in self.targets:
+            assert target.rights() == self.wanted()
+            owners = {account.owner for account in target.listing.users.values()}
+            assert owners == set(self._all("User"))
 
     def close(self) -> None:
         self.backend.close()
