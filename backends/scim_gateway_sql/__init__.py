@@ -35,7 +35,7 @@ _REFERENCES = select(resources.c.id, resources.c.kind, resources.c.display).wher
 class SqlBackend(Backend):
     """The directory of one tenant in a SQL database.
 
-    :param driver: of the database (:func:`.address.driver_for` finds it by the settings).
+    :param database: its URL, such as ``sqlite:////var/lib/scim-gateway/scim-gateway.db``, or a driver made of settings.
     :param tenant: first column of every key; directories of several tenants may share a database.
     :param migrations: of packages that keep tables beside those of the directory.
     :raises ConfigurationError: a name is longer than the database's keys.
@@ -43,12 +43,13 @@ class SqlBackend(Backend):
 
     def __init__(
         self,
-        driver: Driver,
+        database: str | Driver,
         resource_types: ResourceTypes,
         *,
         tenant: str = DEFAULT_TENANT,
         migrations: Sequence[MigrationSet] = (),
     ) -> None:
+        driver = driver_for({"database_url": database}) if isinstance(database, str) else database
         if driver.concurrent:
             refuse_long_names(tenant, resource_types)
         self.resource_types = resource_types

@@ -11,6 +11,7 @@ FAILURES = 3
 """After how many failures in a row the others are answered at once."""
 SECONDS = 2.0
 """How long until the next one may try."""
+UNREACHABLE = "The database server cannot be reached."
 
 
 class Breaker:
@@ -20,7 +21,6 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._closed_until = 0.0
-        self._detail = ""
 
     def check(self) -> None:
         """Return if it makes sense to try; while it does not, one caller after the other is let through.
@@ -32,14 +32,13 @@ class Breaker:
         with self._lock:
             now = time.monotonic()
             if now < self._closed_until:
-                raise Unavailable(self._detail)
+                raise Unavailable(UNREACHABLE)
             self._closed_until = now + SECONDS
 
-    def failed(self, detail: str) -> None:
+    def failed(self) -> None:
         """The server was not reached."""
         with self._lock:
             self._failures += 1
-            self._detail = detail
             self._closed_until = time.monotonic() + SECONDS
 
     def succeeded(self) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 from scim_gateway.errors import StaleResource, Unavailable
 
-from .breaker import Breaker
+from .breaker import UNREACHABLE, Breaker
 from .driver import Driver
 from .failures import DRIVER_ERRORS, Contended, Locked, Lost, meaning_of, too_large
 from .locks import Locks, Row
@@ -329,8 +329,8 @@ class Database:
                 if not isinstance(meaning, Lost):
                     raise meaning from error
                 if time.monotonic() + pause > deadline:
-                    self._breaker.failed(meaning.detail)
-                    raise Unavailable(meaning.detail) from error
+                    self._breaker.failed()
+                    raise Unavailable(UNREACHABLE) from error
             else:
                 self._breaker.succeeded()
                 return connection

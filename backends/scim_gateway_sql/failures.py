@@ -31,10 +31,6 @@ class Locked(Unavailable):
     """Another transaction held a row for too long; this one has to be rolled back and done again."""
 
 
-class MissingTable(Unavailable):
-    """A table is not there."""
-
-
 class Refused(Unavailable):
     """The server knows us and does not let us do it, or does not know us; somebody has to change that."""
 
@@ -55,7 +51,6 @@ class Contended(StaleResource):
 
 
 _BUSY = "The database is busy with other writes; try again."
-_UNREACHABLE = "The database server cannot be reached."
 _LOST = "The connection to the database was lost; try again."
 _DENIED = "The database refuses the gateway's user name or password; scim-gateway check tells more."
 _PRIVILEGE = "The database account of the gateway lacks a privilege; scim-gateway check tells which."
@@ -111,7 +106,7 @@ _SERVER_TROUBLE: dict[int, tuple[type[Unavailable], str]] = {
     1143: (Refused, _PRIVILEGE),
     1227: (Refused, _PRIVILEGE),
     1049: (Refused, "The database that database_url names does not exist; an administrator has to create it."),
-    1146: (MissingTable, "The tables of the directory are missing; was the database replaced? Restart the gateway."),
+    1146: (Unavailable, "The tables of the directory are missing; was the database replaced? Restart the gateway."),
     1114: (Unavailable, "A table of the database is full; free some space or memory."),
     1021: (Unavailable, _FULL),
     1028: (Unavailable, _FULL),
@@ -156,7 +151,7 @@ def _on_sqlite(error: sqlite3.Error) -> Exception | None:
         return Duplicate()
     detail = _SQLITE_TROUBLE.get(number & 0xFF)
     if detail is None and "no such table" in str(error):
-        return MissingTable(_MISSING_FILE, retry_after=30)
+        return Unavailable(_MISSING_FILE, retry_after=30)
     if detail is None:
         return None
     return Unavailable(detail, retry_after=1 if number & 0xFF in _SQLITE_SOON else 30)
@@ -175,7 +170,7 @@ def _on_server(error: BaseException) -> Exception | None:
     if number == _TOO_LARGE:
         return too_large()
     if number in _LOST_NUMBERS:
-        return Lost(_UNREACHABLE if number in (2002, 2003, 2005) else _LOST)
+        return Lost(_LOST)
     if number in _SERVER_TROUBLE:
         kind, detail = _SERVER_TROUBLE[number]
         return kind(detail, retry_after=30 if kind is Refused else 5)

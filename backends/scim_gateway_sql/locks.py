@@ -41,11 +41,12 @@ class Locks:
         self._session = session
         self._noted: dict[Row, str | None] = {}
         self._held: set[Row] = set()
+        self._taken: frozenset[Row] = frozenset()
 
     @property
     def rows(self) -> Set[Row]:
         """All rows that the write depends on, for the next try."""
-        return self._noted.keys()
+        return self._noted.keys() | self._taken
 
     def read(self, tenant: str, id: str, revision: str) -> None:
         """A resource was read.
@@ -77,15 +78,18 @@ class Locks:
         wanted = self._noted.keys() - self._held
         if own is not None:
             wanted |= {own} - self._held
+        if wanted and self._taken and min(wanted) < max(self._taken):
+            # A row that comes before those that were taken at the beginning: next time it is among them.
+            raise StaleResource(min(wanted)[1])
         if wanted and wanted != {own}:
             self._check(self._lock(wanted), wanted)
         self._held |= wanted
 
     def take(self, rows: Iterable[Row]) -> None:
         """Lock rows before anything is read; those that are gone are left out."""
-        wanted = set(rows)
-        self._lock(wanted)
-        self._held |= wanted
+        self._taken = frozenset(rows)
+        self._lock(self._taken)
+        self._held |= self._taken
 
     def _lock(self, rows: Set[Row]) -> Mapping[Row, str]:
         found: dict[Row, str] = {}

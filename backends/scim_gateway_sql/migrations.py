@@ -13,7 +13,7 @@ from scim_gateway.errors import Unavailable
 
 from .database import Session
 from .ddl import DIRECTORY, FOUNDATIONS, Migration, MigrationSet
-from .failures import DRIVER_ERRORS, MissingTable, meaning_of, number_of
+from .failures import DRIVER_ERRORS, meaning_of, number_of
 from .portable import insert_if_absent
 from .tables import schema_versions
 
@@ -28,17 +28,15 @@ _DONE_BEFORE = frozenset({1050, 1060, 1061, 1091})
 
 def versions(session: Session) -> Mapping[str, int]:
     """The newest migration that was applied, by package; empty for a database without our tables."""
-    if session.dialect == "sqlite":
-        inspector = inspect(session.connection)
-        if not inspector.has_table(schema_versions.name):
-            return {}
-        if "package" not in {column["name"] for column in inspector.get_columns(schema_versions.name)}:
-            number = session.connection.exec_driver_sql("SELECT max(number) FROM scim_schema").scalar()
-            return {DIRECTORY.package: int(number or 0)}
-    try:
-        return {str(package): int(number) for package, number in session.execute(_VERSIONS)}
-    except MissingTable:
+    inspector = inspect(session.connection)
+    if not inspector.has_table(schema_versions.name):
         return {}
+    if session.dialect == "sqlite" and "package" not in {
+        column["name"] for column in inspector.get_columns(schema_versions.name)
+    }:
+        number = session.connection.exec_driver_sql("SELECT max(number) FROM scim_schema").scalar()
+        return {DIRECTORY.package: int(number or 0)}
+    return {str(package): int(number) for package, number in session.execute(_VERSIONS)}
 
 
 def refuse_newer(found: Mapping[str, int], sets: Sequence[MigrationSet]) -> None:

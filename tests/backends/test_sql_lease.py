@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,20 +16,28 @@ from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.lease import Lease
 from scim_gateway_sql.portable import insert_if_absent
 from scim_gateway_sql.tables import leases, settings
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from scim_gateway.testing import in_parallel, suite_resource_types
 
 TYPES = suite_resource_types()
 
 
-def open_backend(folder: Path) -> SqlBackend:
-    return SqlBackend.from_settings({"data_dir": str(folder)}, TYPES)
+def open_backend(url: str) -> SqlBackend:
+    return SqlBackend.from_settings({"database_url": url}, TYPES)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "mariadb":
+        found: str = request.getfixturevalue("mariadb")
+        return found
+    return f"sqlite:///{tmp_path}/directory.db"
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[SqlBackend]:
-    backend = open_backend(tmp_path)
+def backend(url: str) -> Iterator[SqlBackend]:
+    backend = open_backend(url)
     yield backend
     backend.close()
 
@@ -143,9 +150,9 @@ def test_threads_never_hold_it_at_once(backend: SqlBackend) -> None:
     assert len(set(fences)) == 24
 
 
-def _hold_in_turn(open_store: Callable[..., SqlBackend], where: Any, ready: Any, results: Any) -> None:
+def _hold_in_turn(url: str, ready: Any, results: Any) -> None:
     """Note when the lease was held, by a clock that processes of one machine share."""
-    backend = open_store(where)
+    backend = open_backend(url)
     mine = Lease(backend.database, backend.tenant, "engine")
     spans: list[tuple[float, float, int]] = []
     ready.wait()
@@ -162,31 +169,20 @@ def _hold_in_turn(open_store: Callable[..., SqlBackend], where: Any, ready: Any,
     backend.close()
 
 
-def spans_of_processes(open_store: Callable[..., SqlBackend], where: Any) -> list[tuple[float, float, int]]:
-    """When two processes that compete for a lease held it, in the order of time."""
+def test_processes_never_hold_it_at_once(url: str) -> None:
+    open_backend(url).close()
     context = multiprocessing.get_context("spawn")
     ready, results = context.Barrier(2), context.Queue()
-    processes = [
-        context.Process(target=_hold_in_turn, args=(open_store, where, ready, results), daemon=True) for _ in range(2)
-    ]
+    processes = [context.Process(target=_hold_in_turn, args=(url, ready, results), daemon=True) for _ in range(2)]
     for process in processes:
         process.start()
-    spans = [span for _ in processes for span in results.get(timeout=60)]
+    spans = sorted(span for _ in processes for span in results.get(timeout=60))
     for process in processes:
         process.join(timeout=60)
-    return sorted(spans)
-
-
-def check_spans(spans: list[tuple[float, float, int]]) -> None:
     assert len(spans) == 30
     for (_, end, fence), (begin, _, next_fence) in itertools.pairwise(spans):
         assert end <= begin
         assert fence < next_fence
-
-
-def test_processes_never_hold_it_at_once(tmp_path: Path) -> None:
-    open_backend(tmp_path).close()
-    check_spans(spans_of_processes(open_backend, tmp_path))
 
 
 def test_the_clock_is_that_of_the_database(backend: SqlBackend) -> None:
@@ -205,9 +201,8 @@ def test_a_row_is_added_once(backend: SqlBackend) -> None:
     assert sorted(added) == [False] * 7 + [True]
 
 
-def test_a_row_that_does_not_fit_is_an_error_and_no_row(backend: SqlBackend, tmp_path: Path) -> None:
+def test_a_row_that_does_not_fit_is_an_error_and_no_row(backend: SqlBackend) -> None:
     with pytest.raises(Exception, match="payload"), backend.database.session(write=True) as session:
         insert_if_absent(session, settings, {"tenant": "t", "name": "n", "payload": None})
-    with sqlite3.connect(tmp_path / "scim-gateway.db") as database:
-        assert database.execute("SELECT count(*) FROM scim_setting WHERE tenant = 't'").fetchone() == (0,)
-    database.close()
+    with backend.database.session() as session:
+        assert session.execute(select(settings.c.name).where(settings.c.tenant == "t")).first() is None

@@ -1,18 +1,64 @@
-"""The SQL backend on a MariaDB server passes the suite for backends."""
+"""The SQL backend on a server passes the suite for backends, by its statements for MariaDB and for SingleStore."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import scim_gateway_sql.database
 from scim_gateway_sql import SqlBackend
+from servers.fault_proxy import FaultProxy
+from servers.mariadb import MariaDb
+from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 
-from scim_gateway.testing import BackendTests
+from scim_gateway.testing import BackendTests, create, user
 
 
-class TestSqlBackendOnMariaDb(BackendTests):
+@pytest.fixture
+def proxy(mariadb_server: MariaDb) -> Iterator[FaultProxy]:
+    proxy = FaultProxy(mariadb_server.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def url(mariadb_server: MariaDb, mariadb: str, proxy: FaultProxy) -> str:
+    return mariadb.replace(f":{mariadb_server.port}/", f":{proxy.port}/")
+
+
+@pytest.fixture
+def make_unreachable(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+    return proxy.refuse
+
+
+class OnAServer(BackendTests):
+    """The suite with its store cut off by the proxy."""
+
     @pytest.fixture
-    def backend(self, mariadb: str) -> Iterator[SqlBackend]:
-        backend = SqlBackend.from_settings({"database_url": mariadb}, self.resource_types)
+    def make_unreachable(self, make_unreachable: Callable[[], None]) -> Callable[[], None]:
+        return make_unreachable
+
+
+class TestSqlBackendOnMariaDb(OnAServer):
+    @pytest.fixture
+    def backend(self, url: str) -> Iterator[SqlBackend]:
+        backend = SqlBackend.from_settings({"database_url": url}, self.resource_types)
         yield backend
         backend.close()
+
+    def test_it_knows_what_it_speaks_to(self, backend: SqlBackend) -> None:
+        create(backend, user("ada"))
+        assert backend.database.driver.dialect == "mysql"
+
+
+class TestSqlBackendWithItsStatementsForSingleStore(OnAServer):
+    @pytest.fixture
+    def backend(self, url: str) -> Iterator[SqlBackend]:
+        backend = SqlBackend(SingleStoreOnMariaDb.at(url), self.resource_types)
+        yield backend
+        backend.close()
+
+    def test_it_knows_what_it_speaks_to(self, backend: SqlBackend) -> None:
+        create(backend, user("ada"))
+        assert backend.database.driver.dialect == "singlestore"

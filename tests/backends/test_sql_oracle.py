@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_filter import matches
 from scim_gateway_sql import SqlBackend
+from servers.mariadb import MariaDb
 from test_filter_properties import LEAVES, filters, resources
 
 from scim_gateway.backend import Query
@@ -36,10 +37,14 @@ class _Undo(Exception):
     """Ends an operation and takes back what it wrote."""
 
 
-@pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBackend]:
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBackend]:
     folder: Path = tmp_path_factory.mktemp("oracle")
-    backend = SqlBackend.from_settings({"data_dir": str(folder)}, ResourceTypes((GADGET,)))
+    chosen = {"data_dir": str(folder)}
+    if request.param == "mariadb":
+        server: MariaDb = request.getfixturevalue("mariadb_server")
+        chosen["database_url"] = server.url(server.new_database())
+    backend = SqlBackend.from_settings(chosen, ResourceTypes((GADGET,)))
     yield backend
     backend.close()
 

@@ -34,6 +34,7 @@ _OPTIONS = (
     "--transaction-isolation=READ-COMMITTED",
     "--innodb-deadlock-detect=OFF",
     "--innodb-rollback-on-timeout=OFF",
+    "--innodb-lock-wait-timeout=4",
     "--innodb-buffer-pool-size=64M",
     "--innodb-use-native-aio=0",
     "--innodb-fast-shutdown=2",
