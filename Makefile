@@ -3,7 +3,7 @@
 # make lint    linter, formatter and type checker
 # make engine-double   a stand-in of a SingleStore cluster on loopback, to try the gateway on
 # make portal-double   a stand-in of the SingleStore Portal on loopback, to try the gateway on
-# make bench   the benchmark against a bare Flask route
+# make bench   the benchmark, its short form (benchmarks/README.rst has the others)
 # make conformance  write the names of the tests into docs/conformance.rst
 # make clean   remove what the other targets made (not the directory in data/)
 
@@ -33,7 +33,7 @@ engine-double: $(VENV)/installed-test
 portal-double: $(VENV)/installed-test
 	PYTHONPATH=tests $(BIN)/python -m doubles.portal $(ARGS)
 
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 conformance: $(VENV)/installed-test
@@ -47,6 +47,10 @@ $(VENV)/installed: $(VENV)/pyvenv.cfg $(DEFINITION)
 $(VENV)/installed-test: $(VENV)/pyvenv.cfg $(DEFINITION)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-bench: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	@touch $@
 
 $(VENV)/installed-lint: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'

@@ -1,96 +1,107 @@
-"""``python -m benchmarks``: the hot path of the gateway against a bare Flask route, as a table of text."""
+"""``python -m benchmarks``: the gateway against a bare Flask route and against other SCIM servers."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import itertools
-import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.client import Client, new_user, operations, prepare
-from benchmarks.servers import APPLICATIONS, running
+from benchmarks import report
+from benchmarks.processes import cores
+from benchmarks.results import Results
+from benchmarks.rounds import Contest, Options
+from benchmarks.servers import KINDS
+from scim_gateway.bench.wire import BenchmarkError
+from scim_gateway.bench.workloads import all_workloads
 
-USERS = 1000
-Results = dict[tuple[str, str], list[tuple[float, float]]]
+KEPT = Path(__file__).parent / "results.json"
+SCRATCH = Path(tempfile.gettempdir()) / "scim-gateway-benchmark-peers"
+OWN = tuple(name for name, kind in KINDS.items() if not kind.peer)
 
 
 def main() -> int:
-    """Start the servers, measure in turns, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each measurement")
-    parser.add_argument("--output", type=Path, help="write the table to a file as well")
-    options = parser.parse_args()
-
-    own, theirs = _cores()
-    os.sched_setaffinity(0, own)
-    results: Results = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        clients, requests = {}, {}
-        for name in APPLICATIONS:
-            server = stack.enter_context(running(name, Path(folder) / name, theirs))
-            clients[name] = client = Client(server)
-            stack.callback(client.close)
-            numbers = itertools.count()
-            requests[name] = operations(_fill(client, numbers), numbers)
-        names = list(requests["floor"])
-        for number in range(options.rounds):
-            for operation in names:
-                # In turns and in changing order: what disturbs the machine disturbs all alike.
-                order = list(APPLICATIONS)[number % 3 :] + list(APPLICATIONS)[: number % 3]
-                for name in order:
-                    prepared, status = requests[name][operation]
-                    results[operation, name].append(clients[name].measure(prepared, status, options.seconds))
-            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
-    text = table(names, results, options.rounds)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n", encoding="utf-8")
+    """Measure, print, and with ``--write`` keep."""
+    options = _options()
+    kept = Results.load(KEPT) if KEPT.exists() else Results()
+    if options.render:
+        report.write(kept)
+        return 0
+    workloads = [each for each in all_workloads() if not options.only or each.name in options.only]
+    if not workloads:
+        names = ", ".join(each.name for each in all_workloads())
+        print(f"There is no such workload; there are: {names}.", file=sys.stderr)
+        return 2
+    theirs = _take_own_core()
+    results = Results(_machine(options.rounds, options.seconds))
+    amount = Options(options.rounds, options.seconds, options.committee, options.fill_seconds)
+    with tempfile.TemporaryDirectory(prefix="scim-benchmark-") as folder:
+        for users in options.users:
+            try:
+                Contest(users, results, amount, theirs, options.scratch).run(options.servers, workloads, Path(folder))
+            except BenchmarkError as error:
+                print(error, file=sys.stderr)
+                return 1
+    results.machine["load when done"] = " ".join(f"{load:.2f}" for load in os.getloadavg())
+    print(report.text(results))
+    if options.write:
+        kept.merge(results)
+        kept.save(KEPT)
+        report.write(kept)
     return 0
 
 
-def table(names: Sequence[str], results: Results, rounds: int) -> str:
-    """Medians of the rounds; the share of the floor that is left, and what each request costs on top of it."""
-    machine = f"Python {platform.python_version()}, {platform.machine()}"
-    lines = [
-        f"Median of {rounds} rounds; 1 worker of 4 threads, 4 connections, {USERS} users; {machine}.",
-        "req/s: requests a second; cpu: CPU time of the server for one request; of floor: rate against the bare route.",
-        "",
-        f"{'':14}{'floor':>18}{'memory':>28}{'sql':>28}",
-        f"{'':14}{'req/s':>9}{'cpu µs':>9}" + f"{'req/s':>10}{'cpu µs':>9}{'of floor':>9}" * 2,
-    ]
-    for operation in names:
-        cells = [f"{operation:14}"]
-        floor = statistics.median(rate for rate, _ in results[operation, "floor"])
-        for name in APPLICATIONS:
-            rate = statistics.median(rate for rate, _ in results[operation, name])
-            cpu = statistics.median(cpu for _, cpu in results[operation, name])
-            width = 9 if name == "floor" else 10
-            cells.append(f"{rate:{width}.0f}{cpu * 1e6:9.0f}")
-            if name != "floor":
-                cells.append(f"{rate / floor:9.0%}")
-        lines.append("".join(cells))
-    return "\n".join(lines)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="three sizes and all peers; an hour and more")
+    parser.add_argument("--users", type=_numbers, help="numbers of users, comma-separated (1000; 1000,10000,100000)")
+    parser.add_argument("--servers", type=_names, help=f"of {', '.join(KINDS)}, comma-separated")
+    parser.add_argument("--only", action="append", help="a workload by its name; may be repeated")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, help="of each measurement (0.5; with --full 1)")
+    parser.add_argument("--committee", type=int, default=200, help="people who are in 50 groups")
+    parser.add_argument(
+        "--fill-seconds", type=float, default=900.0, help="the longest that a peer may take to be filled"
+    )
+    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where environments of peers are made")
+    parser.add_argument("--write", action="store_true", help=f"keep the results, in {KEPT.name} and {report.PAGE.name}")
+    parser.add_argument("--render", action="store_true", help="make the page from the kept results, measure nothing")
+    options = parser.parse_args()
+    options.users = options.users or ([1_000, 10_000, 100_000] if options.full else [1_000])
+    options.servers = options.servers or (list(KINDS) if options.full else list(OWN))
+    options.seconds = options.seconds or (1.0 if options.full else 0.5)
+    unknown = set(options.servers) - KINDS.keys()
+    if unknown:
+        parser.error(f"there is no server {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
+    return options
 
 
-def _fill(client: Client, numbers: Iterator[int]) -> list[str]:
-    """Make the users; their ids."""
-    bodies = (client.call(prepare("POST", "/Users", new_user(next(numbers))), 201) for _ in range(USERS))
-    return [json.loads(body)["id"] for body in bodies]
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
-def _cores() -> tuple[list[int], list[int]]:
-    """Cores for the client and for the server; on a machine with one core they share it."""
-    cores = sorted(os.sched_getaffinity(0))
-    return (cores[1:2], cores[:1]) if len(cores) > 1 else (cores, cores)
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _take_own_core() -> list[int]:
+    """Keep this process, the client, to one core; the others are for the servers."""
+    own, theirs = cores()
+    os.sched_setaffinity(0, own)
+    return list(theirs)
+
+
+def _machine(rounds: int, seconds: float) -> dict[str, str]:
+    return {
+        "measured": datetime.now(UTC).date().isoformat(),
+        "Python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "medians of": f"{rounds} interleaved rounds of {seconds:g} s, 4 connections",
+        "load when begun": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
 
 
 if __name__ == "__main__":

@@ -1,116 +1,215 @@
-"""The servers that are compared: the same gunicorn, the same worker, pinned to the same core."""
+"""The servers that are compared: one worker each, pinned to the same core, and how each of them is started."""
 
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from benchmarks import environments, floor
+from benchmarks.processes import cpu_seconds, forget_peak, free_port, memory, started
+from scim_gateway.bench.directory import Traits
+from scim_gateway.bench.wire import BenchmarkError, Connection, Target
 
 TOKEN = "a-fixed-token-for-benchmarks-0123456789-abcdef"
 ROOT = Path(__file__).parent.parent
-
-APPLICATIONS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "floor": ("benchmarks.floor:create_app()", {"SCIM_GATEWAY_BACKEND": "memory"}),
-    "memory": ("scim_gateway.app:create_app()", {"SCIM_GATEWAY_BACKEND": "memory"}),
-    "sql": ("scim_gateway.app:create_app()", {"SCIM_GATEWAY_BACKEND": "sql"}),
-}
+WORKER = ("--workers", "1", "--threads", "4")
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server."""
+    """A running server.
+
+    :param pid: of its main process.
+    :param beside: processes whose work counts as its own, such as that of its database.
+    """
 
     name: str
-    port: int
+    target: Target
     pid: int
+    beside: tuple[int, ...] = ()
 
-    def cpu_seconds(self) -> float:
-        """What it and its workers have computed so far."""
-        ticks = 0
-        for pid in [self.pid, *_children(self.pid)]:
-            with suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+    def cpu(self) -> float:
+        """Seconds that it has computed so far, its database included."""
+        return cpu_seconds((self.pid, *self.beside))
+
+    def memory(self) -> tuple[float, float]:
+        """Its resident memory, and the peak, in MiB."""
+        return memory(self.pid)
+
+    def forget_peak(self) -> None:
+        """Look for the peak anew."""
+        forget_peak(self.pid)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a server is started, and what it does differently.
+
+    :param start: makes the server in a folder, on certain cores; the last argument is for environments of peers.
+    """
+
+    start: Callable[[str, Path, Collection[int], Path], Iterator[Server]]
+    traits: Traits = field(default_factory=Traits)
+    peer: bool = False
 
 
 @contextmanager
-def running(name: str, folder: Path, cores: Sequence[int]) -> Iterator[Server]:
-    """Start one of :data:`APPLICATIONS`; it ends with the block."""
-    application, settings = APPLICATIONS[name]
-    port = _free_port()
+def running(name: str, folder: Path, on: Collection[int], scratch: Path) -> Iterator[Server]:
+    """Start one of :data:`KINDS`; it ends with the block.
+
+    :raises BenchmarkError: it does not start.
+    """
     folder.mkdir(parents=True)
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("SCIM_GATEWAY_")}
+    with contextmanager(KINDS[name].start)(name, folder, on, scratch) as server:
+        yield server
+
+
+@contextmanager
+def running_floor(folder: Path, answers: Mapping[str, tuple[str, int, bytes]], on: Collection[int]) -> Iterator[Server]:
+    """The floor, with these answers."""
+    folder.mkdir(parents=True)
+    floor.write_answers(folder / "answers.json", answers)
+    settings = {floor.BYTES: str(folder / "answers.json"), "SCIM_GATEWAY_BACKEND": "memory"}
+    with _gunicorn("floor", "benchmarks.floor:create_app()", folder, on, settings, base="", ready=None) as server:
+        yield server
+
+
+def _gateway(settings: Mapping[str, str]) -> Callable[[str, Path, Collection[int], Path], Iterator[Server]]:
+    def start(name: str, folder: Path, on: Collection[int], _scratch: Path) -> Iterator[Server]:
+        with _gunicorn(name, "scim_gateway.app:create_app()", folder, on, settings) as server:
+            yield server
+
+    return start
+
+
+def _mariadb(name: str, folder: Path, on: Collection[int], _scratch: Path) -> Iterator[Server]:
+    """The SQL store on a MariaDB of its own, on the same core: what it computes is part of the cost."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from servers.mariadb import running_mariadb
+
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, on)
+    try:
+        database = running_mariadb()
+        mariadb = database.__enter__()
+    finally:
+        os.sched_setaffinity(0, own)
+    try:
+        settings = {
+            "SCIM_GATEWAY_BACKEND": "sql",
+            "SCIM_GATEWAY_DATABASE_URL": mariadb.url(mariadb.new_database()),
+            "SCIM_GATEWAY_DATABASE_TLS": "off",
+        }
+        with _gunicorn(name, "scim_gateway.app:create_app()", folder, on, settings) as server:
+            yield Server(name, server.target, server.pid, (mariadb.pid,))
+    finally:
+        database.__exit__(None, None, None)
+
+
+@contextmanager
+def _gunicorn(
+    name: str,
+    application: str,
+    folder: Path,
+    on: Collection[int],
+    settings: Mapping[str, str],
+    *,
+    base: str = "/scim/v2",
+    ready: str | None = "/Users?count=1",
+) -> Iterator[Server]:
+    """An application behind the gateway's own gunicorn configuration."""
+    port = free_port()
     environ = {
-        **inherited,
+        **_inherited(),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "backends")]),
         "SCIM_GATEWAY_TOKEN": TOKEN,
         "SCIM_GATEWAY_DATA_DIR": str(folder / "data"),
         **settings,
     }
     command = [
-        *(sys.executable, "-m", "gunicorn", "-c", "python:scim_gateway.gunicorn_conf", "--bind", f"127.0.0.1:{port}"),
-        *("--workers", "1", "--threads", "4", application),
+        *(sys.executable, "-m", "gunicorn", "-c", "python:scim_gateway.gunicorn_conf"),
+        *("--bind", f"127.0.0.1:{port}", *WORKER, application),
     ]
-    own_cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)  # a child begins where its parent is
-    try:
-        with (folder / "server.log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                env=environ,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-    finally:
-        os.sched_setaffinity(0, own_cores)
-    try:
-        _wait(process, port, folder)
-        yield Server(name, port, process.pid)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+    with started(command, environ, folder, on) as process:
+        target = Target("127.0.0.1", port, base, TOKEN)
+        _wait(target, ready, folder, process.poll)
+        yield Server(name, target, process.pid)
+
+
+def _scim2_server(name: str, folder: Path, on: Collection[int], scratch: Path) -> Iterator[Server]:
+    python = environments.python_of(name, scratch)
+    application = "benchmarks.peers.scim2_server_app:create_app()"
+    yield from _peer(name, folder, on, _peer_gunicorn(python, application), {"PYTHONPATH": str(ROOT)}, base="")
+
+
+def _django_scim2(name: str, folder: Path, on: Collection[int], scratch: Path) -> Iterator[Server]:
+    python = environments.python_of(name, scratch)
+    settings = {"PYTHONPATH": str(environments.PEERS), "BENCHMARK_DATABASE": str(folder / "directory.sqlite3")}
+    yield from _peer(name, folder, on, _peer_gunicorn(python, "django_peer.wsgi:create_app()"), settings)
+
+
+def _scimmy(name: str, folder: Path, on: Collection[int], scratch: Path) -> Iterator[Server]:
+    program = environments.node_folder(name, scratch) / "server.mjs"
+    yield from _peer(name, folder, on, ["node", "--max-old-space-size=8192", str(program)], {})
+
+
+def _peer_gunicorn(python: Path, application: str) -> list[str]:
+    """The same worker class, without what is the gateway's own."""
+    options = ("--worker-class", "gthread", "--keep-alive", "75", "--timeout", "600", "--worker-tmp-dir", "/dev/shm")
+    return [str(python), "-m", "gunicorn", *options, *WORKER, application]
+
+
+def _peer(
+    name: str,
+    folder: Path,
+    on: Collection[int],
+    command: list[str],
+    settings: Mapping[str, str],
+    base: str = "/scim/v2",
+) -> Iterator[Server]:
+    port = free_port()
+    environ = {**_inherited(), "BENCHMARK_TOKEN": TOKEN, "BENCHMARK_PORT": str(port), **settings}
+    if "gunicorn" in command:
+        command = [*command[:-1], "--bind", f"127.0.0.1:{port}", command[-1]]
+    with started(command, environ, folder, on) as process:
+        target = Target("127.0.0.1", port, base, TOKEN)
+        _wait(target, "/Users?count=1", folder, process.poll)
+        yield Server(name, target, process.pid)
+
+
+KINDS: Mapping[str, Kind] = {
+    "memory": Kind(_gateway({"SCIM_GATEWAY_BACKEND": "memory"})),
+    "sqlite": Kind(_gateway({"SCIM_GATEWAY_BACKEND": "sql"})),
+    "mariadb": Kind(_mariadb),
+    "scim2-server": Kind(_scim2_server, peer=True),
+    "scimmy": Kind(_scimmy, peer=True),
+    "django-scim2": Kind(_django_scim2, Traits(members_in_body=False, leaves_by_value=True), peer=True),
+}
+
+
+def _inherited() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("SCIM_GATEWAY_", "DJANGO_"))}
+
+
+def _wait(target: Target, path: str | None, folder: Path, ended: Callable[[], int | None]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline and ended() is None:
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/scim/v2/Users?count=1", headers={"Authorization": f"Bearer {TOKEN}"}
-    )
-    for _ in range(600):
-        with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(request, timeout=5):
-            return
-        if process.poll() is not None:
-            break
+            connection = Connection(target)
+            try:
+                if path is None or connection.exchange(target.request("GET", path)).status == 200:
+                    return
+            finally:
+                connection.close()
+        except BenchmarkError:
+            pass
         time.sleep(0.05)
-    raise RuntimeError((folder / "server.log").read_text("utf-8", "replace")[-4000:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
-    except OSError:
-        return []
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "server.log").open(errors="replace")).read()
+    raise BenchmarkError(f"the server does not start:\n{log[-4000:]}")

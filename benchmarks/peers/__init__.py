@@ -1,0 +1,1 @@
+"""Other SCIM servers, each served as its documentation says, in an environment of its own."""

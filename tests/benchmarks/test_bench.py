@@ -1,0 +1,158 @@
+"""The measuring client: what it sends, what it understands, and the workloads against a gateway over HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from werkzeug.serving import make_server as make_threaded_server
+
+from scim_gateway.app import create_app
+from scim_gateway.bench.directory import TEAMS, Directory, Traits, fill
+from scim_gateway.bench.measuring import Client, percentile
+from scim_gateway.bench.wire import BenchmarkError, Connection, Target
+from scim_gateway.bench.workloads import NotApplicable, all_workloads
+
+TOKEN = "a-token-of-the-tests-0123456789-abcdef"
+
+
+@contextmanager
+def answering(*pieces: bytes) -> Iterator[Target]:
+    """A service that sends these pieces, whatever it is asked, and closes the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                for piece in pieces:
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Target("127.0.0.1", listener.getsockname()[1])
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Target]:
+    app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
+    server = make_threaded_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Target("127.0.0.1", server.port, "/scim/v2", TOKEN)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(50, 2), (99, 4), (1, 1), (100, 4)], ids=["median", "almost all", "least", "all"]
+)
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(percent: float, expected: float) -> None:
+    assert percentile([1, 2, 3, 4], percent) == expected
+
+
+def test_nothing_has_no_percentile() -> None:
+    assert percentile([], 50) == 0.0
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 5\r\n\r\nhe", b"llo"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n", b"3\r\nllo\r\n0\r\n\r\n"),
+    ],
+    ids=["whole", "in pieces", "chunked"],
+)
+def test_an_answer_is_read_however_it_arrives(pieces: tuple[bytes, ...]) -> None:
+    with answering(*pieces) as target, closing(Connection(target)) as connection:
+        reply = connection.exchange(target.request("GET", "/"))
+    assert (reply.status, reply.body) == (200, b"hello")
+
+
+def test_an_answer_that_breaks_off_is_an_error() -> None:
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"
+    with (
+        answering(cut) as target,
+        closing(Connection(target)) as connection,
+        pytest.raises(BenchmarkError, match="brok"),
+    ):
+        connection.exchange(target.request("GET", "/"))
+
+
+def test_a_service_that_is_not_there_is_an_error_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(BenchmarkError, match=f"127.0.0.1:{port} cannot be reached"):
+        Connection(Target("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("url", ["ftp://host/scim", "scim/v2", ""])
+def test_only_urls_of_http_are_measured(url: str) -> None:
+    with pytest.raises(ValueError, match="SCIM base URL"):
+        Target.of_url(url, None)
+
+
+def test_a_url_of_https_is_verified_unless_that_is_declined() -> None:
+    verified, unverified = (Target.of_url("https://host/scim/v2/", "t", verify=verify) for verify in (True, False))
+    assert (verified.port, verified.base) == (443, "/scim/v2")
+    assert verified.tls is not None
+    assert verified.tls.check_hostname
+    assert unverified.tls is not None
+    assert not unverified.tls.check_hostname
+
+
+def test_a_wrong_status_ends_the_measurement_with_what_was_answered(gateway: Target) -> None:
+    client = Client(gateway)
+    with closing(client), pytest.raises(BenchmarkError, match="expected 200, but was answered 404"):
+        client.measure(itertools.repeat(gateway.request("GET", "/Nothing")), (200,), seconds=0.05)
+
+
+def test_each_connection_sends_at_least_one_request(gateway: Target) -> None:
+    client = Client(gateway, connections=3)
+    with closing(client):
+        timing = client.measure(itertools.repeat(gateway.request("GET", "/Users")), (200,), seconds=0.0, keep=True)
+    assert timing.count == len(timing.latencies) == len(timing.replies) == 3
+    assert timing.rate > 0
+
+
+def test_requests_that_run_out_end_the_measurement(gateway: Target) -> None:
+    client = Client(gateway, connections=2)
+    with closing(client):
+        replies = client.send_all(gateway.request("GET", "/Users") for _ in range(5))
+    assert [reply.status for reply in replies] == [200] * 5
+
+
+def test_every_workload_does_what_it_says_and_leaves_the_directory_as_it_was(gateway: Target) -> None:
+    client = Client(gateway, connections=2)
+    with closing(client):
+        directory = Directory(client, Traits(), "person")
+        fill(directory, 120, (20,), committee=4)
+        directory.groups = {1_000: directory.groups[20], 10_000: directory.groups[20]}
+        total = client.call("GET", "/Users?count=0").json()["totalResults"]
+        measured = set()
+        for workload in all_workloads():
+            if workload.name == "PUT group 10000 ±1":
+                directory.groups[10_000] = directory.create_group("group of 10000", directory.users[:20])
+            try:
+                plan = workload.plan(directory)
+            except NotApplicable:
+                continue
+            requests = itertools.islice(plan.requests, 3)
+            timing = client.measure(requests, plan.statuses, seconds=float("inf"), keep=True)
+            if plan.again:
+                plan.again(timing.replies)
+            measured.add(workload.name)
+        assert measured == {workload.name for workload in all_workloads()}
+        assert len(directory.committee) == 1
+        assert client.call("GET", "/Users?count=0").json()["totalResults"] == total - 3
+        teams = client.call("GET", f"/Users/{directory.committee[0]}").json()["groups"]
+        assert len(teams) == TEAMS
+        directory.clear()
+        assert client.call("GET", "/Users?count=0").json()["totalResults"] == 0
