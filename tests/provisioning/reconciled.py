@@ -9,7 +9,6 @@ from typing import Any
 
 from doubles.listed_target import Account, Listing, ListTarget, Team
 from provisioned import World
-from scim_gateway_provisioning.adoption import ListedAdoption
 from scim_gateway_provisioning.breaker import Breaker, Limits
 from scim_gateway_provisioning.reconcile import Reconciler
 
@@ -21,10 +20,13 @@ ROOT = Account("root", None)
 
 
 class Compared(World):
-    """A gateway, its targets, and people who change these by hand."""
+    """A gateway, its targets, and people who change these by hand.
+
+    :param limits: of what a plan may take away without an approval; requests may take away anything.
+    """
 
     def __init__(self, folder: Path, *targets: ListTarget, limits: Limits | None = None, **more: Any) -> None:
-        super().__init__(folder, *targets, adoption=ListedAdoption(TENANT), **more)
+        super().__init__(folder, *targets, **more)
         self.reconciler = Reconciler(self.context, Breaker(TENANT, limits or Limits()))
 
     @contextmanager
