@@ -237,6 +237,8 @@ def drop_user(session: Session, statement: DropUser) -> Done:
     for _account, user in found:
         if user is not None and catalog.holds(user):
             catalog.drop_user(user)
+            if not any(node.sessions_of(user) for node in session.node.cluster.nodes):
+                catalog.forget_memberships(user)  # a dropped user is listed on only while it has sessions
     if missing and not statement.if_exists:
         raise _cannot(session, "DROP USER", missing[0])
     return Done()
