@@ -6,6 +6,8 @@ gave it and nobody gave rights since, a membership only while its row is the one
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -27,7 +29,7 @@ from .target import Deadline
 from .target_names import HeldByPending
 from .work import batches, read
 
-ATTEMPTS = 5
+ATTEMPTS = 8
 _UNTOUCHED = ("id", "meta")
 
 _EDGES = select(edges.c.group_id, edges.c.member_id, edges.c.edge_no).where(
@@ -60,6 +62,7 @@ def take_back(
             # Somebody is changing the same resources; at last theirs is left as it is.
             if attempt == ATTEMPTS - 1:
                 return None
+            time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - a pause, no secret
         else:
             context.failpoints.hit("compensate.committed")
             return undone

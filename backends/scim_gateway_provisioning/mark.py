@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from .apply import Progress
 from .context import Context
 from .desired import Desired, Edge, Task
 from .journal import Result
+from .record_rows import held_by
 from .tables import edges, works
 from .target import Known
 from .work import HERE, Work, batches
@@ -134,6 +135,9 @@ class Marker:
         self._clean(desired, progress, marked)
         if results:
             self._context.journal.marked(self._session, results)
+        first, tenant, holder = desired.tasks[0].work, self._context.tenant, self._holder
+        # Whatever came of it, the claims are let go.
+        self._session.prove_by(lambda later: not held_by(later, tenant, first, holder))
         return marked
 
     def _row(
@@ -259,10 +263,18 @@ class Failure:
 
 def note(session: Session, tenant: str, work: Work, holder: str, known: Known) -> bool:
     """Keep a target's note of a row that is claimed; ``False``: the claim was lost."""
-    row = {"tenant_": tenant, "target_": work.target, "id_": work.id, "holder_": holder}
-    return session.execute(_NOTE, {**row, "known_": orjson.dumps(dict(known))}).rowcount == 1
+    row = {"tenant_": tenant, "target_": work.target, "id_": work.id}
+    document = orjson.dumps(dict(known))
+    session.prove_by(lambda later: _is_noted(later, row, document))
+    return session.execute(_NOTE, {**row, "holder_": holder, "known_": document}).rowcount == 1
 
 
+def _is_noted(session: Session, row: Mapping[str, str], document: bytes) -> bool:
+    stored = session.execute(_KNOWN, row).scalar()
+    return stored is not None and bytes(stored) == document
+
+
+_KNOWN = select(works.c.known_doc).where(HERE).with_for_update()
 _NOTE = update(works).where(_MINE).values(known_doc=bindparam("known_"), beat_no=works.c.beat_no + 1)
 
 

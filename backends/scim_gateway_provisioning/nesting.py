@@ -44,16 +44,24 @@ def take_turn(session: Session, tenant: str) -> None:
 
 def above(session: Session, tenant: str, ids: Collection[str]) -> dict[str, set[str]]:
     """For each id: the groups that it is in, directly or through others."""
-    parents: dict[str, set[str]] = {}
+    edges: dict[str, set[str]] = {}
     known: set[str] = set()
     level = set(ids)
     while level:
         known |= level
-        for batch in batches(level):
-            for member, group in session.execute(_ABOVE, {"tenant_": tenant, "ids": batch}):
-                parents.setdefault(member, set()).add(group)
-        level = {group for member in level for group in parents.get(member, ())} - known
-    return {id: _closure(id, parents) for id in ids}
+        found = parents(session, tenant, level)
+        edges |= found
+        level = {group for groups in found.values() for group in groups} - known
+    return {id: _closure(id, edges) for id in ids}
+
+
+def parents(session: Session, tenant: str, ids: Collection[str]) -> dict[str, set[str]]:
+    """For each id that is a direct member of groups: these groups."""
+    found: dict[str, set[str]] = {}
+    for batch in batches(ids):
+        for member, group in session.execute(_ABOVE, {"tenant_": tenant, "ids": batch}):
+            found.setdefault(member, set()).add(group)
+    return found
 
 
 def below(session: Session, tenant: str, ids: Iterable[str]) -> dict[str, set[str]]:

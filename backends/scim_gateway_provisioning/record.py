@@ -15,7 +15,7 @@ from .context import Context
 from .desired import Desired, read_desired
 from .journal import Change
 from .operation import PROVISIONED, Operation, active
-from .record_rows import Touch, add_edges, claim_pending, know_answered, write_touches
+from .record_rows import Touch, add_edges, claim_rows, know_answered, write_touches
 from .target import Kind, Target
 from .work import Work, WorkKey, read
 
@@ -76,8 +76,8 @@ def record(
             if touch.name is not None:
                 name = touch.name
                 target_names.claim(session, context.tenant, touch.target, touch.kind, name, touch.id)
-    untouched = [work for work in named if work.key not in survey.touched and work.target in claiming]
-    claim_pending(session, context, untouched, holder)
+    untouched = [work for work in named if work.free and work.key not in survey.touched and work.target in claiming]
+    claim_rows(session, context, untouched, holder)
     know_answered(session, context, [work for work in survey.unanswered() if work.key not in goals])
     first = {}
     for target in claiming:
@@ -107,6 +107,7 @@ class _Survey:
         self._session = session
         self._tenant = context.tenant
         self._operation = operation
+        self._targets = tuple(context.targets.values())
         self._admitting = admit
         self._changes = [change for change in operation.changes.values() if change.kind in PROVISIONED]
         self._gone = {change.id: change.kind for change in operation.changes.values() if change.after is None}
@@ -130,7 +131,7 @@ class _Survey:
         groups = {change.id for change in self._regrouped}
         users = {change.id for change in self._changes if _activated(change)}
         moved = {id for id, kind in self._kinds.items() if kind == "Group"}
-        turn = bool(moved)
+        turn = bool(moved) or any(self._becomes_wanted(change) for change in self._changes)
         if turn:
             nesting.take_turn(self._session, self._tenant)
         above = nesting.above(self._session, self._tenant, groups | users) if groups | users else {}
@@ -141,6 +142,13 @@ class _Survey:
         if ids := moved - below.keys():
             below |= nesting.below(self._session, self._tenant, ids)
         return above, below
+
+    def _becomes_wanted(self, change: Change) -> bool:
+        """Whether a target gets a group with all of its members."""
+        if change.kind != "Group" or change.before is None or change.after is None:
+            return False
+        before, after = change.before, change.after
+        return any(target.wants("Group", after) and not target.wants("Group", before) for target in self._targets)
 
     def _named(self) -> set[str]:
         return set() if self._operation.deletes else self._operation.named

@@ -9,7 +9,7 @@ from typing import Any
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.failures import Duplicate
 from scim_gateway_sql.portable import clock
-from sqlalchemy import Insert, bindparam, case, insert, update
+from sqlalchemy import Insert, bindparam, case, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
 from scim_gateway.errors import StaleResource
@@ -45,6 +45,8 @@ _RENEW = (
     .where(HERE, works.c.holder == bindparam("holder_"))
     .values(held_until_ms=clock() + bindparam("claim_ms_"), beat_no=works.c.beat_no + 1)
 )
+_STATE = select(works.c.gen_no, works.c.holder).where(HERE).with_for_update()
+_HOLDER = select(works.c.holder).where(HERE).with_for_update()
 _ANSWERED = update(works).where(HERE).values(answered_flag=1, beat_no=works.c.beat_no + 1)
 
 
@@ -124,7 +126,22 @@ def write_touches(
             _flush(session, rows)
         rows.setdefault(statement, []).append(row)
     _flush(session, rows)
+    first = next(iter(written.values()))
+    session.prove_by(lambda later: _is_written(later, context.tenant, first))
     return written
+
+
+def _is_written(session: Session, tenant: str, work: Work) -> bool | None:
+    """Whether a row was raised, should the answer to the commit be lost; if others raised it since, nobody knows."""
+    found = session.execute(_STATE, _key(tenant, work)).first()
+    if found is None or found.gen_no < work.generation:
+        return False
+    return True if found.gen_no == work.generation and found.holder == work.holder else None
+
+
+def held_by(session: Session, tenant: str, work: Work, holder: str) -> bool:
+    """Whether somebody holds a row."""
+    return bool(session.execute(_HOLDER, _key(tenant, work)).scalar() == holder)
 
 
 def _flush(session: Session, rows: dict[Any, list[dict[str, Any]]]) -> None:
@@ -218,7 +235,11 @@ def _raised_row(context: Context, old: Work, work: Work) -> dict[str, Any]:
 
 
 def _where(context: Context, work: Work) -> dict[str, Any]:
-    return {"tenant_": context.tenant, "target_": work.target, "id_": work.id}
+    return _key(context.tenant, work)
+
+
+def _key(tenant: str, work: Work) -> dict[str, Any]:
+    return {"tenant_": tenant, "target_": work.target, "id_": work.id}
 
 
 def add_edges(
@@ -243,15 +264,12 @@ def add_edges(
     return frozenset((touch.id, member) for touch in touches if touch.target.name == target for member in touch.edges)
 
 
-def claim_pending(session: Session, context: Context, pending: Sequence[Work], holder: str) -> None:
-    """Claim rows that were pending before, as far as nobody works on them."""
-    rows = [
-        {**_where(context, work), "holder_": holder, "claim_ms_": int(context.times.claim * 1000)}
-        for work in pending
-        if work.free
-    ]
+def claim_rows(session: Session, context: Context, free: Sequence[Work], holder: str) -> None:
+    """Claim rows that nobody works on."""
+    rows = [{**_where(context, work), "holder_": holder, "claim_ms_": int(context.times.claim * 1000)} for work in free]
     if rows:
         session.execute(_CLAIM, rows)
+        session.prove_by(lambda later: held_by(later, context.tenant, free[0], holder))
 
 
 def know_answered(session: Session, context: Context, unanswered: Iterable[Work]) -> None:

@@ -17,7 +17,8 @@ from .apply import Application, Progress
 from .context import Context
 from .desired import Desired, read_desired
 from .mark import Failure, Marked, Marker, note
-from .record_rows import claim_pending, renew
+from .recheck import reached_meanwhile
+from .record_rows import claim_rows, renew
 from .target import Deadline, Known, Save, Unreachable
 from .work import Work, read
 
@@ -68,22 +69,22 @@ class Settlement:
         """Claim what is free of what is left to do, and read it; ``None`` when nothing is left."""
         waited = False
         while self.goals:
-            if waited and not self._something_free():
+            if not waited or self._something_free():
+                desired = self.context.database.run(self._claim)
+                if desired is not None:
+                    self.context.failpoints.hit("claim.committed")
+                    return desired
+                waited = True
+            if self.goals:
                 self._wait()
-                continue
-            with self.context.database.operation(write=True) as session:
-                free = [work for work in self._left(session, lock=True) if self._may_claim(work)]
-                if free:
-                    claim_pending(session, self.context, free, self.holder)
-                    desired = read_desired(session, self.context, self.target, free, deferred=self.deferred)
-            if not self.goals:
-                return None
-            if free:
-                self.context.failpoints.hit("claim.committed")
-                return desired
-            waited = True
-            self._wait()
         return None
+
+    def _claim(self, session: Session) -> Desired | None:
+        free = [work for work in self._left(session, lock=True) if self._may_claim(work)]
+        if not free:
+            return None
+        claim_rows(session, self.context, free, self.holder)
+        return read_desired(session, self.context, self.target, free, deferred=self.deferred)
 
     def _something_free(self) -> bool:
         with self.context.database.operation(write=False) as session:
@@ -128,6 +129,7 @@ class Settlement:
             _log.exception("the target %s failed unexpectedly", self.target)
             self._mark_failure(desired, progress, "It failed unexpectedly; the gateway's log says why.")
             raise Unreachable("It failed unexpectedly; the gateway's log says why.") from error
+        self.goals |= reached_meanwhile(self.context, self.target, desired, progress)
         marked = self._mark(desired, progress)
         for id, generation in marked.applied.items():
             if self.goals.get(id, generation + 1) <= generation:
@@ -157,8 +159,7 @@ class Settlement:
 
     def _mark(self, desired: Desired, progress: Progress, failure: Failure | None = None) -> Marked:
         self.context.failpoints.hit("mark.before")
-        with self.context.database.operation(write=True) as session:
-            marked = self._marker(session).mark(desired, progress, failure)
+        marked = self.context.database.run(lambda session: self._marker(session).mark(desired, progress, failure))
         self.context.failpoints.hit("mark.committed")
         return marked
 
@@ -175,9 +176,8 @@ class Settlement:
     def _saver(self, work: Work) -> Save:
         def save(known: Known) -> None:
             self.context.failpoints.hit("save.before")
-            with self.context.database.operation(write=True) as session:
-                kept = note(session, self.context.tenant, work, self.holder, known)
-            if not kept:
+            tenant = self.context.tenant
+            if not self.context.database.run(lambda session: note(session, tenant, work, self.holder, known)):
                 raise ClaimLost(work.id)
             self.context.failpoints.hit("save.committed")
 
@@ -202,10 +202,12 @@ class _Claim:
         if time.monotonic() - self._since < self._context.times.claim / 3:
             return
         now = time.monotonic()
-        with self._context.database.operation(write=True) as session:
-            if not renew(session, self._context, self._target, self._ids, self._holder):
-                raise ClaimLost
+        if not self._context.database.run(self._renewed):
+            raise ClaimLost
         self._since = now
+
+    def _renewed(self, session: Session) -> bool:
+        return renew(session, self._context, self._target, self._ids, self._holder)
 
 
 def pauses(first: float, longest: float) -> Callable[[], float]:
