@@ -13,11 +13,11 @@ from scim_gateway.text import shown
 
 from .accounts import LONG, leave, too_long
 from .failures import Refused, SetupFault
-from .memberships import join, member_names
+from .memberships import existing, join, member_names
 from .notes import Note
 from .people import keeps_name
 from .protection import administrator, refuse
-from .statements import create_group, drop_group, grant_role
+from .statements import create_group, drop_group, grant_role, groups_like
 from .work import Work
 
 _RESERVE_SECONDS = 3.0
@@ -127,6 +127,12 @@ class OneGroup:
         :raises InvalidValue: the server does not take the name.
         """
         work = self._work
+        alike = [str(row[0]) for row in work.line.rows(groups_like(name))]
+        if any(other != name for other in alike):
+            raise Conflict(
+                f"The Engine has a group {shown(alike[0])}, which differs from {shown(name)} in letter case only. Use "
+                "another name, or adopt that one."
+            )
         try:
             work.run(create_group(name))
         except Refused as error:
@@ -207,12 +213,12 @@ class OneGroup:
         old, new = member_names(work, stands), member_names(work, wanted)
         for name in sorted(new - old):
             leave(work, name, wanted)
-        missing = sorted(old - new)
+        missing = sorted(existing(work, old - new))
         for done, name in enumerate(missing):
             if work.line.deadline.left() < _RESERVE_SECONDS:
                 return len(missing) - done
             join(work, name, wanted)
-        return None if old == new else 0
+        return 0 if missing or new - old else None
 
 
 def not_ours(name: str) -> Conflict:

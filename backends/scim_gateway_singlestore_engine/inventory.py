@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from scim_gateway_provisioning.target import Inventory, Kind, Observed
 
@@ -48,7 +48,7 @@ class Observation:
         users = self._users(accounts, self._administrators(members, powerful))
         return Inventory(
             users=users,
-            groups={self._key("Group", name): self._group(name, powerful.get(name)) for name in groups},
+            groups=self._groups(groups, powerful),
             members=self._members(members),
             warnings=tuple(self._warnings),
         )
@@ -123,9 +123,21 @@ class Observation:
         # LOCKED is also said of failed log-ins and of what administrators locked: neither is the gateway's to undo.
         return False if account.mark is not None and account.mark.locked else None
 
-    @staticmethod
-    def _group(name: str, privilege: str | None) -> Observed:
-        return Observed(name, protected=administrator(privilege) if privilege is not None else None)
+    def _groups(self, names: Collection[str], powerful: Mapping[str, str]) -> dict[bytes, Observed]:
+        by_key: dict[bytes, list[str]] = {}
+        for name in names:
+            by_key.setdefault(self._key("Group", name), []).append(name)
+        self._warn("groups differ in letter case only", [same[0] for same in by_key.values() if len(same) > 1])
+        return {key: self._group(same, powerful) for key, same in by_key.items()}
+
+    def _group(self, same: list[str], powerful: Mapping[str, str]) -> Observed:
+        reason = self._work.protected.reason("Group", same[0])
+        privilege = next((powerful[name] for name in same if name in powerful), None)
+        if reason is None and privilege is not None:
+            reason = administrator(privilege)
+        if reason is None and len(same) > 1:
+            reason = "there are several groups of this name"
+        return Observed(same[0], protected=reason)
 
     def _members(self, members: list[tuple[str, tuple[str, str]]]) -> dict[bytes, frozenset[bytes]]:
         found: dict[bytes, set[bytes]] = {}

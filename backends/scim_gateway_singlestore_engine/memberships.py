@@ -14,6 +14,7 @@ from .names import parse_account
 from .notes import Note
 from .protection import administrator, refuse
 from .statements import HOST, grant_group, members_among, members_of, names_among
+from .users import is_true
 from .work import Work
 
 _BATCH = 200
@@ -101,11 +102,19 @@ def join(work: Work, name: str, group: str) -> None:
 
 def _refuse_strangers(work: Work, names: Sequence[str]) -> None:
     """Old servers may make an account of whoever is granted something: only those who are there are."""
-    rows = work.line.rows(names_among(names))
-    here = {str(name) for name, host, deleted in rows if str(host) == HOST and str(deleted) in ("0", "NO", "False")}
+    here = existing(work, names)
     for name in names:
         if name not in here:
             raise Unreachable(f"The Engine has no account {shown(name)} yet, or no longer.")
+
+
+def existing(work: Work, names: Collection[str]) -> set[str]:
+    """Which of these accounts are there; dropped ones may be listed on while they have sessions."""
+    found: set[str] = set()
+    for batch in _batches(sorted(names)):
+        rows = work.line.rows(names_among(batch))
+        found |= {str(name) for name, host, deleted in rows if str(host) == HOST and not is_true(deleted)}
+    return found & set(names)
 
 
 def _members_among(work: Work, group: str, names: Sequence[str]) -> set[str]:

@@ -195,6 +195,12 @@ def somebody_but(name: str) -> Statement:
     return Statement("SELECT of USERS", sql, (name,))
 
 
+def groups_like(name: str) -> Statement:
+    """All groups of one name in any letter case: GROUP_NAME."""
+    sql = "SELECT GROUP_NAME FROM information_schema.`GROUPS` WHERE LOWER(GROUP_NAME) = LOWER(%s)"
+    return Statement("SELECT of GROUPS", sql, (name,))
+
+
 def _list(values: Sequence[str]) -> str:
     return f"({', '.join(['%s'] * len(values))})"
 

@@ -11,6 +11,11 @@ from .marks import Mark, attributes_of, mark_in
 _TRUE = ("1", "YES", "TRUE", "Y")
 
 
+def is_true(value: object) -> bool:
+    """Whether a column that is a flag says yes, however this version spells it."""
+    return str(value).upper() in _TRUE
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One row.
@@ -47,7 +52,7 @@ def account_of(row: Mapping[str, Any]) -> Account:
         name=_text(row["USER"]),
         host=_text(row["HOST"]),
         type=_text(row.get("TYPE") or "").upper(),
-        deleted=str(row.get("IS_DELETED", 0)).upper() in _TRUE,
+        deleted=is_true(row.get("IS_DELETED", 0)),
         locked=known == "LOCKED" if known in ("LOCKED", "OPEN") else None,
         pool=_text(row["DEFAULT_RESOURCE_POOL"]) if row.get("DEFAULT_RESOURCE_POOL") else None,
         attributes=attributes_of(row["ATTRIBUTE"]) if "ATTRIBUTE" in row else None,
