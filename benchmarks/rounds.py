@@ -100,10 +100,11 @@ class Contest:
         """Try how long a peer takes to be filled."""
         trial = Directory(client, Traits(), "trial")
         began = time.monotonic()
-        trial.create_users(range(200))
+        ids = trial.create_users(range(200))
         # Nobody gets faster as the directory grows.
         if (time.monotonic() - began) / 200 * self._users > self._options.fill_seconds:
             raise _TooSlow(f"more than {self._options.fill_seconds:.0f} s to fill")
+        trial.remove("/Users", ids)
 
     def _answers(self, workloads: Sequence[Workload]) -> Mapping[str, tuple[str, int, bytes]]:
         """A right answer to each workload, for the floor to repeat."""
@@ -132,22 +133,17 @@ class Contest:
         server = self._servers[name]
         try:
             plan = self._plan(name, workload)
-        except NotApplicable as reason:
-            cell.reason = str(reason)
-            return
-        try:
             server.forget_peak()
             cpu = server.cpu()
-            timing = client.measure(
-                plan.requests,
-                plan.statuses,
-                seconds=self._options.seconds,
-                keep=plan.again is not None,
-            )
+            keep = plan.again is not None
+            timing = client.measure(plan.requests, plan.statuses, seconds=self._options.seconds, keep=keep)
             cpu = server.cpu() - cpu
             if plan.again:
                 plan.again(timing.replies)
-        except BenchmarkError as error:
+        except NotApplicable as reason:
+            cell.reason = str(reason)
+            return
+        except (BenchmarkError, OSError, ValueError) as error:
             _tell(f"{name}, {workload.name}: {error}")
             cell.reason = "fails"
             client.close()

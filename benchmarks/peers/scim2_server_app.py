@@ -10,4 +10,4 @@ from scim2_server.utils import load_default_provider
 def create_app():  # type: ignore[no-untyped-def]
     """The application of the ``scim2-server`` command, without its development server."""
     provider = load_default_provider()
-    return BearerTokenApplication(InMemoryStorage(provider), provider, bearer_tokens=[os.environ["BENCHMARK_TOKEN"]])
+    return BearerTokenApplication(InMemoryStorage(), provider, bearer_tokens=[os.environ["BENCHMARK_TOKEN"]])

@@ -137,9 +137,10 @@ class Connection:
         head = bytes(received[:end]).lower()
         status = int(head[9:12])
         if b"transfer-encoding: chunked" in head:
-            if not received.endswith(b"0\r\n\r\n"):
+            sent = bytes(received[end + 4 :])
+            if not (sent == b"0\r\n\r\n" or sent.endswith(b"\r\n0\r\n\r\n")):
                 return None
-            body = _unchunked(bytes(received[end + 4 :]))
+            body = _unchunked(sent)
         else:
             length = 0 if status in (204, 304) else int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
             if len(received) < end + 4 + length:

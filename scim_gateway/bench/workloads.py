@@ -19,6 +19,7 @@ PAGE = 100
 CHANGED = 10
 """How many people a delta import finds."""
 _CYCLE = 16
+_MAYBE = (200, 400, 403, 500, 501)
 
 
 class NotApplicable(Exception):
@@ -117,14 +118,14 @@ def _cursor(directory: Directory, place: float) -> Plan:
     cursor = ""
     began = time.monotonic()
     for step in range(steps):
-        document = directory.client.call("GET", f"{path}={cursor}", statuses=(200, 400)).json()
+        document = directory.client.call("GET", f"{path}={cursor}", statuses=_MAYBE).json()
         if "nextCursor" not in document:
             raise NotApplicable("no cursors")
         cursor = quote(document["nextCursor"], safe="")
         if step == 2 and (time.monotonic() - began) / 3 * steps > 60:
             raise NotApplicable("over a minute to walk there")
     request = directory.client.target.request("GET", f"{path}={cursor}")
-    if steps == 0 and "nextCursor" not in directory.client.call("GET", f"{path}=", statuses=(200, 400)).json():
+    if steps == 0 and "nextCursor" not in directory.client.call("GET", f"{path}=", statuses=_MAYBE).json():
         raise NotApplicable("no cursors")
     return Plan(itertools.repeat(request))
 
@@ -133,7 +134,7 @@ def _complex(directory: Directory) -> Plan:
     text = f'emails[type eq "work" and value co "@{people.RARE_DOMAIN}"] and active eq true'
     request = directory.client.target.request("GET", f"/Users?filter={quote(text)}&count={PAGE}")
     expected = sum(number % 100 == 7 for number in range(len(directory.users)))
-    found = directory.client.call("GET", f"/Users?filter={quote(text)}&count={PAGE}", statuses=(200, 400, 500, 501))
+    found = directory.client.call("GET", f"/Users?filter={quote(text)}&count={PAGE}", statuses=_MAYBE)
     if found.status != 200 or found.json().get("totalResults", 0) < expected:
         raise NotApplicable("cannot be filtered so")
     return Plan(itertools.repeat(request))
@@ -147,7 +148,7 @@ def _delta(directory: Directory) -> Plan:
     for id in ids[1 : 1 + CHANGED]:
         _modified(directory, id)
     path = f"/Users?filter={_filter('meta.lastModified', 'gt', before)}&count={PAGE}"
-    found = client.call("GET", path, statuses=(200, 400, 500, 501))
+    found = client.call("GET", path, statuses=_MAYBE)
     if found.status != 200 or found.json().get("totalResults") != CHANGED:
         raise NotApplicable("cannot be filtered so")
     return Plan(itertools.repeat(client.target.request("GET", path)))
@@ -230,10 +231,7 @@ def _get_group(directory: Directory, size: int, query: str) -> Plan:
 
 
 def _get_in_many(directory: Directory) -> Plan:
-    path = f"/Users/{_somebody(directory)}"
-    if len(directory.client.call("GET", path).json().get("groups", ())) < len(directory.teams):
-        raise NotApplicable("does not tell groups")
-    return Plan(itertools.repeat(directory.client.target.request("GET", path)))
+    return Plan(itertools.repeat(directory.client.target.request("GET", _somebody(directory))))
 
 
 def _delete_in_many(directory: Directory) -> Plan:
@@ -249,9 +247,13 @@ def _delete_in_many(directory: Directory) -> Plan:
 
 
 def _somebody(directory: Directory) -> str:
+    """The path of a person who is in many groups."""
     if not directory.committee or not directory.teams:
         raise NotApplicable("nobody is in many groups")
-    return directory.committee[0]
+    path = f"/Users/{directory.committee[0]}"
+    if len(directory.client.call("GET", path).json().get("groups", ())) < len(directory.teams):
+        raise NotApplicable("does not tell the groups of a user")
+    return path
 
 
 def _group(directory: Directory, size: int) -> str:

@@ -66,9 +66,10 @@ def test_nothing_has_no_percentile() -> None:
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",),
         (b"HTTP/1.1 200 OK\r\nContent-Le", b"ngth: 5\r\n\r\nhe", b"llo"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nAge: 10\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n", b"3\r\nllo\r\n0\r\n\r\n"),
     ],
-    ids=["whole", "in pieces", "chunked"],
+    ids=["whole", "in pieces", "chunked behind its head", "chunked"],
 )
 def test_an_answer_is_read_however_it_arrives(pieces: tuple[bytes, ...]) -> None:
     with answering(*pieces) as target, closing(Connection(target)) as connection:
