@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from ssl import SSLContext
 
 from mysql_mimic import packets
@@ -14,8 +15,8 @@ from .engine import Engine
 from .errors import TOO_MANY_CONNECTIONS, UNKNOWN_COMMAND, EngineError, UnknownStatement
 from .faults import Cut, Fault, Faults
 from .forwarding import Backend, MariaDB, session_settings
-from .log_in import LogIn
-from .packets import CAPABILITIES, NO_BACKSLASH_ESCAPES, ConnectionClosed, Stream, put_result_set
+from .log_in import LogIn, greet
+from .packets import CAPABILITIES, NO_BACKSLASH_ESCAPES, ConnectionClosed, Stream, open_stream, put_result_set
 from .results import Done, Forward, Result, Rows
 from .session import Session
 from .statement_log import Entry, StatementLog
@@ -64,11 +65,12 @@ class UnknownEntry:
 class Connection:
     """Reads commands of one client and answers them until one of both leaves."""
 
-    def __init__(self, desk: Desk, node: Node, stream: Stream) -> None:
+    def __init__(self, desk: Desk, node: Node, client: socket.socket) -> None:
         self._desk = desk
         self.node = node
         self.closed = asyncio.Event()
-        self._stream = stream
+        self._client = client
+        self._open_stream: Stream | None = None
         self._session: Session | None = None
         self._capabilities = Capabilities(0)
         self._backend: Backend | None = None
@@ -81,6 +83,11 @@ class Connection:
         assert self._session is not None
         return self._session
 
+    @property
+    def _stream(self) -> Stream:
+        assert self._open_stream is not None
+        return self._open_stream
+
     def serves(self, session: Session) -> bool:
         return self._session is session
 
@@ -88,6 +95,7 @@ class Connection:
         """Serve the client; ends when the connection does."""
         self._desk.connections.add(self)
         try:
+            await self._desk.thawed.wait()
             if await self._log_in():
                 await self._serve()
         except asyncio.CancelledError:
@@ -102,25 +110,32 @@ class Connection:
             await self._close()
 
     async def _log_in(self) -> bool:
-        address, port = self._stream.writer.get_extra_info("peername")[:2]
-        await self._desk.thawed.wait()
+        address, port = self._client.getpeername()[:2]
+        refusal = self._refusal_of_all()
+        if refusal is not None:
+            self._open_stream = await open_stream(self._client)
+            await self._stream.write(self._error(refusal))
+            return False
         connection_id = next(self.node.next_session_id)
-        limit = self.node.cluster.variables.defaults["max_connections"]
+        greeted = await greet(self._client, connection_id, self._desk.tls)
+        self._open_stream = greeted.stream
         try:
-            if len(self.node.sessions) >= limit:
-                raise EngineError(TOO_MANY_CONNECTIONS, "Too many connections")
-            if self._desk.log_in_error is not None:
-                raise self._desk.log_in_error
-            who = await LogIn(self.node, self._stream, address, self._desk.tls).run(connection_id)
-            session = self.node.open_session(connection_id, who.user, (address, port))
-            self._session, self._capabilities = session, who.capabilities
-            if who.database is not None:
-                self._desk.engine.use(session, who.database)
+            user = await LogIn(self.node, greeted, address).authenticate()
+            self._session = self.node.open_session(connection_id, user, (address, port))
+            self._capabilities = greeted.response.capabilities
+            if greeted.response.database:
+                self._desk.engine.use(self._session, greeted.response.database)
         except EngineError as error:
             await self._stream.write(self._error(error))
             return False
         await self._stream.write(self._ok())
         return True
+
+    def _refusal_of_all(self) -> EngineError | None:
+        """What everybody is told instead of a greeting."""
+        if len(self.node.sessions) >= self.node.cluster.variables.defaults["max_connections"]:
+            return EngineError(TOO_MANY_CONNECTIONS, "Too many connections")
+        return self._desk.log_in_error
 
     async def _serve(self) -> None:
         while not self._killed:
@@ -322,7 +337,8 @@ class Connection:
     def abort(self) -> None:
         """Break the connection as a machine that dies does."""
         self._killed = True
-        self._stream.writer.transport.abort()
+        if self._open_stream is not None:
+            self._open_stream.writer.transport.abort()
         if self._task is not None:
             self._task.cancel()
 
@@ -332,5 +348,8 @@ class Connection:
             self.node.close_session(self._session)
         if self._backend is not None:
             await self._backend.close()
-        self._stream.writer.close()
+        if self._open_stream is not None:
+            self._open_stream.writer.close()
+        else:
+            self._client.close()
         self.closed.set()

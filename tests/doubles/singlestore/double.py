@@ -21,7 +21,6 @@ from .engine import Engine
 from .errors import EngineError
 from .faults import Fault
 from .forwarding import MariaDB
-from .packets import Stream
 from .results import Rows
 from .session import Session
 from .statement_log import Entry, Matcher, StatementLog, matcher
@@ -97,7 +96,8 @@ class SingleStoreDouble:
         self._desk = Desk(Engine(self.cluster, has_tables=mariadb is not None), mariadb, tls)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._servers: dict[int, asyncio.Server] = {}
+        self._listening: dict[int, asyncio.Task[None]] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._inside: dict[int, Session] = {}
 
     # Running
@@ -139,26 +139,30 @@ class SingleStoreDouble:
 
     async def _start(self, node_id: int | None) -> None:
         for node in self._nodes(node_id):
-            if node.id not in self._servers:
+            if node.id not in self._listening:
                 listener = _listener(node.port)
                 node.host, node.port = listener.getsockname()[:2]
-                self._servers[node.id] = await asyncio.start_server(self._serving(node), sock=listener)
+                self._listening[node.id] = asyncio.create_task(self._accept(node, listener))
 
-    def _serving(self, node: Node) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await Connection(self._desk, node, Stream(reader, writer)).run()
+    async def _accept(self, node: Node, listener: socket.socket) -> None:
+        with listener:
+            while True:
+                client, _ = await asyncio.get_running_loop().sock_accept(listener)
+                client.setblocking(False)
+                task = asyncio.create_task(self._serve(node, client))
+                self._serving.add(task)
+                task.add_done_callback(self._serving.discard)
 
-        return serve
+    async def _serve(self, node: Node, client: socket.socket) -> None:
+        await Connection(self._desk, node, client).run()
 
     def stop(self, node_id: int | None = None) -> None:
         """Die at once, as by kill -9: connections break, new ones are refused. Accounts stay."""
         self._wait(self._stop(node_id))
 
     async def _stop(self, node_id: int | None) -> None:
+        await self._stop_listening(node_id)
         for node in self._nodes(node_id):
-            server = self._servers.pop(node.id, None)
-            if server is not None:
-                server.close()
             connections = [open_ for open_ in self._desk.connections if open_.node is node]
             for connection in connections:
                 connection.abort()
@@ -181,9 +185,10 @@ class SingleStoreDouble:
 
     async def _stop_listening(self, node_id: int | None) -> None:
         for node in self._nodes(node_id):
-            server = self._servers.pop(node.id, None)
-            if server is not None:
-                server.close()
+            listening = self._listening.pop(node.id, None)
+            if listening is not None:
+                listening.cancel()
+                await asyncio.wait([listening])
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from ssl import SSLContext
 
@@ -13,67 +14,82 @@ from mysql_mimic.types import Capabilities, ServerStatus
 from .catalog import User
 from .cluster import Node
 from .errors import EngineError, access_denied
-from .packets import CAPABILITIES, CLEAR_PASSWORD, NATIVE_PASSWORD, Stream, nonce, proves
+from .packets import (
+    CAPABILITIES,
+    CLEAR_PASSWORD,
+    NATIVE_PASSWORD,
+    ConnectionClosed,
+    Stream,
+    nonce,
+    open_stream,
+    proves,
+    send_and_read_one,
+)
 from .variables import GREETING
 
 
 @dataclass(frozen=True)
-class LoggedIn:
-    """Who has logged in, and what its client can do."""
+class Greeted:
+    """A client that has answered the greeting: what it says of itself, and whether under TLS."""
 
-    user: User
-    database: str | None
-    capabilities: Capabilities
+    stream: Stream
+    response: HandshakeResponse41
+    secure: bool
+    challenge: bytes
+
+
+async def greet(client: socket.socket, connection_id: int, tls: SSLContext | None) -> Greeted:
+    """Greet a client, and begin TLS if it asks for it.
+
+    Raises:
+        ConnectionClosed: it has left.
+        OSError: the connection is broken, or TLS was not agreed upon.
+    """
+    offered = CAPABILITIES | (Capabilities.CLIENT_SSL if tls else Capabilities(0))
+    challenge = nonce()
+    answer = await send_and_read_one(
+        client,
+        packets.make_handshake_v10(
+            capabilities=offered,
+            server_charset=CharacterSet.utf8mb4,
+            server_version=GREETING,
+            connection_id=connection_id,
+            auth_data=challenge + b"\0",
+            status_flags=ServerStatus.SERVER_STATUS_AUTOCOMMIT,
+            auth_plugin_name=NATIVE_PASSWORD,
+        ),
+    )
+    response = packets.parse_handshake_response(offered, answer)
+    secure = isinstance(response, SSLRequest)
+    if secure and tls is None:
+        raise ConnectionClosed
+    stream = await open_stream(client, tls if secure else None, sequence=2)
+    if secure:
+        response = packets.parse_handshake_response_41(offered, await stream.read())
+    return Greeted(stream, response, secure, challenge)
 
 
 class LogIn:
-    """One client's way through the door of a node."""
+    """One client's proof of who it is."""
 
-    def __init__(self, node: Node, stream: Stream, address: str, tls: SSLContext | None) -> None:
+    def __init__(self, node: Node, client: Greeted, address: str) -> None:
         self._node = node
-        self._stream = stream
+        self._stream = client.stream
+        self._response = client.response
+        self._secure = client.secure
+        self._challenge = client.challenge
         self._address = address
-        self._tls = tls
-        self._secure = False
-        self._challenge = nonce()
 
-    async def run(self, connection_id: int) -> LoggedIn:
-        """Greet the client and let it prove who it is.
+    async def authenticate(self) -> User:
+        """Let the client prove who it is. Unknown users look like known ones with a wrong password.
 
         Raises:
             EngineError: it is refused; the client has not been told yet.
         """
-        response = await self._greet(connection_id)
-        user = await self._authenticate(response)
-        return LoggedIn(user, response.database or None, response.capabilities)
-
-    async def _greet(self, connection_id: int) -> HandshakeResponse41:
-        offered = CAPABILITIES | (Capabilities.CLIENT_SSL if self._tls else Capabilities(0))
-        await self._stream.write(
-            packets.make_handshake_v10(
-                capabilities=offered,
-                server_charset=CharacterSet.utf8mb4,
-                server_version=GREETING,
-                connection_id=connection_id,
-                auth_data=self._challenge + b"\0",
-                status_flags=ServerStatus.SERVER_STATUS_AUTOCOMMIT,
-                auth_plugin_name=NATIVE_PASSWORD,
-            )
-        )
-        response = packets.parse_handshake_response(offered, await self._stream.read())
-        if isinstance(response, SSLRequest):
-            if self._tls is None:
-                raise EngineError(1043, "Bad handshake: this server has no TLS")
-            await self._stream.writer.start_tls(self._tls)
-            self._secure = True
-            response = packets.parse_handshake_response_41(offered, await self._stream.read())
-        return response
-
-    async def _authenticate(self, response: HandshakeResponse41) -> User:
-        """Unknown users take the same way as known ones with a wrong password, and look the same."""
+        response = self._response
         name = response.username
         if name in ("", "*"):
-            return await self._by_token(response)
+            return await self._by_token(name)
         user = self._node.account_of(name, self._address)
         if user is not None and user.type != "Native":
             return await self._outside(user)
@@ -126,11 +142,9 @@ class LogIn:
             raise refusal
         return self._admit(user, with_password=True)
 
-    async def _by_token(self, response: HandshakeResponse41) -> User:
+    async def _by_token(self, given_name: str) -> User:
         """A client that names nobody: the token says who it is."""
-        refusal = access_denied(response.username, self._address, with_password=True)
-        if not self._secure and self._tls is not None:
-            raise refusal
+        refusal = access_denied(given_name, self._address, with_password=True)
         name = self._node.cluster.tokens.get(await self._clear_text())
         user = None if name is None else self._node.account_of(name, self._address)
         if user is None or user.type != "JWT":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import socket
 import string
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
+from ssl import SSLContext
 from typing import Any
 
 from mysql_mimic import packets
@@ -41,10 +43,10 @@ class ConnectionClosed(Exception):
 class Stream:
     """Packets of the protocol over a connection; what is written waits for ``drain``."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sequence: int = 0) -> None:
         self.reader = reader
         self.writer = writer
-        self._sequence = 0
+        self._sequence = sequence
         self._buffer = bytearray()
 
     def reset_sequence(self) -> None:
@@ -99,6 +101,37 @@ class Stream:
         """Send a packet, and what waits before it."""
         self.put(payload)
         await self.drain()
+
+
+async def open_stream(client: socket.socket, tls: SSLContext | None = None, sequence: int = 0) -> Stream:
+    """Packets over a socket that was accepted, under TLS if so wanted, from this sequence number on."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, client, ssl=tls)
+    return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), sequence)
+
+
+async def send_and_read_one(client: socket.socket, payload: bytes) -> bytes:
+    """Send the first packet of a connection and read the answer, and not a byte more: TLS may begin behind it.
+
+    Raises:
+        ConnectionClosed: the client has left.
+    """
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, len(payload).to_bytes(4, "little") + payload)
+    header = await _read_exactly(client, 4)
+    return await _read_exactly(client, int.from_bytes(header[:3], "little"))
+
+
+async def _read_exactly(client: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = await asyncio.get_running_loop().sock_recv(client, count - len(data))
+        if not part:
+            raise ConnectionClosed
+        data += part
+    return data
 
 
 def nonce() -> bytes:
