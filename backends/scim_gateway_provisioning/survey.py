@@ -84,7 +84,10 @@ class State:
     edges: Mapping[Edge, tuple[int, bool]]
 
     def moved_since(self, before: State) -> tuple[frozenset[str], frozenset[Edge]]:
-        """Resources and memberships that were changed, or worked on, between two times."""
+        """Resources and memberships that were changed, or worked on with success, between two times.
+
+        What is worked on and has not come to an end is pending, whoever works on it, and perhaps he was killed.
+        """
         ids = self.works.keys() | before.works.keys()
         moving = {id for id in ids if _moved(before.works.get(id), self.works.get(id))}
         pairs = {pair for pair, _ in self.edges.items() ^ before.edges.items()}
@@ -92,7 +95,7 @@ class State:
 
 
 def _moved(before: Work | None, after: Work | None) -> bool:
-    if before is None or after is None or not after.free:
+    if before is None or after is None:
         return True
     return (before.generation, before.applied, before.known, before.absent) != (
         after.generation,
