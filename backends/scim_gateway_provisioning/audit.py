@@ -14,7 +14,6 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -29,6 +28,7 @@ from scim_gateway.provisioned import AuditHead
 
 from .audit_event import Event, bounded, text
 from .guard import LOCK_ROW, STORED_HASH, Guard, catch_up, events, guards
+from .quick import Quick
 
 _log = logging.getLogger("scim_gateway.audit")
 _security = logging.getLogger("scim_gateway.security")
@@ -42,7 +42,7 @@ _NO_EVENT = bytes(HASH_BYTES)
 _SETTING = select(settings.c.payload).where(
     and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
 )
-_APPEND = insert(events)
+_APPEND = Quick(insert(events))
 _HASH_OF = select(STORED_HASH).where(events.c.tenant == bindparam("tenant_"), events.c.event_no == bindparam("number_"))
 _HEAD = (
     select(events.c.event_no, STORED_HASH)
@@ -51,21 +51,26 @@ _HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Key:
     """A key of the chain.
 
-    :param name: derived from the key, and told in each event; says nothing about the key.
+    :param secret: the key itself.
     :param rank: a newer key has a higher one; 0 is the key that the database keeps.
+    :ivar name: derived from the key, and told in each event; says nothing about the key.
     """
 
-    name: str
-    rank: int
-    secret: bytes
+    def __init__(self, secret: bytes, rank: int) -> None:
+        self.rank = rank
+        self.name = hmac.digest(secret, b"name", hashlib.sha256)[:4].hex()
+        # Copied for each event, which spares it the preparation of the key.
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
 
     def hash(self, previous: bytes | None, event: bytes) -> bytes:
         """The hash of an event behind the one with the hash ``previous``."""
-        return hmac.digest(self.secret, (previous or _NO_EVENT) + event, hashlib.sha256)
+        keyed = self._keyed.copy()
+        keyed.update(previous or _NO_EVENT)
+        keyed.update(event)
+        return keyed.digest()
 
 
 class Keyring:
@@ -121,11 +126,11 @@ class Trail:
         key = self._keyring.signing(session)
         rows = self._rows(guard, key, described)
         try:
-            session.execute(_APPEND, rows)
+            _APPEND.change_each(session, rows)
         except Duplicate:
             _security.error("the number of events in the audit trail was set back; run: scim-gateway audit --verify")
             rows = self._rows(catch_up(session, self._tenant, len(described)), key, described)
-            session.execute(_APPEND, rows)
+            _APPEND.change_each(session, rows)
         last = rows[-1]
         # Nobody else can have written this hash, so it also tells whether a commit without an answer took place.
         session.prove_by(lambda later: self._is_stored(later, last["event_no"], last["chain_hash"]))
@@ -177,8 +182,7 @@ def split(described: Iterable[Event]) -> list[Event]:
 
 def _key(tenant: str, secret: bytes, rank: int) -> Key:
     # One secret may serve several tenants: each has a chain key of its own, so no event can be moved between them.
-    chain = hmac.digest(secret, b"scim-gateway audit trail of " + tenant.encode(), hashlib.sha256)
-    return Key(hmac.digest(chain, b"name", hashlib.sha256)[:4].hex(), rank, chain)
+    return Key(hmac.digest(secret, b"scim-gateway audit trail of " + tenant.encode(), hashlib.sha256), rank)
 
 
 def _asked(actor: Actor, event: Event) -> str | None:

@@ -50,8 +50,11 @@ class Event:
 
     def parts(self) -> Iterator[Event]:
         """The event, its members moved into ``detail``; several of them if there are more than fit."""
+        if not self.added and not self.removed:
+            yield self
+            return
         moved = [("added", id) for id in self.added] + [("removed", id) for id in self.removed]
-        pieces = [moved[start : start + MOST] for start in range(0, len(moved), MOST)] or [[]]
+        pieces = [moved[start : start + MOST] for start in range(0, len(moved), MOST)]
         for number, piece in enumerate(pieces, 1):
             detail = dict(self.detail)
             for way in ("added", "removed"):
@@ -106,21 +109,21 @@ def applied(
 
 def text(value: str | None) -> str | None:
     """Text from outside as it may stand in an event: short, and such that it is JSON."""
-    if value is None:
-        return None
+    if value is None or (len(value) <= LONGEST and value.isascii()):
+        return value
     cut = value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
     return cut.encode("utf-8", "replace").decode()
 
 
 def bounded(value: Any, depth: int = 0) -> Any:
     """A value as JSON that is neither deep nor long."""
+    if isinstance(value, str):
+        return text(value)
     match value:
         case None | bool() | float():
             return value
         case int() if abs(value) < 2**53:
             return value
-        case str():
-            return text(value)
         case Mapping() if depth < _DEEPEST:
             return {text(str(key)): bounded(inner, depth + 1) for key, inner in list(value.items())[:MOST]}
         case list() | tuple() if depth < _DEEPEST:

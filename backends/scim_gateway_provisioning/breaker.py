@@ -24,6 +24,7 @@ from scim_gateway.schema import Resource
 
 from .audit_event import DONE, Event
 from .guard import Guard, peek, removals, set_approval
+from .quick import Quick
 
 _security = logging.getLogger("scim_gateway.security")
 
@@ -37,7 +38,7 @@ _LIMIT_SECONDS = 60.0
 _STALE_AT_ONCE = 50
 
 _OF_TENANT = removals.c.tenant == bindparam("tenant_")
-_COUNT = (
+_COUNT = Quick(
     select(removals.c.removal_kind, func.count())
     .where(_OF_TENANT, removals.c.recorded_ms > bindparam("since_"))
     .group_by(removals.c.removal_kind)
@@ -45,10 +46,11 @@ _COUNT = (
 _KNOWN = select(removals.c.removal_key, removals.c.recorded_ms).where(
     _OF_TENANT, removals.c.removal_key.in_(bindparam("keys_", expanding=True))
 )
-_ADD = insert(removals)
+_KNOWN_ONE = Quick(select(removals.c.recorded_ms).where(_OF_TENANT, removals.c.removal_key == bindparam("key_")))
+_ADD = Quick(insert(removals))
 _HERE = and_(_OF_TENANT, removals.c.removal_key == bindparam("key_"))
 _AGAIN = update(removals).where(_HERE).values(recorded_ms=bindparam("now_"))
-_STALE = (
+_STALE = Quick(
     select(removals.c.removal_key)
     .where(_OF_TENANT, removals.c.recorded_ms <= bindparam("since_"))
     .limit(bindparam("most_"))
@@ -185,10 +187,14 @@ class Breaker:
         return max(now - self.limits.minutes * _MINUTE, approved_until)
 
     def _counted(self, session: Session, since: int) -> Counter[str]:
-        rows = session.execute(_COUNT, {**self._at, "since_": since})
+        rows = _COUNT.all(session, {**self._at, "since_": since})
         return Counter({str(kind): int(count) for kind, count in rows})
 
     def _known(self, session: Session, keys: Collection[str]) -> dict[str, int]:
+        if len(keys) == 1:
+            (key,) = keys
+            row = _KNOWN_ONE.first(session, {**self._at, "key_": key})
+            return {} if row is None else {key: int(row[0])}
         found: dict[str, int] = {}
         for batch in batches(keys):
             rows = session.execute(_KNOWN, {**self._at, "keys_": batch})
@@ -200,16 +206,16 @@ class Breaker:
         if new:
             row = {"tenant": self._tenant, "recorded_ms": now}
             rows = [{**row, "removal_key": removal.key, "removal_kind": removal.kind} for removal in new]
-            session.execute(_ADD, rows)
+            _ADD.change_each(session, rows)
         again = [{**self._at, "key_": removal.key, "now_": now} for removal in counting if removal.key in known]
         if again:
             session.execute(_AGAIN, again)
 
     def _forget(self, session: Session, since: int, most: int) -> None:
         """Delete some of what counts no more, by full keys; a few more than are added each time."""
-        stale = session.execute(_STALE, {**self._at, "since_": since, "most_": most + _STALE_AT_ONCE}).scalars().all()
+        stale = _STALE.all(session, {**self._at, "since_": since, "most_": most + _STALE_AT_ONCE})
         if stale:
-            session.execute(_FORGET, [{**self._at, "key_": key} for key in sorted(stale)])
+            session.execute(_FORGET, [{**self._at, "key_": key} for key in sorted(key for (key,) in stale)])
 
 
 def _on(side: str, counts: Counter[str]) -> int:

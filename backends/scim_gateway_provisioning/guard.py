@@ -7,6 +7,7 @@ behind all rows of the directory in the order of locks, before leases alone, and
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ from sqlalchemy import (
     select,
     update,
 )
+
+from .quick import Quick
 
 metadata = MetaData()
 
@@ -138,7 +141,7 @@ STATEMENTS = {
 """The tables above, by the name of the dialect; a migration of this package runs them."""
 
 _HERE = guards.c.tenant == bindparam("tenant_")
-_LOCK = (
+_LOCK = Quick(
     update(guards)
     .where(_HERE)
     .values(
@@ -151,14 +154,10 @@ _LOCK = (
 STORED_DOC = cast(events.c.event_doc, LargeBinary).label("event_doc")
 STORED_HASH = cast(events.c.chain_hash, LargeBinary).label("chain_hash")
 
-_LOCKED = (
-    select(guards, STORED_HASH)
-    .select_from(
-        guards.outerjoin(
-            events,
-            and_(events.c.tenant == guards.c.tenant, events.c.event_no == guards.c.event_no - bindparam("count_")),
-        )
-    )
+_BEFORE = and_(events.c.tenant == guards.c.tenant, events.c.event_no == guards.c.event_no - bindparam("count_"))
+_LOCKED = Quick(
+    select(guards.c.event_no, guards.c.recorded_ms, guards.c.pause_reason, guards.c.approved_until_ms, STORED_HASH)
+    .select_from(guards.outerjoin(events, _BEFORE))
     .where(_HERE)
 )
 _NEWEST = select(func.max(events.c.event_no)).where(events.c.tenant == bindparam("tenant_"))
@@ -210,13 +209,17 @@ def lock(session: Session, tenant: str, count: int) -> Guard:
     :param count: at least 1, so that the statement always changes something.
     """
     here = {"tenant_": tenant, "count_": count}
-    if session.execute(_LOCK, here).rowcount != 1:
+    found = _locked(session, here)
+    if found is None:
         prepare(session, tenant)
-        session.execute(_LOCK, here)
-    row = session.execute(_LOCKED, here).one()
-    previous = None if row.chain_hash is None else bytes(row.chain_hash)
-    first = row.event_no - count + 1
-    return Guard(tenant, first, row.recorded_ms, previous, row.pause_reason, row.approved_until_ms)
+        found = _locked(session, here)
+        assert found is not None
+    last, now, reason, approved_until, previous = found
+    return Guard(tenant, last - count + 1, now, None if previous is None else bytes(previous), reason, approved_until)
+
+
+def _locked(session: Session, here: Mapping[str, Any]) -> Sequence[Any] | None:
+    return _LOCKED.first(session, here) if _LOCK.change(session, here) == 1 else None
 
 
 def catch_up(session: Session, tenant: str, count: int) -> Guard:

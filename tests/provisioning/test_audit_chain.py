@@ -420,8 +420,8 @@ def test_with_a_head_from_elsewhere_a_trail_is_whole_exactly_if_it_was_not_touch
 ) -> None:
     tenant = f"t{next(_tenants)}"
     safeguards = Safeguards(shared.backend.database, tenant, [KEY])
-    for described in operations:
-        with shared.write() as session:
+    with shared.write() as session:
+        for described in operations:
             safeguards.note(session, described)
     verdict = safeguards.verify()
     assert verdict.problems == ()

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from guarded import Guarded, created, deactivated, deleted, group, memberships, open_guarded, user
@@ -14,7 +15,6 @@ from scim_gateway_provisioning.breaker import BreakerOpen, Limits
 from scim_gateway_provisioning.journal import Change
 from scim_gateway_sql.tables import members, resources
 from sqlalchemy import delete, insert, update
-from sqlalchemy import event as sqlalchemy_event
 
 from scim_gateway.errors import Forbidden
 
@@ -337,14 +337,11 @@ def test_threads_and_processes_together_get_through_exactly_what_the_limit_is(op
 def statements_of(guarded: Guarded, change: Change) -> list[str]:
     """The statements that a change costs beside the writing of the directory."""
     seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(" ".join(statement.split())[:40])
-
     with guarded.write() as session:
-        sqlalchemy_event.listen(session.connection, "before_cursor_execute", note)
+        connection: Any = session.connection.connection.driver_connection
+        connection.set_trace_callback(seen.append)
         guarded.safeguards.recorded(session, [change])
-        sqlalchemy_event.remove(session.connection, "before_cursor_execute", note)
+        connection.set_trace_callback(None)
     return seen
 
 
