@@ -122,8 +122,9 @@ class Person:
         """The account of a name: taken over if it may be; ``None``: it was just made."""
         work = self._work
         standing = look(work, name)
-        accounts.alone(standing)
         account = standing.here
+        if account is None or user.active:
+            accounts.alone(standing)
         if account is None:
             self._make(name, recreated=bool(standing.dropped))
             return None
@@ -164,6 +165,7 @@ class Person:
         accounts.leave_groups(work, account.name, user.managed_groups)
         end_sessions(work, account.name)
         self._note = self._note.with_lock(True)
+        accounts.none_elsewhere(look(work, account.name))
 
     def _carry(self, user: User, stands: str | None, wanted: str) -> Account | None:
         """Give the account another name, with all that it has; ``None``: there is no account to give one to."""
@@ -176,10 +178,10 @@ class Person:
             return None
         if not self._is_own(old.here):
             raise accounts.not_ours(stands)
-        accounts.alone(old)
         accounts.refuse_administrator(work, stands)
         if not user.active:
             self._shut_out(user, old.here)
+        accounts.alone(old)
         renaming = Renaming(work, old.here, wanted, self._mark, self._note.method, active=user.active)
         new = look(work, wanted)
         accounts.alone(new)

@@ -175,7 +175,7 @@ def test_a_group_that_exists_in_another_letter_case_is_in_the_way(make_world):
     for case_sensitive in (True, False):
         world = make_world(behaviour=Behaviour(case_sensitive_names=case_sensitive))
         world.double.execute("CREATE GROUP 'Eng'")
-        with pytest.raises(Conflict, match="letter case|did not make"):
+        with pytest.raises(Conflict, match=r"letter case|did not make"):
             world.put_group("g1", "eng")
         assert world.groups == {"Eng": set()}
 
