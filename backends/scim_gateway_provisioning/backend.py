@@ -17,7 +17,7 @@ from scim_gateway.tokens import TokenStore
 
 from . import nesting, replay
 from .adoption import ListedAdoption
-from .chores import Periodic, chores
+from .chores import chores
 from .context import SLICE, Context, Times, by_name, new_holder
 from .failpoints import Failpoints
 from .finish import answer, finish, settle, settlements
@@ -32,6 +32,7 @@ from .safeguarded import Safeguarded
 from .safeguards import Safeguards
 from .target import Deadline, Target
 from .target_names import HeldByPending
+from .watch import Periodic, Watch
 from .work import WorkKey, read
 from .worker import Worker
 
@@ -77,7 +78,8 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
             name: noting(handler, self) for name, handler in directory.handlers.items()
         }
         self._here = threading.local()
-        self._worker = Worker(self.context, chores(self.context, self.reconciler, self.safeguards, reconcile))
+        self._worker = Worker(self.context, chores(self.context, self.safeguards))
+        self._watch = Watch(self.reconciler, reconcile, paused=self.safeguards.paused)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
@@ -217,8 +219,10 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     def start(self) -> None:
         self.directory.start()
         self._worker.start()
+        self._watch.start()
 
     def close(self) -> None:
+        self._watch.stop()
         self._worker.stop()
         for target in self.context.targets.values():
             target.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from scim_gateway.errors import Conflict, ScimError
 
@@ -17,38 +19,48 @@ FIRST_SECONDS = 30.0
 """The first look comes so soon after the start, at most: something may have happened while nobody served."""
 
 
-class Watch:
-    """A thread that compares when nobody else did for a while.
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """When whole is compared against whole.
 
-    :param minutes: between two comparisons, by whichever process; 0: never.
+    :param minutes: between two comparisons, by whichever process; 0: never by itself.
     :param repair: whether what needs nobody's approval is mended; otherwise it is only told.
+    """
+
+    minutes: int = 0
+    repair: bool = True
+
+
+class Watch:
+    """A thread that compares when no process did for a while; the retry goes on beside it.
+
     :param paused: the reason of a pause, if there is one: nothing is mended then.
     """
 
     def __init__(
-        self, reconciler: Reconciler, minutes: int, *, repair: bool, paused: Callable[[], str | None] = lambda: None
+        self, reconciler: Reconciler, periodic: Periodic, *, paused: Callable[[], str | None] = lambda: None
     ) -> None:
         self._reconciler = reconciler
-        self._seconds = minutes * 60.0
-        self._repair = repair
+        self._seconds = periodic.minutes * 60.0
+        self._repair = periodic.repair
         self._paused = paused
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._process: int | None = None
 
     def start(self) -> None:
-        """Begin; nothing of it keeps the process alive."""
-        if self._seconds and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="scim-reconcile", daemon=True)
-            self._thread.start()
+        """Begin, unless it has begun in this process; nothing of it keeps the process alive."""
+        if self._seconds and self._process != os.getpid():
+            self._process, self._over = os.getpid(), threading.Event()
+            threading.Thread(target=self._run, args=(self._over,), name="scim-reconcile", daemon=True).start()
 
     def stop(self) -> None:
         """End after the comparison that is under way, without waiting for it."""
         self._over.set()
 
-    def _run(self) -> None:
+    def _run(self, over: threading.Event) -> None:
         # Each process waits another while, so that they do not all look at the same moment.
         wait = random.uniform(0.2, 1.0) * min(FIRST_SECONDS, self._seconds)  # noqa: S311 - a pause
-        while not self._over.wait(wait):
+        while not over.wait(wait):
             self.look()
             wait = random.uniform(0.8, 1.2) * self._seconds  # noqa: S311
 

@@ -16,7 +16,7 @@ from doubles.listed_target import Listing, ListTarget
 from reconciled import Compared
 from scim_gateway_provisioning import turn
 from scim_gateway_provisioning.reconcile import Reconciler
-from scim_gateway_provisioning.watch import Watch
+from scim_gateway_provisioning.watch import Periodic, Watch
 
 from scim_gateway.errors import Conflict, Unavailable
 from scim_gateway.provisioned import Plan, Repair, Step
@@ -200,10 +200,10 @@ class Compares(Reconciler):
 def test_by_itself_the_gateway_mends_or_tells_as_it_was_set(caplog):
     caplog.set_level(logging.INFO)
     mending, telling, pausing, young = Compares(), Compares(), Compares(), Compares(age=400)
-    Watch(mending, 15, repair=True).look()
-    Watch(telling, 15, repair=False).look()
-    Watch(pausing, 15, repair=True, paused=lambda: "an audit").look()
-    Watch(young, 15, repair=True).look()
+    Watch(mending, Periodic(15, repair=True)).look()
+    Watch(telling, Periodic(15, repair=False)).look()
+    Watch(pausing, Periodic(15, repair=True), paused=lambda: "an audit").look()
+    Watch(young, Periodic(15, repair=True)).look()
     assert [each.calls for each in (mending, telling, pausing, young)] == [["reconcile"], ["report"], ["report"], []]
     assert "1 differences of directory and targets mended, 0 left" in caplog.text
     assert "comparing: engine is down" in caplog.text
@@ -215,16 +215,16 @@ def test_by_itself_the_gateway_mends_or_tells_as_it_was_set(caplog):
     [(Unavailable("The database is busy."), "The database is busy."), (RuntimeError("bug"), "bug"), (Conflict(""), "")],
 )
 def test_whatever_goes_wrong_the_next_look_comes(caplog, error, line):
-    Watch(Compares(answer=error), 15, repair=True).look()
+    Watch(Compares(answer=error), Periodic(15, repair=True)).look()
     assert line in caplog.text
 
 
 def test_the_first_look_comes_soon_after_the_start_and_not_at_all_with_0_minutes(monkeypatch):
     monkeypatch.setattr("scim_gateway_provisioning.watch.FIRST_SECONDS", 0.01)
     compares, never = Compares(), Compares()
-    watch = Watch(compares, 15, repair=True)
+    watch = Watch(compares, Periodic(15, repair=True))
     watch.start()
-    Watch(never, 0, repair=True).start()
+    Watch(never, Periodic(0, repair=True)).start()
     assert compares.looked.wait(10)
     watch.stop()
     assert not never.looked.is_set()
@@ -234,9 +234,9 @@ def test_of_several_processes_one_compares(tmp_path):
     world = Compared(tmp_path)
     world.core.user("ann")
     assert world.reconciler.age() == float("inf")
-    Watch(world.reconciler, 15, repair=True).look()
+    Watch(world.reconciler, Periodic(15, repair=True)).look()
     other = Compared(tmp_path)
     assert other.reconciler.age() < 60
     with turn.turn(world.context):
-        Watch(other.reconciler, 0, repair=True).look()  # somebody else is at it: no error
+        Watch(other.reconciler, Periodic(0, repair=True)).look()  # somebody else is at it: no error
     world.close()
