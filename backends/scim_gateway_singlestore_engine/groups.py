@@ -47,7 +47,9 @@ class OneGroup:
         stands = self._note.name
         if stands is not None and keeps_name(self._work, stands, wanted):
             wanted = stands
-        self._work.protected.admit("Group", wanted)
+        for name in (stands, wanted):
+            if name is not None:
+                self._work.protected.admit("Group", name)
         self._clear(wanted)
         if stands is not None and stands != wanted:
             waiting = self._carry(stands, wanted)

@@ -51,7 +51,9 @@ class Person:
             not self._work.settings.carry_names or collision_key(stands) == collision_key(wanted)
         ):
             wanted = stands  # kept by choice; or spelled otherwise, which may be the same name to the server
-        self._work.protected.admit("User", wanted)
+        for name in (stands, wanted):
+            if name is not None:
+                self._work.protected.admit("User", name)
         if not user.active and self._work.settings.on_deactivate == "drop":
             self.remove()
             return Outcome({})
