@@ -62,6 +62,13 @@ class Journal:
     def marked(self, session: Session, results: Sequence[Result]) -> None:
         """The last statements of a transaction that notes what came of changes in a target."""
 
+    def goes_on(self, *, revoking: bool) -> bool:
+        """Whether the gateway may go on with pending work by itself.
+
+        :param revoking: whether it takes rights away.
+        """
+        return True
+
     def refused(self, changes: Sequence[Change], error: ScimError) -> None:
         """A write was answered with an error; outside of any transaction.
 

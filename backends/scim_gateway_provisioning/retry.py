@@ -106,6 +106,8 @@ def settle_pending(context: Context, seconds: float | None = None) -> Tried:
 def _try(context: Context, work: Work, tried: Tried) -> None:
     if work.target not in context.targets or tried.gave_up(work.target):
         return
+    if not context.journal.goes_on(revoking=work.revoking):
+        return
     context.failpoints.hit("retry.before")
     settlement = Settlement(
         context,

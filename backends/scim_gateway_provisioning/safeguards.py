@@ -81,6 +81,10 @@ class Safeguards(Journal):
             by_resource.setdefault((result.kind, result.id), []).append(result)
         self.note(session, [_outcome(kind, id, found) for (kind, id), found in by_resource.items()])
 
+    def goes_on(self, *, revoking: bool) -> bool:
+        """Whether pending work goes on: in a pause only what takes rights away."""
+        return revoking or pause.goes_on(self.paused(), revoking=revoking)
+
     def refused(self, changes: Sequence[Change], error: ScimError) -> None:
         """Record a refusal in a transaction of its own; each error once, whoever else tells of it.
 

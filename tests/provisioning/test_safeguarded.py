@@ -1,0 +1,279 @@
+"""Audit trail, pause and circuit breaker as a client and an operator meet them: through the protocol, with a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core_client import BULK, GROUP, PATCH_OP, USER, path_of
+from provisioned import QUICK, World, quick
+from scim_gateway_provisioning.backend import ProvisioningBackend
+from scim_gateway_provisioning.breaker import Limits
+from scim_gateway_provisioning.failpoints import Failpoints
+from scim_gateway_provisioning.safeguards import Safeguards
+
+from scim_gateway.exchange import Principal
+from scim_gateway.provisioned import AuditEvent
+
+Make = Callable[..., World]
+INACTIVE = {"op": "replace", "path": "active", "value": False}
+ACTIVE = {"op": "replace", "path": "active", "value": True}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    made: list[World] = []
+
+    def make(limits: Limits | None = None, **more: Any) -> World:
+        world = World(tmp_path, **more)
+        if limits is not None:
+            directory = world.backend.directory
+            world.backend = ProvisioningBackend(
+                directory, world.targets, times=QUICK, safeguards=Safeguards(directory.database, "default", (), limits)
+            )
+            world.core = type(world.core)(world.backend)
+        made.append(world)
+        return world
+
+    yield make
+    for world in made:
+        assert world.backend.verify_audit().problems == ()
+        world.close()
+
+
+@pytest.fixture
+def world(make: Make) -> World:
+    return make()
+
+
+def told(world: World, after: int = 0) -> list[tuple[str, str | None, str | None, str]]:
+    """What the audit trail tells: action, type, name or id, outcome."""
+    return [
+        (event.action, event.kind, event.name or event.id, event.outcome) for event in world.backend.audit(after=after)
+    ]
+
+
+def newest(world: World) -> AuditEvent:
+    [event] = world.backend.audit(limit=1)
+    return event
+
+
+def count(world: World) -> int:
+    return world.backend.verify_audit().head.number
+
+
+# Audit
+
+
+def test_a_change_and_what_came_of_it_are_two_events(world: World) -> None:
+    user = world.core.user("bob")
+    assert told(world) == [("create", "User", "bob", "accepted"), ("apply", "User", user["id"], "done")]
+    assert newest(world).detail == {"targets": {"list": "done"}}
+
+
+def test_token_request_and_agent_are_recorded_with_both(world: World) -> None:
+    headers = {"x-request-id": "req-1", "user-agent": "Okta SCIM Client 1.0.0"}
+    world.core.json("POST", "/Users", {"schemas": [USER], "userName": "bob"}, expect=201, headers=headers)
+    origins = {(event.actor, event.request_id, event.agent) for event in world.backend.audit()}
+    assert origins == {("test", "req-1", "Okta SCIM Client 1.0.0")}
+
+
+def test_whoever_is_deleted_leaves_the_groups_in_the_trail(world: World) -> None:
+    bob = world.core.user("bob")
+    world.core.group("staff", bob)
+    before = count(world)
+    assert world.core.send("DELETE", path_of(bob)).status == 204
+    accepted = [entry for entry in told(world, before) if entry[3] == "accepted"]
+    assert accepted == [("change", "Group", "staff", "accepted"), ("delete", "User", "bob", "accepted")]
+    [membership, _] = [event for event in world.backend.audit(after=before) if event.outcome == "accepted"]
+    assert membership.detail["removed"] == [bob["id"]]
+    assert [event.sequence for event in world.backend.audit(user="bob", after=before)]
+
+
+def test_a_request_that_changes_nothing_is_no_event(world: World) -> None:
+    bob = world.core.user("bob")
+    before = count(world)
+    world.core.patch(bob, ACTIVE)
+    world.core.get(bob)
+    assert told(world, before) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/Users", {"schemas": [USER], "userName": "BOB"}, 409),
+        ("POST", "/Users", {"schemas": [USER]}, 400),
+        ("POST", "/Users", {"schemas": [USER], "userName": "root"}, 403),
+        ("DELETE", "/Users/none", None, 404),
+        ("PATCH", "/Groups/none", {"Operations": [INACTIVE]}, 404),
+    ],
+)
+def test_a_refusal_is_recorded_once(world: World, method: str, path: str, body: Any, status: int) -> None:
+    world.core.user("bob")
+    before = count(world)
+    assert world.core.send(method, path, body).status == status
+    [event] = world.backend.audit(after=before)
+    assert (event.outcome, event.detail["status"]) == ("refused", status)
+    assert event.kind in ("User", "Group")
+
+
+def test_a_token_that_may_only_read_is_recorded_when_it_tries_to_write(world: World) -> None:
+    world.core.principal = Principal("reader", frozenset({"read"}))
+    assert world.core.send("POST", "/Users", {"schemas": [USER], "userName": "bob"}).status == 403
+    assert (newest(world).actor, newest(world).outcome, newest(world).action) == ("reader", "refused", "create")
+
+
+def test_what_a_target_cannot_do_is_recorded_as_accepted_pending_undone_and_refused(world: World) -> None:
+    world.target.down()
+    assert world.core.refused("POST", "/Users", {"schemas": [USER], "userName": "bob"})[0] == 503
+    outcomes = [entry[3] for entry in told(world)]
+    assert outcomes[0] == "accepted"
+    assert outcomes[-1] == "refused"
+    assert {"pending", "undone"} <= set(outcomes[1:-1])
+    assert newest(world).detail["status"] == 503
+
+
+def test_a_target_that_stays_away_does_not_fill_the_trail(world: World) -> None:
+    bob = world.core.user("bob")
+    world.target.down()
+    world.core.patch(bob, INACTIVE, expect=503)
+    before = count(world)
+    for _ in range(20):
+        world.backend.settle_pending()
+    assert count(world) == before
+    world.target.up()
+    world.settle()
+    assert [entry[3] for entry in told(world, before)] == ["done"]
+
+
+def test_each_operation_of_a_bulk_request_is_recorded_by_itself(world: World) -> None:
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": "1", "data": {"schemas": [USER], "userName": "bob"}},
+        {"method": "POST", "path": "/Users", "bulkId": "2", "data": {"schemas": [USER], "userName": "Bob"}},
+    ]
+    world.core.json("POST", "/Bulk", {"schemas": [BULK], "Operations": operations})
+    assert [entry[3] for entry in told(world)] == ["accepted", "done", "refused"]
+
+
+def test_two_processes_continue_one_trail(make: Make) -> None:
+    first, second = make(), make()
+    first.core.user("ann")
+    second.core.user("bob")
+    first.core.user("cid")
+    names = [event.name for event in second.backend.audit() if event.action == "create"]
+    assert names == ["ann", "bob", "cid"]
+
+
+# Pause
+
+
+def test_in_a_pause_changes_are_refused_with_the_reason_and_reading_goes_on(world: World) -> None:
+    bob = world.core.user("bob")
+    world.backend.pause("The cluster moves tonight")
+    for method, path, body in (
+        ("POST", "/Users", {"schemas": [USER], "userName": "eve"}),
+        ("PUT", path_of(bob), {"schemas": [USER], "userName": "rob"}),
+        ("PATCH", path_of(bob), {"schemas": [PATCH_OP], "Operations": [INACTIVE]}),
+        ("POST", "/Groups", {"schemas": [GROUP], "displayName": "staff"}),
+        ("DELETE", path_of(bob), None),
+    ):
+        answer = world.core.send(method, path, body)
+        assert answer.status == 403, method
+        assert b"The cluster moves tonight." in answer.body
+    assert world.core.get(bob)["userName"] == "bob"
+    assert world.core.json("GET", "/Users")["totalResults"] == 1
+    assert [account.name for account in world.target.listing.users.values()] == ["bob"]
+    assert world.backend.paused() == "The cluster moves tonight."
+    world.backend.resume()
+    world.core.user("eve")
+    world.check_equal()
+
+
+def test_in_a_pause_the_retry_takes_rights_away_and_gives_none(make: Make) -> None:
+    world = make()
+    bob = world.core.user("bob")
+    world.target.down()
+    world.core.patch(bob, INACTIVE, expect=503)
+    world.target.up()
+    dead = make(times=quick(claim=0.02), failpoints=Failpoints("record.committed:raise"))
+    assert dead.core.send("POST", "/Users", {"schemas": [USER], "userName": "eve"}).status == 500
+    time.sleep(0.05)  # its claim is over
+    world.backend.pause("x")
+    for _ in range(3):
+        world.backend.settle_pending()
+    assert {each.name: each.revoking for each in world.backend.pending()} == {"eve": False}
+    assert world.target.rights() == set()
+    world.backend.resume()
+    world.settle()
+    assert {right for _, right in world.target.rights()} == {"log in"}
+
+
+# Circuit breaker
+
+
+def test_mass_removals_are_refused_until_they_are_approved_and_the_target_keeps_what_it_has(make: Make) -> None:
+    world = make(Limits(removals=3, share=0, minutes=60))
+    users = [world.core.user(f"user{number}") for number in range(8)]
+    for user in users[:3]:
+        world.core.patch(user, INACTIVE)
+    for user in users[3:]:
+        answer = world.core.send("DELETE", path_of(user))
+        assert answer.status == 403
+        assert b"4 users and groups would have been removed within 60 minutes, and the limit is 3" in answer.body
+    assert newest(world).detail["status"] == 403
+    assert {account.active for account in world.target.listing.users.values()} == {True, False}
+    assert len(world.target.rights()) == 5
+    world.core.user("more")  # What takes nothing away goes on.
+    world.core.patch(users[0], ACTIVE)
+    world.backend.approve(minutes=5)
+    for user in users[3:]:
+        assert world.core.send("DELETE", path_of(user)).status == 204
+    world.check_equal()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_group_that_would_lose_too_many_keeps_all_of_them(make: Make, method: str) -> None:
+    world = make(Limits(removals=3, share=0, minutes=60))
+    users = [world.core.user(f"user{number}") for number in range(6)]
+    group = world.core.group("staff", *users)
+    kept = [{"value": users[0]["id"]}]
+    body: dict[str, Any] = {"schemas": [GROUP], "displayName": "staff", "members": kept}
+    if method == "PATCH":
+        body = {"Operations": [{"op": "replace", "path": "members", "value": kept}]}
+        body["schemas"] = [PATCH_OP]
+    answer = world.core.send(method, path_of(group), body)
+    assert answer.status == 403
+    assert b"5 memberships would have been removed" in answer.body
+    assert world.core.members(group) == {user["id"] for user in users}
+    world.check_equal()
+
+
+def test_a_removal_that_has_to_be_sent_again_counts_once(make: Make) -> None:
+    world = make(Limits(removals=2, share=0, minutes=60))
+    users = [world.core.user(f"user{number}") for number in range(3)]
+    world.target.down()
+    for _ in range(5):
+        world.core.patch(users[0], INACTIVE, expect=503)
+    world.target.up()
+    world.core.patch(users[0], INACTIVE)
+    world.core.patch(users[1], INACTIVE)
+    world.core.patch(users[2], INACTIVE, expect=403)
+
+
+def test_a_user_in_many_groups_is_one_removal(make: Make) -> None:
+    world = make(Limits(removals=2, share=0, minutes=60))
+    bob = world.core.user("bob")
+    for number in range(6):
+        world.core.group(f"group{number}", bob)
+    assert world.core.send("DELETE", path_of(bob)).status == 204
+    assert world.backend.safeguards.breaker_counts() == {"users and groups": 1, "memberships": 0}
+
+
+def test_what_a_target_refused_for_good_and_was_taken_back_counts_as_nothing_gained(make: Make) -> None:
+    world = make(Limits(removals=1, share=0, minutes=60))
+    for number in range(4):
+        assert world.core.send("POST", "/Users", {"schemas": [USER], "userName": f"refused{number}"}).status == 400
+    assert world.backend.safeguards.breaker_counts()["users and groups"] == 0
