@@ -27,6 +27,7 @@ from .operation import Operation
 from .reconcile import Reconciler
 from .reconciling import Reconciling
 from .record import Recorded, record
+from .record_rows import caused_by
 from .retry import Tried, settle_pending
 from .safeguarded import Safeguarded
 from .safeguards import Safeguards
@@ -152,7 +153,8 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
             return
         with self.context.database.operation(write=False) as session:
             rows = read(session, self.context.tenant, operation.missed)
-        pending = [key for key, work in rows.items() if work.pending]
+            caused = caused_by(session, self.context.tenant, operation.missed)
+        pending = {key for key, work in rows.items() if work.pending} | caused
         if pending:
             self._settle_first(pending, operation.deadline)
 
@@ -163,6 +165,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
         """
         with self.context.database.operation(write=False) as session:
             rows = read(session, self.context.tenant, [id for id, _ in keys])
+            self.context.journal.named(session, revoking=all(rows[key].revoking for key in keys if key in rows))
         goals = {key: rows[key].generation for key in keys if key in rows}
         failures = settle(self.context, settlements(self.context, goals, deadline), deadline)
         if failures:

@@ -59,6 +59,13 @@ class Journal:
         :raises scim_gateway.errors.ScimError: the changes are refused (pause, limit of removals); nothing happens.
         """
 
+    def named(self, session: Session, *, revoking: bool) -> None:
+        """A request that changes nothing names what is pending, which then is settled before the answer.
+
+        :param revoking: whether all of it takes rights away.
+        :raises scim_gateway.errors.ScimError: not now.
+        """
+
     def marked(self, session: Session, results: Sequence[Result]) -> None:
         """The last statements of a transaction that notes what came of changes in a target."""
 

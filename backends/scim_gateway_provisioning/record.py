@@ -15,7 +15,7 @@ from .context import Context
 from .desired import Desired, read_desired
 from .journal import Change
 from .operation import PROVISIONED, Operation, active
-from .record_rows import Touch, add_edges, claim_rows, know_answered, write_touches
+from .record_rows import Touch, add_edges, caused_by, claim_rows, know_answered, write_touches
 from .target import Kind, Target
 from .work import Work, WorkKey, read
 
@@ -63,7 +63,8 @@ def record(
     touches = [touch for target in context.targets.values() for touch in survey.of_target(target)]
     touches.sort(key=lambda touch: touch.key)
     named = survey.pending()
-    goals = {work.key: work.generation for work in named}
+    spread = survey.caused()
+    goals = {work.key: work.generation for work in (*named, *spread)}
     works: dict[WorkKey, Work] = {work.key: work for work in named}
     edges: dict[str, frozenset[tuple[str, str]]] = {}
     if touches:
@@ -86,6 +87,8 @@ def record(
             first[target] = read_desired(session, context, target, mine, known=_documents(changes))
     if changes:
         context.journal.recorded(session, changes, undone=undone)
+    elif named:
+        context.journal.named(session, revoking=all(work.revoking for work in named))
     return Recorded(
         changes,
         generations={touch.key: works[touch.key].generation for touch in touches},
@@ -158,6 +161,14 @@ class _Survey:
         named = self._named() | {change.id for change in self._changes}
         return [work for work in self._works.values() if work.id in named and work.pending]
 
+    def caused(self) -> list[Work]:
+        """What is pending for other groups because of earlier changes of what the client named."""
+        named = self._named() | {change.id for change in self._changes}
+        ids = {work.id for work in self._works.values() if work.id in named and work.spread}
+        keys = caused_by(self._session, self._tenant, ids) if ids else set()
+        rows = read(self._session, self._tenant, {id for id, _ in keys}) if keys else {}
+        return [work for key, work in rows.items() if key in keys and work.pending]
+
     def unanswered(self) -> list[Work]:
         """Rows of resources whose id a client uses although nobody was told it."""
         named = self._named()
@@ -214,6 +225,8 @@ class _Survey:
                 if touch := self._group(target, group, touches):
                     touch.granting = True
                     touch.edges.add(change.id)
+                    touch.causes[change.id] = change.id
+                    touches[change.id].spread = True
         elif change.before is not None:
             if target.nests:
                 ids = set(nesting.direct(self._session, self._tenant, change.id))
@@ -244,6 +257,15 @@ class _Survey:
                     touch.edges |= moved
                     touch.granting |= giving
                     touch.revoking |= not giving
+                    self._spread(change, touch, moved, touches)
+
+    def _spread(self, change: Change, touch: Touch, moved: Iterable[str], touches: Mapping[str, Touch]) -> None:
+        """Note whose change it was: of a deleted resource, or of the group that was changed."""
+        cause = next(iter(self._gone), change.id)
+        if cause != touch.id:
+            touch.causes |= dict.fromkeys(moved, cause)
+            if cause in touches:
+                touches[cause].spread = True
 
     def _users(self, ids: Iterable[str]) -> set[str]:
         """The users among members, and those in the groups among them."""

@@ -73,6 +73,15 @@ class Safeguards(Journal):
             self.breaker.admit(session, guard, list(_removals(changes)))
         self._trail.append(session, guard, described)
 
+    def named(self, session: Session, *, revoking: bool) -> None:
+        """In a pause nothing is given that was asked for before.
+
+        :raises Paused: no changes are accepted now.
+        """
+        reason = None if revoking else pause.reason(session, self._tenant)
+        if reason is not None:
+            raise pause.Paused(reason)
+
     def marked(self, session: Session, results: Sequence[Result]) -> None:
         """Record what came of changes in the targets; the same trouble with the same resource once."""
         news = [result for result in results if self._pending.is_news(result)]

@@ -205,6 +205,9 @@ def test_in_a_pause_the_retry_takes_rights_away_and_gives_none(make: Make) -> No
     for _ in range(3):
         world.backend.settle_pending()
     assert {each.name: each.revoking for each in world.backend.pending()} == {"eve": False}
+    [eve] = world.core.json("GET", "/Users", filter='userName eq "eve"')["Resources"]
+    world.core.patch(eve, ACTIVE, expect=403)  # It changes nothing, but would bring about what is pending.
+    world.core.patch(bob, INACTIVE)
     assert world.target.rights() == set()
     world.backend.resume()
     world.settle()
