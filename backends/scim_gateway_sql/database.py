@@ -38,7 +38,7 @@ _STATEMENT = 4096
 _ESCAPED = (b"'", b'"', b"\\", b"\0", b"\n", b"\r", b"\x1a")
 
 Proof = Callable[["Session"], bool | None]
-"""Tells from what is stored whether a transaction was committed; ``None`` if that cannot be told."""
+"""Tells from what is stored whether a transaction was committed; ``None`` if that cannot be told any more."""
 
 _UNKNOWN = (
     "The database did not confirm the change, which may have been made or not; read the resource before you try again."
@@ -49,14 +49,16 @@ class Session:
     """The statements of one operation on one connection, in one transaction.
 
     :ivar locks: what a write keeps from changing; ``None`` where writes wait for each other anyway, and in reads.
+    :ivar changed: whether something may have been changed.
     :ivar largest: the most bytes that a statement may have, if there is a limit.
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
-    __slots__ = ("connection", "dialect", "largest", "locks", "proofs", "renew", "write")
+    __slots__ = ("_connection", "changed", "dialect", "largest", "locks", "proofs", "renew", "write")
 
     def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
-        self.connection = connection
+        self._connection = connection
+        self.changed = False
         self.dialect = driver.dialect
         self.largest = driver.largest()
         self.write = write
@@ -72,19 +74,34 @@ class Session:
         :raises Duplicate: a unique key is taken.
         :raises Unavailable: the database cannot do it now.
         """
+        if not statement.is_select:
+            self.changed = True
         try:
-            return self.connection.execute(statement, parameters)
+            return self._connection.execute(statement, parameters)
         except DRIVER_ERRORS as error:
             meaning = meaning_of(error)
             if not isinstance(meaning, Lost) or self.renew is None:
                 raise meaning from error
         # Each statement of a read on a server sees a moment of its own, so it may as well be on another connection.
-        self.connection.close()
-        self.connection, self.renew = self.renew(), None
+        self._connection.close()
+        self._connection, self.renew = self.renew(), None
         return self.execute(statement, parameters)
 
+    @property
+    def connection(self) -> Connection:
+        """The connection, for what is not said in a statement of SQLAlchemy's; it may change something."""
+        self.changed = True
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
     def prove_by(self, proof: Proof) -> None:
-        """How to find out whether this transaction was committed, should the answer to its commit be lost."""
+        """How to find out whether this transaction was committed, should the answer to its commit be lost.
+
+        Only for what may be done again from its start, with another look at what is stored.
+        """
         self.proofs.append(proof)
 
     def fit(self, content: bytes) -> None:
@@ -105,9 +122,9 @@ Transactions = Callable[[bool], AbstractContextManager[Session]]
 class _NotConfirmed(Exception):
     """The commit was sent, and its answer was lost."""
 
-    def __init__(self, proofs: Sequence[Proof]) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(_UNKNOWN)
-        self.proofs = proofs
+        self.session = session
 
 
 class _Thread(threading.local):
@@ -256,7 +273,7 @@ class Database:
                     session.locks.take(rows)
                 yield session
         except _NotConfirmed as unclear:
-            committed = self._outcome(engine, unclear.proofs)
+            committed = not unclear.session.changed or self._outcome(engine, unclear.session.proofs)
             if committed is None:
                 raise Unavailable(_UNKNOWN) from unclear
             if not committed:
@@ -274,45 +291,48 @@ class Database:
         """Whether a transaction was committed whose answer was lost, by what is stored now; ``None`` if nobody knows.
 
         A transaction is all or nothing, so a single proof tells. A proof reads with a lock: it waits for the lost
-        transaction to end, if the server is still at it.
+        transaction to end, if the server is still at it. Where later writes have covered up what it left, it is done
+        again, as the client would have to: a repetition reads what is there, and changes what is not as it should be.
         """
         deadline = time.monotonic() + PROOF_SECONDS
-        while proofs and time.monotonic() < deadline:
-            try:
-                with self._transaction(engine, True) as session:
-                    return next((found for proof in proofs if (found := proof(session)) is not None), None)
-            except (Unavailable, _NotConfirmed):
+        found: list[bool] = []
+        while proofs and not found and time.monotonic() < deadline:
+            # Once it is known, it does not matter how the transaction ends in which it was read.
+            with contextlib.suppress(Unavailable, _NotConfirmed), self._transaction(engine, True) as session:
+                found.append(next((told for proof in proofs if (told := proof(session)) is not None), False))
+            if not found:
                 time.sleep(0.1)
-        return None
+        return found[0] if found else None
 
     # Transactions
 
     @contextlib.contextmanager
     def _transaction(self, engine: Engine, write: bool) -> Iterator[Session]:
         driver = self.driver
-        session = Session(self._connect(engine), driver, write)
+        connection = self._connect(engine)
+        session = Session(connection, driver, write)
         if driver.concurrent and not write:
             session.renew = lambda: self._connect(engine)
         try:
             try:
-                driver.begin(session.connection, write)
+                driver.begin(connection, write)
             except DRIVER_ERRORS as error:
                 raise meaning_of(error) from error
             try:
                 yield session
                 try:
-                    driver.commit(session.connection, write)
+                    driver.commit(connection, write)
                 except DRIVER_ERRORS as error:
                     meaning = meaning_of(error)
                     if write and driver.concurrent and not isinstance(meaning, Locked):
-                        raise _NotConfirmed(session.proofs) from error
+                        raise _NotConfirmed(session) from error
                     raise meaning from error
             except BaseException:
                 with contextlib.suppress(*DRIVER_ERRORS):
-                    driver.rollback(session.connection, write)
+                    driver.rollback(connection, write)
                 raise
         finally:
-            session.connection.close()
+            session.close()
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection; a server that does not answer gets some time, as it may be restarting.

@@ -130,6 +130,9 @@ class _Relay:
         except OSError:
             self.end()
             return
+        if self._ended.is_set():
+            self._server.close()  # reset in the meantime
+            return
         self._server.settimeout(None)
         for pump in (self._to_server, self._to_client):
             threading.Thread(target=pump, daemon=True).start()
