@@ -87,6 +87,11 @@ class Keyring:
         ]
         self._keys: list[Key] | None = None
 
+    @property
+    def is_configured(self) -> bool:
+        """Whether new events are signed with a key that the database does not know."""
+        return bool(self._configured)
+
     def known(self, session: Session) -> Sequence[Key]:
         """Every key that is there, the one that signs first."""
         if self._keys is None:

@@ -216,6 +216,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
 
     def check(self) -> Iterator[Finding]:
         yield from self.directory.check()
+        yield from self.safeguards.findings()
         for target in self.context.targets.values():
             yield from target.check()
 

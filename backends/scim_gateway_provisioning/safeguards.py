@@ -12,6 +12,7 @@ from typing import Any, Self
 from scim_gateway_sql.database import Database, Session
 
 from scim_gateway.actor import current
+from scim_gateway.backend import Finding
 from scim_gateway.errors import ScimError, Unavailable
 from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict, Progress
 
@@ -144,6 +145,27 @@ class Safeguards(Journal):
         """How many removals of users and groups, and of memberships, count at present."""
         with self._database.session() as session:
             return self.breaker.counts(session)
+
+    def findings(self) -> Iterator[Finding]:
+        """How they stand, for ``scim-gateway check``."""
+        with self._database.session() as session:
+            state = guards.peek(session, self._tenant)
+            counted = self.breaker.counts(session)
+        key = (
+            "" if self._keyring.is_configured else "with SCIM_GATEWAY_AUDIT_KEY a thief of the database cannot forge it"
+        )
+        yield Finding("audit trail", True, f"{state.last} events", "" if self._keyring.is_configured else advice)
+        if state.paused is not None:
+            yield Finding("pause", False, f"no changes are accepted: {state.paused}", "scim-gateway resume")
+        limits = self.breaker.limits
+        if not limits.removals:
+            yield Finding("circuit breaker", True, "switched off: any number of removals is let through")
+            return
+        window = f"within {limits.minutes} minutes"
+        shown = f"{' and '.join(f'{count} {side}' for side, count in counted.items())} removed {window}"
+        if state.now < state.approved_until:
+            shown = "all removals are let through: somebody approved them"
+        yield Finding("circuit breaker", True, f"{shown}; the limit is {limits.removals}, or {limits.share} % of all")
 
     def events(
         self, *, user: str | None = None, since: datetime | None = None, after: int = 0, limit: int | None = None

@@ -280,3 +280,36 @@ def test_what_a_target_refused_for_good_and_was_taken_back_counts_as_nothing_gai
     for number in range(4):
         assert world.core.send("POST", "/Users", {"schemas": [USER], "userName": f"refused{number}"}).status == 400
     assert world.backend.safeguards.breaker_counts()["users and groups"] == 0
+
+
+# What an operator sees at a look
+
+
+def findings(world: World) -> dict[str, tuple[bool, str]]:
+    return {finding.subject: (finding.ok, finding.message) for finding in world.backend.check()}
+
+
+def test_the_check_tells_how_the_safeguards_stand(make: Make) -> None:
+    world = make(Limits(removals=3, share=10, minutes=60))
+    world.core.patch(world.core.user("bob"), INACTIVE)
+    found = findings(world)
+    assert found["audit trail"] == (True, "4 events")
+    assert found["circuit breaker"] == (
+        True,
+        "1 users and groups and 0 memberships removed within 60 minutes; the limit is 3, or 10 % of all",
+    )
+    assert "pause" not in found
+    world.backend.approve(minutes=5)
+    assert "somebody approved them" in findings(world)["circuit breaker"][1]
+
+
+def test_the_check_does_not_pass_over_a_pause(world: World) -> None:
+    world.backend.pause("The cluster moves")
+    assert findings(world)["pause"] == (False, "no changes are accepted: The cluster moves.")
+
+
+def test_the_check_says_when_removals_have_no_limit_and_when_the_key_is_in_the_database(make: Make) -> None:
+    world = make(Limits(removals=0))
+    assert "switched off" in findings(world)["circuit breaker"][1]
+    [trail] = [finding for finding in world.backend.check() if finding.subject == "audit trail"]
+    assert "SCIM_GATEWAY_AUDIT_KEY" in trail.remedy
