@@ -151,9 +151,7 @@ class Safeguards(Journal):
         with self._database.session() as session:
             state = guards.peek(session, self._tenant)
             counted = self.breaker.counts(session)
-        key = (
-            "" if self._keyring.is_configured else "with SCIM_GATEWAY_AUDIT_KEY a thief of the database cannot forge it"
-        )
+        advice = "with SCIM_GATEWAY_AUDIT_KEY a thief of the database cannot forge it"
         yield Finding("audit trail", True, f"{state.last} events", "" if self._keyring.is_configured else advice)
         if state.paused is not None:
             yield Finding("pause", False, f"no changes are accepted: {state.paused}", "scim-gateway resume")
