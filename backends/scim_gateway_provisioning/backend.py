@@ -87,14 +87,14 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
         directory = SqlBackend.from_settings(settings, resource_types, migrations=(PROVISIONING,))
         return cls(
             directory,
-            cls.targets_from(settings),
+            cls.targets_from(settings, resource_types),
             safeguards=Safeguards.from_settings(settings, directory.database, directory.tenant),
             failpoints=Failpoints(settings["failpoint"]),
             reconcile=Periodic(settings["reconcile_minutes"], settings["reconcile_mode"] == "repair"),
         )
 
     @classmethod
-    def targets_from(cls, settings: Mapping[str, Any]) -> Sequence[Target]:
+    def targets_from(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Sequence[Target]:
         """The targets that the settings name; the package of a target says which those are.
 
         :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
