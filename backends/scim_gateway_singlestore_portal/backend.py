@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from scim_gateway_provisioning.backend import ProvisioningBackend
-from scim_gateway_provisioning.context import context
-from scim_gateway_provisioning.migrations import PROVISIONING
-from scim_gateway_sql import SqlBackend
+from scim_gateway_provisioning.target import Target
 
 from scim_gateway.schema import ResourceTypes
 
@@ -28,7 +26,5 @@ class PortalBackend(ProvisioningBackend):
     """A directory whose people and groups are members and teams of a SingleStore organization."""
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
-        target = portal_target(settings)
-        directory = SqlBackend.from_settings(settings, resource_types, migrations=(PROVISIONING,))
-        return cls(context(directory, [target]))
+    def targets_from(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Sequence[Target]:
+        return [portal_target(settings)]
