@@ -21,6 +21,8 @@ from .client import Client, TeamUpdate
 from .protection import Protection
 
 REMEMBERED_SECONDS = 600.0
+PROOF = 3
+"""So many new owners in a row are the edition's doing, not people's."""
 _log = logging.getLogger("scim_gateway.portal")
 
 Evidence = Literal["owners", "members", "unknown"]
@@ -94,7 +96,10 @@ class DefaultRights:
             )
 
     def _look(self, client: Client, me: Member) -> Evidence:
-        """Whoever accepted last and is still here, and was not invited into a team that makes owners."""
+        """Those who accepted last and are still here, and were not invited into a team that makes owners.
+
+        One of them who is no owner is proof; one who is may have been promoted by hand, all of them hardly.
+        """
         accepted = [
             one for one in client.invitations(state=ACCEPTED) if one.state == ACCEPTED and one.acted is not None
         ]
@@ -102,13 +107,18 @@ class DefaultRights:
             return "unknown"
         members = {collision_key(one.email): one for one in client.members() if one.kind == STANDARD}
         teams = {team.id: team for team in client.teams()}
+        looked_at: set[str] = set()
         for invitation in sorted(accepted, key=lambda one: str(one.acted), reverse=True):
             member = members.get(collision_key(invitation.email))
             into = [teams[id] for id in invitation.teams if id in teams]
             if member is None or any(self._protection.privileged_by_look(team) for team in into):
                 continue
-            return "members" if self._protection.privilege(client, member, me) is None else "owners"
-        return "unknown"
+            if self._protection.privilege(client, member, me) is None:
+                return "members"
+            looked_at.add(member.id)
+            if len(looked_at) == PROOF:
+                break
+        return "owners" if looked_at else "unknown"
 
     def _remember(self, evidence: Evidence) -> None:
         with self._lock:

@@ -27,12 +27,12 @@ def change(context: Context, changes: MemberChanges) -> frozenset[str]:
     team_id = changes.group.get("team")
     if team_id is None:
         raise Unreachable("The team is not there yet.")
-    context.protection.team(context.client, team_id, str(changes.group["name"]), context.organization)
-    for known in changes.remove.values():
-        if "team" not in known:
-            _take_from_invitation(context, team_id, Note.of(known))
     update, waiting = _update(changes)
     try:
+        context.protection.team(context.client, team_id, str(changes.group["name"]), context.organization)
+        for known in changes.remove.values():
+            if "team" not in known:
+                _take_from_invitation(context, team_id, Note.of(known))
         if update.body():
             bring_about(context.client, team_id, update)
     except Absent:

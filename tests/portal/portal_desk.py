@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from doubles.portal.server import PortalDouble
 from scim_gateway_provisioning.target import (
     Deadline,
     Group,
@@ -17,8 +18,6 @@ from scim_gateway_provisioning.target import (
 )
 from scim_gateway_singlestore_portal import PortalTarget
 from scim_gateway_singlestore_portal.settings import PortalSettings
-
-from doubles.portal.server import PortalDouble
 
 
 class Desk:

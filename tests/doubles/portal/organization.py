@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -288,11 +289,8 @@ class Organization:
             for invitation in later:
                 self._changed("invitations")
                 invitation.teams = [*invitation.teams, id] if id not in invitation.teams else invitation.teams
-            for email in update.get("removeMemberUserEmails", ()):
-                self._changed("invitations")
-                for invitation in self.invitations.values():
-                    if invitation.state == "Pending" and _key(invitation.email) == _key(email):
-                        invitation.teams = [team_id for team_id in invitation.teams if team_id != id]
+            if self.behaviour.pending_by_email == "apply":
+                self._take_from_invitations(id, update.get("removeMemberUserEmails", ()))
             self.teams[id] = changed
 
     def roles_of(self, holder: Member | Team, kind: str | None) -> list[dict[str, str]]:
@@ -301,6 +299,13 @@ class Organization:
             if isinstance(holder, Member) and self.behaviour.roles_through_teams:
                 roles += [role for team in self._teams_of(holder.id) for role in team.roles]
             return [role for role in roles if kind is None or role["resourceType"] == kind]
+
+    def catch_up(self, *kinds: str) -> None:
+        """Lists (these, or all) show what is, from now on."""
+        with self.lock:
+            self.behaviour.lag = 0
+            for kind in kinds or ("users", "invitations", "teams"):
+                self._behind.pop(kind, None)
 
     # What of the past is still shown
 
@@ -428,6 +433,13 @@ class Organization:
                 raise Refused(400, "a team cannot be in itself")
             self._put(team.teams, id)
         return later
+
+    def _take_from_invitations(self, team_id: str, emails: Iterable[str]) -> None:
+        self._changed("invitations")
+        keys = set(map(_key, emails))
+        for invitation in self.invitations.values():
+            if invitation.state == "Pending" and _key(invitation.email) in keys:
+                invitation.teams = [id for id in invitation.teams if id != team_id]
 
     def _inside(self, id: str) -> set[str]:
         found: set[str] = set()

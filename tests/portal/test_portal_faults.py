@@ -1,0 +1,199 @@
+"""The fault table: each operation, each fault, at each of its calls; what was not done is done by the next try.
+
+The next try is that of another process: it knows the notes, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import scim_gateway_singlestore_portal.context
+import scim_gateway_singlestore_portal.transport
+from doubles.portal.server import PortalDouble
+from portal_desk import Desk
+from scim_gateway_provisioning.target import Unreachable
+
+ADA, BOB, NEW = "ada@example.com", "bob@example.com", "ada.lovelace@example.com"
+Act = Callable[[Desk], Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is there before, what is done, and what has to be there after.
+
+    :param members: addresses in the organization.
+    :param invited: addresses with a pending invitation.
+    :param teams: addresses by team.
+    """
+
+    prepare: Act
+    act: Act
+    members: frozenset[str] = frozenset()
+    invited: frozenset[str] = frozenset()
+    teams: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+def nothing(desk: Desk) -> None:
+    """An empty organization."""
+
+
+def joined(desk: Desk) -> None:
+    """Ada is a member."""
+    desk.member("u1", ADA)
+
+
+def accepted(desk: Desk) -> None:
+    """Ada has accepted, and nobody has looked yet."""
+    desk.user("u1", ADA)
+    desk.double.organization.accept(ADA)
+
+
+def team(desk: Desk) -> None:
+    """Ada and Bob are members, Ada of a team."""
+    desk.member("u1", ADA)
+    desk.member("u2", BOB)
+    desk.group("g1", "readers")
+    desk.members("g1", add=["u1"])
+
+
+def moving(desk: Desk) -> None:
+    """Ada is about to get another address, and has accepted the invitation to it."""
+    team(desk)
+    desk.user("u1", NEW, managed=["readers"])
+    desk.double.organization.accept(NEW)
+
+
+def move(desk: Desk) -> None:
+    desk.user("u1", NEW, managed=["readers"])
+    desk.members("g1", add=["u1"])
+
+
+BOTH = frozenset({ADA, BOB})
+OPERATIONS: dict[str, Operation] = {
+    "invite": Operation(nothing, lambda desk: desk.user("u1", ADA), invited=frozenset({ADA})),
+    "see joined": Operation(accepted, lambda desk: desk.user("u1", ADA), frozenset({ADA})),
+    "revoke": Operation(lambda desk: desk.user("u1", ADA), lambda desk: desk.user("u1", ADA, active=False)),
+    "deactivate": Operation(joined, lambda desk: desk.user("u1", ADA, active=False)),
+    "delete": Operation(joined, lambda desk: desk.remove_user("u1") if "u1" in desk.notes else None),
+    "reactivate": Operation(
+        lambda desk: (joined(desk), desk.user("u1", ADA, active=False)),
+        lambda desk: desk.user("u1", ADA),
+        invited=frozenset({ADA}),
+    ),
+    "begin to move": Operation(
+        team,
+        lambda desk: desk.user("u1", NEW, managed=["readers"]),
+        BOTH,
+        frozenset({NEW}),
+        (("readers", frozenset({ADA})),),
+    ),
+    "move": Operation(moving, move, frozenset({NEW, BOB}), teams=(("readers", frozenset({NEW})),)),
+    "make a team": Operation(nothing, lambda desk: desk.group("g1", "readers"), teams=(("readers", frozenset()),)),
+    "rename a team": Operation(
+        team, lambda desk: desk.group("g1", "writers"), BOTH, teams=(("writers", frozenset({ADA})),)
+    ),
+    "delete a team": Operation(team, lambda desk: desk.remove_group("g1") if "g1" in desk.notes else None, BOTH),
+    "change members": Operation(
+        team,
+        lambda desk: desk.members("g1", add=["u2"], remove=["u1"]),
+        BOTH,
+        teams=(("readers", frozenset({BOB})),),
+    ),
+}
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "refused": {"how": "down"},
+    "cut before": {"how": "cut"},
+    "cut after": {"how": "lost"},
+    "no answer, nothing done": {"how": "hang", "times": 1},
+    "no answer, done": {"how": "hang-after", "times": 1},
+    "429": {"how": "status", "status": 429},
+    "429 for a moment": {"how": "status", "status": 429, "retry_after": "0"},
+    "429 for an hour": {"how": "status", "status": 429, "retry_after": "3600"},
+    "500, nothing done": {"how": "status", "status": 500},
+    "500, done": {"how": "status", "status": 500, "effect": True},
+    "503 with Retry-After": {"how": "status", "status": 503, "retry_after": "0"},
+    "half a body": {"how": "half-body"},
+    "no JSON": {"how": "no-json"},
+    "another page": {"how": "wrong-json"},
+    "another shape": {"how": "wrong-shape"},
+    "redirect": {"how": "redirect"},
+    "expired key": {"how": "status", "status": 401, "text": "expired"},
+    "no rights": {"how": "status", "status": 403, "text": "not permitted"},
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No pauses between tries: what is shown here does not depend on them."""
+    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(scim_gateway_singlestore_portal.context, "_FIRST_PAUSE", 0.001)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_fault_at_any_call_leaves_nothing_that_the_next_try_does_not_mend(operation, fault):
+    struck = [step for step in steps(OPERATIONS[operation], FAULTS[fault])]
+    assert struck == list(range(len(struck)))
+    assert len(struck) >= 2
+
+
+def steps(operation: Operation, fault: dict[str, Any]) -> Iterator[int]:
+    """Run the operation with the fault at its first call, its second, and so on; those that there are."""
+    for step in range(40):
+        with PortalDouble() as double:
+            with Desk(double) as desk:
+                operation.prepare(desk)
+                notes = desk.notes
+            with Desk(double) as desk:
+                desk.notes = notes
+                desk.seconds = 0.15 if "hang" in fault["how"] else 10.0
+                double.fail(**{"times": 9, "skip": step, **fault})
+                before = double.faults.struck
+                try:
+                    operation.act(desk)
+                except Unreachable as error:
+                    assert "\n" not in str(error)
+                    assert double.key not in str(error)
+                if double.faults.struck == before:
+                    return
+            double.faults.clear()
+            double.up()
+            with Desk(double) as desk:
+                desk.notes = notes
+                operation.act(desk)
+                check(operation, double)
+                operation.act(desk)
+            check(operation, double)
+            assert double.violations == []
+        yield step
+
+
+def check(operation: Operation, double: PortalDouble) -> None:
+    """The organization is as it has to be, and no second of anything is there."""
+    organization = double.organization
+    members = sorted(member.email for member in organization.members.values())
+    assert members == sorted(operation.members | {"owner@example.com", "keeper@example.com"})
+    pending = sorted(one.email for one in organization.invitations.values() if one.state == "Pending")
+    assert pending == sorted(operation.invited)
+    made = {team.name: organization.emails(team.name) for team in organization.teams.values() if not team.predefined}
+    assert made == {name: set(emails) for name, emails in operation.teams}
+
+
+def test_a_revocation_is_not_reported_before_it_is_seen(make_desk, portal):
+    for id, email in (("u1", ADA), ("u2", BOB)):
+        make_desk().user(id, email)
+    desk = make_desk()
+    desk.notes = {"u1": {"name": ADA, "ours": True}}
+    revoke = portal.organization.revoke_invitation
+    portal.organization.revoke_invitation = lambda id: None
+    desk.seconds = 0.3
+    with pytest.raises(Unreachable, match="still shown as pending"):
+        desk.user("u1", ADA, active=False)
+    portal.organization.revoke_invitation = revoke
+    desk.user("u1", ADA, active=False)
+    assert [one.state for one in portal.organization.invitations.values()] == ["Revoked", "Pending"]

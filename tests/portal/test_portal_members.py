@@ -1,0 +1,207 @@
+"""Memberships: the difference in one call, whoever is pending later, nested groups, teams of invitations."""
+
+from __future__ import annotations
+
+import pytest
+from scim_gateway_provisioning.target import Unreachable
+
+from scim_gateway.errors import Forbidden, InvalidValue
+
+ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
+
+
+@pytest.fixture
+def team(desk, portal):
+    """Ada, Bob and Eve are members of the organization, Ada and Bob of the team ``readers``."""
+    for id, email in (("u1", ADA), ("u2", BOB), ("u3", EVE)):
+        desk.member(id, email)
+    desk.group("g1", "readers")
+    desk.members("g1", add=["u1", "u2"])
+    portal.forget_calls()
+    return desk
+
+
+def inside(portal, name: str = "readers") -> set[str]:
+    return portal.organization.emails(name)
+
+
+def test_a_difference_is_one_call(team, portal):
+    assert team.members("g1", add=["u3"], remove=["u1"]) == frozenset()
+    assert inside(portal) == {BOB, EVE}
+    assert len(portal.writes()) == 1
+
+
+def test_no_member_is_read_to_change_one(team, portal):
+    team.members("g1", add=["u3"])
+    id = portal.organization.team("readers").id
+    asked = [(call.method, call.path) for call in portal.calls]
+    assert asked == [("GET", f"/v1/teams/{id}/identityRoles"), ("PATCH", f"/v1/teams/{id}")]
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_what_holds_already_is_fine(team, portal, accepted):
+    portal.behaviour.repeated_members = accepted
+    for _ in range(2):
+        team.members("g1", add=["u1", "u3"], remove=["u2"])
+        assert inside(portal) == {ADA, EVE}
+
+
+def test_nothing_to_do_is_no_call(team, portal):
+    team.members("g1")
+    assert portal.writes() == []
+
+
+def test_who_has_not_accepted_waits_and_the_others_do_not(team, portal):
+    team.user("u4", "new@example.com")
+    assert team.members("g1", add=["u3", "u4"]) == {"u4"}
+    assert inside(portal) == {ADA, BOB, EVE}
+    portal.organization.accept("new@example.com")
+    team.user("u4", "new@example.com")
+    assert team.members("g1", add=["u4"]) == frozenset()
+    assert "new@example.com" in inside(portal)
+
+
+def test_an_invitation_that_is_pending_grants_nothing(team, portal):
+    team.user("u4", "new@example.com")
+    team.members("g1", add=["u4"])
+    assert portal.organization.pending("new@example.com").teams == []
+
+
+@pytest.mark.parametrize("switch", ["apply", "ignore", "refuse"])
+def test_teams_are_asked_for_by_address_where_that_is_configured_and_still_looked_after(make_desk, portal, switch):
+    portal.behaviour.pending_by_email = switch
+    desk = make_desk(pending_teams="email")
+    desk.user("u1", ADA)
+    desk.group("g1", "readers")
+    assert desk.members("g1", add=["u1"]) == {"u1"}
+    portal.organization.accept(ADA)
+    assert inside(portal) == ({ADA} if switch == "apply" else set())
+    desk.user("u1", ADA)
+    assert desk.members("g1", add=["u1"]) == frozenset()
+    assert inside(portal) == {ADA}
+
+
+@pytest.mark.parametrize("switch", ["apply", "ignore", "refuse"])
+def test_a_removal_also_reaches_the_teams_of_an_invitation(make_desk, portal, switch):
+    desk = make_desk()
+    desk.group("g1", "readers")
+    desk.group("g2", "writers")
+    portal.organization.invite(ADA, teams=("readers", "writers"))
+    desk.user("u1", ADA, adoptable=True)
+    portal.behaviour.pending_by_email = switch
+    desk.members("g1", remove=["u1"])
+    portal.organization.accept(ADA)
+    assert (inside(portal), inside(portal, "writers")) == (set(), {ADA})
+    desk.settled("u1", ADA)
+
+
+def test_somebody_who_joins_while_the_team_is_taken_from_the_invitation_is_looked_at_again(desk, portal):
+    desk.group("g1", "readers")
+    portal.organization.invite(ADA, teams=("readers",))
+    desk.user("u1", ADA, adoptable=True)
+    revoke = portal.organization.revoke_invitation
+
+    def raced(id):
+        portal.organization.accept(ADA)
+        revoke(id)
+
+    portal.organization.revoke_invitation = raced
+    with pytest.raises(Unreachable, match="joined in the meantime"):
+        desk.members("g1", remove=["u1"])
+    desk.user("u1", ADA, adoptable=True)
+    desk.members("g1", remove=["u1"])
+    assert inside(portal) == set()
+
+
+def test_a_nested_group_is_a_team_in_a_team(desk, portal):
+    desk.group("g1", "outer")
+    desk.group("g2", "inner")
+    desk.members("g1", add=["g2"])
+    assert portal.organization.team("outer").teams == [portal.organization.team("inner").id]
+    desk.members("g1", remove=["g2"])
+    assert portal.organization.team("outer").teams == []
+    assert desk.target.nests
+
+
+def test_where_nesting_is_off_the_gateway_flattens(make_desk):
+    assert not make_desk(nested_groups=False).target.nests
+
+
+def test_a_circle_of_teams_is_refused_in_words_and_the_rest_is_done(desk, portal):
+    desk.member("u1", ADA)
+    for id, name in (("g1", "outer"), ("g2", "inner")):
+        desk.group(id, name)
+    desk.members("g1", add=["g2"])
+    with pytest.raises(InvalidValue, match="a team cannot be in itself"):
+        desk.members("g2", add=["g1", "u1"])
+    assert inside(portal, "inner") == {ADA}
+
+
+def test_a_member_who_was_removed_by_hand_stops_nobody_else(team, portal):
+    portal.organization.remove_member(EVE)
+    team.member("u4", "new@example.com")
+    with pytest.raises(Unreachable, match="not a member of the organization any more"):
+        team.members("g1", add=["u3", "u4"], remove=["u1"])
+    assert ADA not in inside(portal)
+    assert team.members("g1", add=["u4"]) == frozenset()
+    assert inside(portal) == {BOB, "new@example.com"}
+
+
+def test_a_removal_that_the_api_refuses_is_never_given_up(team, portal):
+    portal.fail("status", "PATCH", status=400, times=2)
+    with pytest.raises(Unreachable, match="does not take members out"):
+        team.members("g1", remove=["u1"])
+    team.members("g1", remove=["u1"])
+    assert inside(portal) == {BOB}
+
+
+def test_a_team_that_was_deleted_by_hand_has_nobody_in_it(team, portal):
+    portal.organization.delete_team(portal.organization.team("readers").id)
+    assert team.members("g1", add=["u3"], remove=["u1"]) == {"u3"}
+
+
+def test_a_team_that_is_not_there_yet_is_waited_for(desk):
+    desk.notes["g1"] = {"name": "readers", "making": True}
+    with pytest.raises(Unreachable, match="not there yet"):
+        desk.members("g1")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"how": "lost"},
+        {"how": "half-body"},
+        {"how": "no-json"},
+        {"how": "wrong-json"},
+        {"how": "status", "status": 500, "effect": True},
+        {"how": "status", "status": 503, "effect": True},
+    ],
+)
+def test_a_change_whose_answer_was_lost_is_seen_to_hold(team, portal, fault):
+    portal.fail(method="PATCH", **fault)
+    team.members("g1", add=["u3"], remove=["u1"])
+    assert inside(portal) == {BOB, EVE}
+    assert len(portal.writes()) == 1
+
+
+@pytest.mark.parametrize("fault", [{"how": "cut"}, {"how": "status", "status": 500}, {"how": "status", "status": 503}])
+def test_a_change_that_did_not_arrive_is_unreachable_and_done_by_the_next_call(team, portal, fault):
+    portal.fail(method="PATCH", **fault)
+    with pytest.raises(Unreachable):
+        team.members("g1", add=["u3"], remove=["u1"])
+    assert inside(portal) == {ADA, BOB}
+    team.members("g1", add=["u3"], remove=["u1"])
+    assert inside(portal) == {BOB, EVE}
+
+
+def test_a_team_that_holds_rights_over_the_organization_gets_nobody(team, portal):
+    portal.organization.team("readers").roles.append(portal.organization.role("Owner"))
+    with pytest.raises(Forbidden):
+        team.members("g1", add=["u3"])
+    assert inside(portal) == {ADA, BOB}
+
+
+def test_members_are_told_apart_by_id_where_names_are_alike(team, portal):
+    portal.organization.add_member("xada@example.com")
+    team.members("g1", remove=["u1"])
+    assert inside(portal) == {BOB}
