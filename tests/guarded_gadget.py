@@ -7,11 +7,13 @@ from typing import Any, Self
 
 from provisioned_gadget import ScriptedBackend
 from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.recorded_tokens import RecordedTokens
 from scim_gateway_provisioning.safeguarded import Safeguarded
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.schema import ResourceTypes
+from scim_gateway.tokens import TokenStore
 
 
 class GuardedBackend(Safeguarded, ScriptedBackend):
@@ -28,6 +30,10 @@ class GuardedBackend(Safeguarded, ScriptedBackend):
 
     def approve(self, hash: str | None = None, *, minutes: int = 60) -> str:
         return self.safeguards.approve(minutes) if hash is None else super().approve(hash)
+
+    @property
+    def tokens(self) -> TokenStore:
+        return RecordedTokens(self.directory.tokens, self.directory.database, self.safeguards)
 
     def close(self) -> None:
         self.directory.close()

@@ -296,3 +296,14 @@ def test_events_of_other_parts_of_the_gateway_are_shown_too(run, serving):
     with serving.directory.database.operation(write=True) as session:
         serving.safeguards.note(session, [Event("adopt", "done", "User", None, "dba", {"target": "engine"})])
     assert lines(run("audit")) == ["1 gateway: adopt User dba done: target engine"]
+
+
+def test_who_made_and_revoked_a_token_is_in_the_trail_without_its_text(run):
+    made = json.loads(run("token", "create", "okta", "--scope", "read", "--json").stdout)
+    run("token", "revoke", "okta")
+    run("token", "revoke", "okta", code=1)
+    assert lines(run("audit")) == [
+        f'1 command line: token create okta ({made["id"]}) done: expires never; scopes ["read"]',
+        f"2 command line: token revoke okta ({made['id']}) done",
+    ]
+    assert made["token"].rpartition("_")[2] not in run("audit", "--json").stdout
