@@ -16,6 +16,7 @@ from scim_gateway.schema import Resource
 
 from . import nesting
 from .context import Context
+from .managed import managed_groups
 from .operation import active
 from .tables import edges, works
 from .target import Group, Kind, Known, Target, User
@@ -164,7 +165,8 @@ class _Reader:
             if resource is None or not self._target.wants(work.kind, resource):
                 yield Task(work, None)
             elif work.kind == "User":
-                yield Task(work, User(work.id, resource, active(resource), work.id in adoptable))
+                managed = managed_groups(self._context, self._target)
+                yield Task(work, User(work.id, resource, active(resource), work.id in adoptable, managed))
             else:
                 more = cut is not None and work.id >= cut
                 yield Task(work, Group(work.id, resource, work.id in adoptable), edges.get(work.id, ()), more)
