@@ -23,7 +23,8 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
 10. A store that cannot be reached raises :class:`~scim_gateway.errors.Unavailable`, whatever its driver raised.
 11. ``without`` in ``get`` and ``Query`` is a hint: those attributes will not be in the answer and may be left unread.
 
-Abilities are classes to inherit, not flags: :class:`MembershipHandler` for stores that keep each membership apart.
+Abilities are classes to inherit, not flags: :class:`MembershipHandler` for stores that keep each membership apart,
+:class:`ContainingHandler` for those that can at least look up what somebody is a member of.
 """
 
 from __future__ import annotations
@@ -146,7 +147,15 @@ class ResourceHandler(ABC):
         """
 
 
-class MembershipHandler(ResourceHandler):
+class ContainingHandler(ResourceHandler):
+    """Ability: tells what holds a member without a look into every resource that has members."""
+
+    @abstractmethod
+    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
+        """For each id that is a direct member: the resources of this type that hold it, in default order."""
+
+
+class MembershipHandler(ContainingHandler):
     """Ability: each membership is kept apart, so one person joins a group of any size at the same cost.
 
     ``get`` and ``query`` return ``members`` complete, each element with ``value`` and the current ``type`` and
@@ -168,10 +177,6 @@ class MembershipHandler(ResourceHandler):
 
         :raises StaleResource: ``before`` is not what is stored any more.
         """
-
-    @abstractmethod
-    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
-        """For each id that is a direct member: the resources of this type that hold it, in default order."""
 
 
 def value_taken(resource_type: ResourceType, path: AttributePath) -> Uniqueness:

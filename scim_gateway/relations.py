@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scim_gateway.backend import Backend, MemberChange, MembershipHandler, Query, Reference, ResourceHandler
+from scim_gateway.backend import (
+    Backend,
+    ContainingHandler,
+    MemberChange,
+    MembershipHandler,
+    Query,
+    Reference,
+    ResourceHandler,
+)
 from scim_gateway.changes import changed
 from scim_gateway.errors import NotFound, StaleResource
 from scim_gateway.filter import Comparison, Filter, Or
@@ -48,7 +56,7 @@ class Relations:
         """For each id that is a direct member of something: what holds it."""
         found: dict[str, list[Reference]] = {}
         for handler in self._containers:
-            if isinstance(handler, MembershipHandler):
+            if isinstance(handler, ContainingHandler):
                 holders = handler.containing(ids)
             else:
                 holders = _search_containing(handler, ids)
@@ -136,7 +144,7 @@ class Relations:
 
 
 def _search_containing(handler: ResourceHandler, ids: Collection[str]) -> dict[str, list[Reference]]:
-    """What :meth:`MembershipHandler.containing` gives, by a filter."""
+    """What :meth:`ContainingHandler.containing` gives, by a filter."""
     kind = handler.resource_type
     assert kind.members is not None
     path = AttributePath(None, kind.members, "value")

@@ -2,84 +2,189 @@
 
 from __future__ import annotations
 
-import copy
 import threading
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
-from scim_gateway.backend import Backend, Page, Query, ResourceHandler, value_taken
+import orjson
+
+from scim_gateway.backend import Backend, ContainingHandler, Page, Query, Reference, value_taken
 from scim_gateway.errors import NotFound, StaleResource
-from scim_gateway.schema import Resource, ResourceType, ResourceTypes
+from scim_gateway.filter import And, Comparison, Filter
+from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes
+from scim_gateway.text import fold
+
+_ID = AttributePath(None, "id")
+
+Undo = list[tuple["MemoryHandler", str, "_Stored | None"]]
+"""What the resources that a write has touched were before, in the order of its steps."""
 
 
-class MemoryHandler(ResourceHandler):
-    """Resources of one type in a dictionary by id."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A resource as JSON, which nobody can change by accident, and what it is looked up by.
 
-    def __init__(self, resource_type: ResourceType) -> None:
+    :param place: its place in the default order.
+    :param keys: its unique values, as they are compared.
+    :param members: ids of its members.
+    """
+
+    text: bytes
+    version: str
+    place: tuple[str, str]
+    display: str | None
+    keys: frozenset[tuple[AttributePath, str]]
+    members: frozenset[str]
+
+
+class MemoryHandler(ContainingHandler):
+    """Resources of one type in a dictionary by id, and dictionaries for what else they are looked up by."""
+
+    def __init__(self, resource_type: ResourceType, undo: Undo) -> None:
         self.resource_type = resource_type
-        self.stored: dict[str, Resource] = {}
+        self._undo = undo
+        self._stored: dict[str, _Stored] = {}
+        self._order: list[tuple[str, str]] = []
+        self._by_key: dict[tuple[AttributePath, str], str] = {}
+        self._by_member: dict[str, set[str]] = {}
+        self._member = AttributePath(None, resource_type.members or "", "value")
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
-        return copy.deepcopy(self._stored(id))
+        stored = self._stored.get(id)
+        if stored is None:
+            raise NotFound(f"There is no {self.resource_type.name} with id {id!r}.")
+        return _read(stored)
 
     def query(self, query: Query) -> Page:
-        page = query.run(list(self.stored.values()))
-        return Page(copy.deepcopy(page.resources), page.total_results)
+        if query.filter is None and query.sort is None:
+            return self._page(query)
+        ids = self._looked_up(query.filter)
+        stored: Iterable[_Stored] = self._stored.values() if ids is None else map(self._stored.__getitem__, ids)
+        return query.run(map(_read, stored))
 
     def create(self, resource: Resource) -> None:
-        self._refuse_taken_values(resource)
-        self.stored[resource["id"]] = copy.deepcopy(resource)
+        self._put(resource["id"], self._what(resource))
 
     def modify(self, before: Resource, after: Resource) -> None:
         self._refuse_stale(before)
-        self._refuse_taken_values(after)
-        self.stored[after["id"]] = copy.deepcopy(after)
+        self._put(after["id"], self._what(after))
 
     def delete(self, resource: Resource) -> None:
         self._refuse_stale(resource)
-        del self.stored[resource["id"]]
+        self._put(resource["id"], None)
 
-    def _stored(self, id: str) -> Resource:
-        try:
-            return self.stored[id]
-        except KeyError:
-            raise NotFound(f"There is no {self.resource_type.name} with id {id!r}.") from None
+    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
+        found: dict[str, Sequence[Reference]] = {}
+        for id in ids:
+            if holders := self._by_member.get(id):
+                in_order = sorted((self._stored[holder].place, self._stored[holder].display) for holder in holders)
+                found[id] = [Reference(place[1], self.resource_type.name, display) for place, display in in_order]
+        return found
+
+    def put_back(self, id: str, stored: _Stored | None) -> None:
+        """Undo a step of a write."""
+        self._exchange(id, stored)
+
+    def _page(self, query: Query) -> Page:
+        """A page of all resources: a part of the order."""
+        start = query.start_index - 1
+        if query.after is not None:
+            start = bisect_right(self._order, (query.after.created, query.after.id))
+        places = self._order[start : start + query.count]
+        return Page([_read(self._stored[id]) for _, id in places], len(self._order))
+
+    def _looked_up(self, tree: Filter | None) -> Collection[str] | None:
+        """The ids of all matches, and perhaps of others, if a dictionary tells them."""
+        match tree:
+            case Comparison(path, "eq", str(value)) if path == _ID:
+                return {value} & self._stored.keys()
+            case Comparison(path, "eq", str(value)) if path == self._member:
+                return self._by_member.get(fold(value), set())
+            case Comparison(path, "eq", str(value)) if path in self.resource_type.unique_paths:
+                # The form in which it would be stored tells who has it.
+                owner = {path.name: value} if path.urn is None else {path.urn: {path.name: value}}
+                keys = self.resource_type.unique_keys(owner)
+                return {self._by_key[key] for key in keys if key in self._by_key}
+            case And(terms):
+                return next((ids for term in terms if (ids := self._looked_up(term)) is not None), None)
+        return None
+
+    def _what(self, resource: Resource) -> _Stored:
+        meta = resource["meta"]
+        return _Stored(
+            orjson.dumps(resource),
+            meta["version"],
+            (meta["created"], resource["id"]),
+            self.resource_type.display_of(resource),
+            frozenset(self.resource_type.unique_keys(resource)),
+            frozenset(element["value"] for element in resource.get(self.resource_type.members or "", ())),
+        )
+
+    def _put(self, id: str, stored: _Stored | None) -> None:
+        if stored is not None:
+            for key in stored.keys:
+                if self._by_key.get(key, id) != id:
+                    raise value_taken(self.resource_type, key[0])
+        self._undo.append((self, id, self._exchange(id, stored)))
+
+    def _exchange(self, id: str, stored: _Stored | None) -> _Stored | None:
+        """Replace what is stored of an id in all dictionaries; what it was."""
+        before = self._stored.pop(id, None)
+        if before is not None:
+            del self._order[bisect_left(self._order, before.place)]
+            for key in before.keys:
+                del self._by_key[key]
+            for member in before.members - (stored.members if stored else frozenset()):
+                self._by_member[member].remove(id)
+                if not self._by_member[member]:
+                    del self._by_member[member]
+        if stored is not None:
+            self._stored[id] = stored
+            insort(self._order, stored.place)
+            self._by_key.update(dict.fromkeys(stored.keys, id))
+            for member in stored.members - (before.members if before else frozenset()):
+                self._by_member.setdefault(member, set()).add(id)
+        return before
 
     def _refuse_stale(self, before: Resource) -> None:
-        stored = self.stored.get(before["id"])
-        if stored is None or stored["meta"]["version"] != before["meta"]["version"]:
+        stored = self._stored.get(before["id"])
+        if stored is None or stored.version != before["meta"]["version"]:
             raise StaleResource(before["id"])
-
-    def _refuse_taken_values(self, resource: Resource) -> None:
-        unique_keys = self.resource_type.unique_keys
-        mine = set(unique_keys(resource))
-        for other in self.stored.values():
-            taken = mine.intersection(unique_keys(other)) if other["id"] != resource["id"] else None
-            if taken:
-                raise value_taken(self.resource_type, next(iter(taken))[0])
 
 
 class MemoryBackend(Backend):
-    """One lock around every operation; a failed write puts back the dictionaries as they were."""
+    """One lock around every operation; the steps of a failed write are undone, the last one first."""
 
     def __init__(self, resource_types: ResourceTypes) -> None:
         self.resource_types = resource_types
-        self.handlers: Mapping[str, MemoryHandler] = {kind.name: MemoryHandler(kind) for kind in resource_types}
+        self._undo: Undo = []
+        self.handlers: Mapping[str, MemoryHandler] = {
+            kind.name: MemoryHandler(kind, self._undo) for kind in resource_types
+        }
         self._lock = threading.RLock()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
         return cls(resource_types)
 
+    def operation(self, *, write: bool) -> AbstractContextManager[None]:
+        return self._write() if write else self._lock  # type: ignore[return-value]
+
     @contextmanager
-    def operation(self, *, write: bool) -> Iterator[None]:
+    def _write(self) -> Iterator[None]:
         with self._lock:
-            # Stored resources are replaced, never changed in place, so a shallow copy is a snapshot.
-            before = {name: dict(handler.stored) for name, handler in self.handlers.items()} if write else {}
+            self._undo.clear()
             try:
                 yield
             except BaseException:
-                for name, stored in before.items():
-                    self.handlers[name].stored = stored
+                for handler, id, before in reversed(self._undo):
+                    handler.put_back(id, before)
                 raise
+
+
+def _read(stored: _Stored) -> Resource:
+    resource: Resource = orjson.loads(stored.text)
+    return resource

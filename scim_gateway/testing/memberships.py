@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scim_gateway.backend import Backend, MemberChange, MembershipHandler, Query, Reference
+from scim_gateway.backend import Backend, ContainingHandler, MemberChange, MembershipHandler, Query, Reference
 from scim_gateway.errors import StaleResource, Uniqueness
 from scim_gateway.testing.filters import assert_page, resolved
 from scim_gateway.testing.samples import changed, group, user
@@ -137,13 +137,17 @@ class MembershipTests(BackendSuite):
             groups.change_members(staff, changed(staff), MemberChange({ada["id"]: "User"}))
         assert groups.member_ids(staff["id"]) == set()
 
-    def test_what_holds_a_member_is_told_in_default_order(self, backend: Backend, groups: MembershipHandler) -> None:
+    def test_what_holds_a_member_is_told_in_default_order(self, backend: Backend) -> None:
+        groups = backend.handlers["Group"]
+        if not isinstance(groups, ContainingHandler):
+            pytest.skip("this backend does not tell what holds a member")
         ada, bob, nobody = user("ada"), user("bob"), user("nobody")
         first, second = group("z", ada), group("a", ada, bob)
         create(backend, ada, bob, nobody, second, first)
         outer = group("outer", first)
         create(backend, outer)
-        found = groups.containing([ada["id"], bob["id"], nobody["id"], first["id"], "unknown"])
+        with backend.operation(write=False):
+            found = groups.containing([ada["id"], bob["id"], nobody["id"], first["id"], "unknown"])
         assert {id: [each.display for each in holders] for id, holders in found.items() if holders} == {
             ada["id"]: ["z", "a"],
             bob["id"]: ["a"],
