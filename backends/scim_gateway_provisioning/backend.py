@@ -28,6 +28,7 @@ from .reconcile import Reconciler
 from .reconciling import Reconciling
 from .record import Recorded, record
 from .record_rows import caused_by
+from .recorded_tokens import RecordedTokens
 from .retry import Tried, settle_pending
 from .safeguarded import Safeguarded
 from .safeguards import Safeguards
@@ -208,7 +209,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
 
     @property
     def tokens(self) -> TokenStore:
-        return self.directory.tokens
+        return RecordedTokens(self.directory.tokens, self.context.database, self.safeguards)
 
     @property
     def cursor_key(self) -> bytes:
