@@ -154,7 +154,7 @@ class Reconciler:
         appeared = [step for fingerprint, step in now.items() if fingerprint not in (then or {})]
         vanished = None if then is None else [step for fingerprint, step in then.items() if fingerprint not in now]
         moved = (
-            f"{len(appeared)} steps are new and {len(vanished)} are not needed any more"
+            f"new steps: {len(appeared)}, not needed any more: {len(vanished)}"
             if vanished is not None
             else "it was not shown lately"
         )

@@ -49,9 +49,9 @@ def provisioned(
 ) -> ProvisioningBackend:
     """A backend; the same folder gives another process's view of the same directory.
 
-    Removals have no limit here, unless ``safeguards`` says so.
+    Removals have no limit here, unless ``safeguards`` says so. A ``directory`` takes the place of that in the folder.
     """
-    directory = directory_in(folder, resource_types)
+    directory = more.pop("directory", None) or directory_in(folder, resource_types)
     safeguards = more.pop("safeguards", None) or Safeguards(directory.database, directory.tenant, (), Limits(0))
     return ProvisioningBackend(directory, targets, times=times, safeguards=safeguards, **more)
 
