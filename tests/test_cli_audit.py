@@ -306,4 +306,4 @@ def test_who_made_and_revoked_a_token_is_in_the_trail_without_its_text(run):
         f'1 command line: token create okta ({made["id"]}) done: expires never; scopes ["read"]',
         f"2 command line: token revoke okta ({made['id']}) done",
     ]
-    assert made["token"].rpartition("_")[2] not in run("audit", "--json").stdout
+    assert made["token"].split("_", 2)[2] not in run("audit", "--json").stdout
