@@ -14,7 +14,8 @@ _SQLITE_1 = (
         tenant TEXT NOT NULL, target_name TEXT NOT NULL, resource_id TEXT NOT NULL, kind TEXT NOT NULL,
         gen_no INTEGER NOT NULL, applied_no INTEGER NOT NULL, stale_no INTEGER NOT NULL, granted_no INTEGER NOT NULL,
         absent_flag INTEGER NOT NULL, revoking_flag INTEGER NOT NULL, renaming_flag INTEGER NOT NULL,
-        answered_flag INTEGER NOT NULL, known_doc BLOB NOT NULL, since_ms INTEGER NOT NULL, next_ms INTEGER,
+        answered_flag INTEGER NOT NULL, spread_flag INTEGER NOT NULL, known_doc BLOB NOT NULL,
+        since_ms INTEGER NOT NULL, next_ms INTEGER,
         attempt_count INTEGER NOT NULL, trouble_text TEXT, waiting_text TEXT, holder TEXT,
         held_until_ms INTEGER NOT NULL, beat_no INTEGER NOT NULL,
         PRIMARY KEY (tenant, target_name, resource_id)
@@ -25,10 +26,11 @@ _SQLITE_1 = (
     """
     CREATE TABLE scim_edge (
         tenant TEXT NOT NULL, target_name TEXT NOT NULL, group_id TEXT NOT NULL, member_id TEXT NOT NULL,
-        edge_no INTEGER NOT NULL, deferred_flag INTEGER NOT NULL,
+        edge_no INTEGER NOT NULL, cause_id TEXT NOT NULL, deferred_flag INTEGER NOT NULL,
         PRIMARY KEY (tenant, target_name, group_id, member_id)
     ) WITHOUT ROWID
     """,
+    "CREATE INDEX scim_edge_by_cause ON scim_edge (tenant, cause_id)",
     """
     CREATE TABLE scim_target_name (
         tenant TEXT NOT NULL, target_name TEXT NOT NULL, kind TEXT NOT NULL, name_key BLOB NOT NULL,
@@ -49,7 +51,8 @@ _WORK = """
     tenant VARBINARY(64) NOT NULL, target_name VARBINARY(64) NOT NULL, resource_id VARBINARY(64) NOT NULL,
     kind VARBINARY(16) NOT NULL, gen_no BIGINT NOT NULL, applied_no BIGINT NOT NULL, stale_no BIGINT NOT NULL,
     granted_no BIGINT NOT NULL, absent_flag INT NOT NULL, revoking_flag INT NOT NULL, renaming_flag INT NOT NULL,
-    answered_flag INT NOT NULL, known_doc MEDIUMBLOB NOT NULL, since_ms BIGINT NOT NULL, next_ms BIGINT,
+    answered_flag INT NOT NULL, spread_flag INT NOT NULL, known_doc MEDIUMBLOB NOT NULL,
+    since_ms BIGINT NOT NULL, next_ms BIGINT,
     attempt_count INT NOT NULL, trouble_text TEXT COLLATE utf8mb4_bin, waiting_text TEXT COLLATE utf8mb4_bin,
     holder VARBINARY(64), held_until_ms BIGINT NOT NULL, beat_no BIGINT NOT NULL,
     PRIMARY KEY (tenant, target_name, resource_id), KEY scim_work_of_resource (tenant, resource_id),
@@ -57,8 +60,9 @@ _WORK = """
 """
 _EDGE = """
     tenant VARBINARY(64) NOT NULL, target_name VARBINARY(64) NOT NULL, group_id VARBINARY(64) NOT NULL,
-    member_id VARBINARY(64) NOT NULL, edge_no BIGINT NOT NULL, deferred_flag INT NOT NULL,
-    PRIMARY KEY (tenant, target_name, group_id, member_id)
+    member_id VARBINARY(64) NOT NULL, edge_no BIGINT NOT NULL, cause_id VARBINARY(64) NOT NULL,
+    deferred_flag INT NOT NULL,
+    PRIMARY KEY (tenant, target_name, group_id, member_id), KEY scim_edge_by_cause (tenant, cause_id)
 """
 _NAME = """
     tenant VARBINARY(64) NOT NULL, target_name VARBINARY(64) NOT NULL, kind VARBINARY(16) NOT NULL,

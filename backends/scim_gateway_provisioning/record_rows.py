@@ -17,7 +17,7 @@ from scim_gateway.errors import StaleResource
 from .context import Context
 from .tables import edges, works
 from .target import Kind, Target
-from .work import HERE, Work, WorkKey
+from .work import HERE, Work, WorkKey, batches
 
 _NEW = insert(works).values(
     since_ms=clock(),
@@ -31,6 +31,7 @@ _RAISE: dict[str, Any] = {
     "absent_flag": bindparam("absent_"),
     "revoking_flag": bindparam("revoking_"),
     "renaming_flag": bindparam("renaming_"),
+    "spread_flag": bindparam("spread_"),
     "since_ms": case((bindparam("since_") == 0, clock()), else_=bindparam("since_")),
     "next_ms": clock() + bindparam("claim_ms_"),
     "attempt_count": 0,
@@ -45,6 +46,15 @@ _RENEW = (
     .where(HERE, works.c.holder == bindparam("holder_"))
     .values(held_until_ms=clock() + bindparam("claim_ms_"), beat_no=works.c.beat_no + 1)
 )
+_CAUSED = (
+    select(edges.c.group_id, edges.c.target_name)
+    .where(
+        edges.c.tenant == bindparam("tenant_"),
+        edges.c.cause_id.in_(bindparam("ids", expanding=True)),
+        edges.c.deferred_flag == 0,
+    )
+    .distinct()
+)
 _STATE = select(works.c.gen_no, works.c.holder).where(HERE).with_for_update()
 _HOLDER = select(works.c.holder).where(HERE).with_for_update()
 _ANSWERED = update(works).where(HERE).values(answered_flag=1, beat_no=works.c.beat_no + 1)
@@ -55,10 +65,12 @@ def _upsert(dialect: str) -> Insert:
         lite = sqlite.insert(edges)
         return lite.on_conflict_do_update(
             index_elements=["tenant", "target_name", "group_id", "member_id"],
-            set_={"edge_no": lite.excluded.edge_no, "deferred_flag": 0},
+            set_={"edge_no": lite.excluded.edge_no, "cause_id": lite.excluded.cause_id, "deferred_flag": 0},
         )
     server = mysql.insert(edges)
-    return server.on_duplicate_key_update(edge_no=server.inserted.edge_no, deferred_flag=0)
+    return server.on_duplicate_key_update(
+        edge_no=server.inserted.edge_no, cause_id=server.inserted.cause_id, deferred_flag=server.inserted.deferred_flag
+    )
 
 
 _ADD_EDGE = {dialect: _upsert(dialect) for dialect in ("sqlite", "mysql", "singlestore")}
@@ -72,6 +84,8 @@ class Touch:
     :param stale: the resource itself is another one, not only its memberships.
     :param absent: the target is not to have it any more.
     :param edges: ids of members whose membership has to be looked at.
+    :param causes: by member, the resource whose change made it necessary; by default the group itself.
+    :param spread: its own change touches memberships of other groups.
     :param name: the name to claim for it.
     :param renaming: it has a name already.
     """
@@ -85,6 +99,8 @@ class Touch:
     granting: bool = False
     revoking: bool = False
     edges: set[str] = field(default_factory=set)
+    causes: dict[str, str] = field(default_factory=dict)
+    spread: bool = False
     name: str | None = None
     renaming: bool = False
 
@@ -172,6 +188,7 @@ def _raised(touch: Touch, holder: str | None) -> Work:
             revoking=False,
             renaming=False,
             answered=False,
+            spread=touch.spread,
             known={},
             since=0,
             next=None,
@@ -190,6 +207,7 @@ def _raised(touch: Touch, holder: str | None) -> Work:
         absent=touch.absent if touch.stale else old.absent,
         revoking=touch.revoking or (old.pending and old.revoking),
         renaming=old.renaming or touch.renaming,
+        spread=old.spread or touch.spread,
         attempts=0,
         holder=holder or (None if old.free else old.holder),
         free=old.free and holder is None,
@@ -210,6 +228,7 @@ def _new_row(context: Context, work: Work) -> dict[str, Any]:
         "revoking_flag": 0,
         "renaming_flag": 0,
         "answered_flag": 0,
+        "spread_flag": int(work.spread),
         "known_doc": b"{}",
         "attempt_count": 0,
         "trouble_text": None,
@@ -229,6 +248,7 @@ def _raised_row(context: Context, old: Work, work: Work) -> dict[str, Any]:
         "absent_": int(work.absent),
         "revoking_": int(work.revoking),
         "renaming_": int(work.renaming),
+        "spread_": int(work.spread),
         "since_": old.since if old.pending else 0,
         "claim_ms_": int(context.times.claim * 1000),
     }
@@ -253,6 +273,7 @@ def add_edges(
             "group_id": touch.id,
             "member_id": member,
             "edge_no": written[touch.key].generation,
+            "cause_id": touch.causes.get(member, touch.id),
             "deferred_flag": 0,
         }
         for touch in touches
@@ -262,6 +283,15 @@ def add_edges(
     if rows:
         session.execute(_ADD_EDGE[session.dialect], rows)
     return frozenset((touch.id, member) for touch in touches if touch.target.name == target for member in touch.edges)
+
+
+def caused_by(session: Session, tenant: str, ids: Collection[str]) -> set[WorkKey]:
+    """The groups with memberships that are to be looked at because of changes of these resources."""
+    found: set[WorkKey] = set()
+    for batch in batches(ids):
+        rows = session.execute(_CAUSED, {"tenant_": tenant, "ids": batch})
+        found.update((row.group_id, row.target_name) for row in rows)
+    return found
 
 
 def claim_rows(session: Session, context: Context, free: Sequence[Work], holder: str) -> None:

@@ -27,6 +27,7 @@ works = Table(
     Column("revoking_flag", Integer, nullable=False),
     Column("renaming_flag", Integer, nullable=False),
     Column("answered_flag", Integer, nullable=False),
+    Column("spread_flag", Integer, nullable=False),
     Column("known_doc", LargeBinary, nullable=False),
     Column("since_ms", BigInteger, nullable=False),
     Column("next_ms", BigInteger),
@@ -38,7 +39,8 @@ works = Table(
     Column("beat_no", BigInteger, nullable=False),
 )
 
-#: One row for each membership that needs looking at; ``edge_no`` is the generation of the group that asked for it.
+#: One row for each membership that needs looking at; ``edge_no`` is the generation of the group that asked for it, and
+#: ``cause_id`` the resource whose change made it necessary: the group itself, a group in it, or a user.
 #: A deferred one waits for its member (an invitation to be accepted) and is looked at from time to time only.
 edges = Table(
     "scim_edge",
@@ -48,6 +50,7 @@ edges = Table(
     Column("group_id", Key, primary_key=True),
     Column("member_id", Key, primary_key=True),
     Column("edge_no", BigInteger, nullable=False),
+    Column("cause_id", Key, nullable=False),
     Column("deferred_flag", Integer, nullable=False),
 )
 

@@ -48,6 +48,7 @@ class Work:
     :param revoking: the pending change takes rights away.
     :param renaming: more than one name is held for the resource.
     :param answered: a client knows the id: what it sent was answered, or it has used the id.
+    :param spread: a change of the resource made memberships of other groups necessary, perhaps pending still.
     :param known: the target's note.
     :param since: since when the work is pending, milliseconds since 1970.
     :param next: when the retry looks at it; ``None``: there is nothing to look at.
@@ -65,6 +66,7 @@ class Work:
     revoking: bool
     renaming: bool
     answered: bool
+    spread: bool
     known: Known
     since: int
     next: int | None
@@ -114,6 +116,7 @@ def work_of(row: Row[Any]) -> Work:
         revoking=bool(row.revoking_flag),
         renaming=bool(row.renaming_flag),
         answered=bool(row.answered_flag),
+        spread=bool(row.spread_flag),
         known=orjson.loads(row.known_doc),
         since=row.since_ms,
         next=row.next_ms,
