@@ -274,7 +274,7 @@ def _manager_is(id: str) -> Any:
 
 
 def _group(player: Player, entra: Client, style: Style, id: str, other: str) -> None:
-    name = player.will_make("/Groups", "displayName", f"scim-gateway simulation {style.label} {player.run}")
+    name = player.will_make("/Groups", "displayName", f"sim {style.label} {player.run}")
     by_name = entra.look_up("/Groups", f'displayName eq "{name}"')
     player.step("match the group: none yet", by_name, 200, is_list(0), essential=True)
     body = {
@@ -298,7 +298,7 @@ def _group(player: Player, entra: Client, style: Style, id: str, other: str) -> 
     patch("add a member again", style.add_member(id), members=(id, other))
     patch("remove one member", style.remove_member(id), members=(other,))
     patch("remove it again", style.remove_member(id), members=(other,))
-    new_name = player.will_make("/Groups", "displayName", f"{name} renamed")
+    new_name = player.will_make("/Groups", "displayName", f"{name} new")
     patch("rename the group, its member stays", *style.replace_all({"displayName": new_name}), members=(other,))
     player.step(
         "match the group under its new name",

@@ -109,7 +109,8 @@ def custom_app(player: Player) -> None:
     write_back("re-assign: profile", holds(True, "active"), title="Simulated")
 
     other = _second_user(player, okta)
-    group_name = player.will_make("/Groups", "displayName", f"scim-gateway simulation okta {player.run}")
+    # Short enough for a target that bounds names: 32 characters in the Engine, the new name included.
+    group_name = player.will_make("/Groups", "displayName", f"sim okta {player.run}")
     group = _push_group(player, okta, group_name)
     path = f"/Groups/{group}"
 
@@ -127,7 +128,7 @@ def custom_app(player: Player) -> None:
     put_group("push group: one member leaves", group_name, other)
     put_group("push group again, nothing new", group_name, other)
     _same_name(player, okta, group_name)
-    new_name = player.will_make("/Groups", "displayName", f"{group_name} renamed")
+    new_name = player.will_make("/Groups", "displayName", f"{group_name} new")
     put_group("rename the group, its member stays", new_name, other)
     put_group("push group: nobody left", new_name)
     _unlink(player, okta, path)
@@ -157,7 +158,7 @@ def catalogue_app(player: Player) -> None:
     )
 
     other = _second_user(player, okta)
-    group_name = player.will_make("/Groups", "displayName", f"scim-gateway simulation okta oin {player.run}")
+    group_name = player.will_make("/Groups", "displayName", f"sim okta oin {player.run}")
     group = _push_group(player, okta, group_name)
     group_path = f"/Groups/{group}"
 
@@ -182,7 +183,7 @@ def catalogue_app(player: Player) -> None:
     replace = {"op": "replace", "path": "members", "value": [{"value": id}, {"value": other}]}
     patch_group("push now: replace all", replace, members=(id, other))
     _same_name(player, okta, group_name)
-    new_name = player.will_make("/Groups", "displayName", f"{group_name} renamed")
+    new_name = player.will_make("/Groups", "displayName", f"{group_name} new")
     patch_group("rename the group, its members stay", rename(new_name), members=(id, other))
     player.step("the group has its new name", okta.read(group_path), 200, holds(new_name, "displayName"))
     patch_group("push now: nobody left", {"op": "replace", "path": "members", "value": []}, members=())
