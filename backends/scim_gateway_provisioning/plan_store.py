@@ -127,7 +127,10 @@ def begin(session: Session, tenant: str, hash: str) -> None:
 def approve(session: Session, tenant: str, hash: str, minutes: int) -> bool:
     """Approve a plan for a while; ``False`` if it is not remembered."""
     here = {"tenant_": tenant, "hash_": hash}
-    return session.execute(_APPROVE, {**here, "milliseconds_": minutes * 60_000}).rowcount == 1
+    if session.execute(_READ, here).first() is None:
+        return False
+    session.execute(_APPROVE, {**here, "milliseconds_": minutes * 60_000})
+    return True
 
 
 def forget(session: Session, tenant: str, hash: str) -> None:
