@@ -12,6 +12,8 @@ from reconciled import Compared, foreign, short
 from scim_gateway_provisioning import carry_out, turn
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.target import Unreachable
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from scim_gateway.errors import Conflict, NotFound, Unavailable
 from scim_gateway.provisioned import PlanMoved
@@ -134,6 +136,14 @@ def test_names_that_a_setting_makes_in_another_way_are_renames(world, tmp_path):
     assert other.target.listing.groups["staff"].members == {"Ann A."}
     other.core.json("POST", "/Users", {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "bob",
                                        "displayName": "ann"}, expect=201)  # fmt: skip
+
+
+def test_a_target_that_does_not_rename_keeps_the_names_that_stand_there(world, tmp_path):
+    world.core.group("staff", world.core.user("ann", displayName="Ann A."))
+    other = Compared(tmp_path, ListTarget(attribute="displayName"))
+    other.target.store = world.target.store
+    other.target.renames = False
+    assert other.steps() == []
 
 
 def test_a_resource_without_a_name_that_fits_is_told_and_what_stands_for_it_is_not_touched(world, tmp_path):
@@ -432,3 +442,31 @@ def test_who_waits_for_an_invitation_is_no_difference(world):
     with world.by_hand() as listing:
         assert listing.groups["staff"].members == set()
     assert world.steps() == []
+
+
+def test_a_plan_takes_as_many_statements_for_many_people_as_for_few(world):
+    statements: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    def cost() -> int:
+        statements.clear()
+        calls = len(world.target.calls)
+        world.plan()
+        assert len(world.target.calls) == calls, "the target is only observed"
+        return len(statements)
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        people = [world.core.user("u0")]
+        world.core.group("g0", *people)
+        cost()  # the first one makes the row that the others change
+        few = cost()
+        people += [world.core.user(f"u{number}") for number in range(1, 80)]
+        for number in range(1, 8):
+            world.core.group(f"g{number}", *people)
+        assert cost() == few
+        assert few < 20
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
