@@ -74,7 +74,7 @@ class Application:
         losing = [task for task in users if not _gains(task)]
         gaining = [task for task in users if _gains(task)]
         for task in groups:
-            if task.desired is not None and (task.work.stale or not task.work.known):
+            if task.desired is not None and (self._is_due(task) or not task.work.known):
                 self._put(task)
         for task in losing:
             if task.desired is None:

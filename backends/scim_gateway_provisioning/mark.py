@@ -40,7 +40,8 @@ _DONE = (
         **_FREE,
         stale_no=0,
         revoking_flag=0,
-        renaming_flag=0,
+        # What waits may be waiting for its new name: both are its own until then.
+        renaming_flag=case((bindparam("again_ms_") > 0, works.c.renaming_flag), else_=0),
         next_ms=case((bindparam("again_ms_") > 0, clock() + bindparam("again_ms_")), else_=None),
     )
 )
@@ -233,9 +234,15 @@ class Marker:
                     for batch in batches(ids):
                         self._session.execute(_DROP_EDGES, {**self._at, "id_": work.id, "ids": batch})
                 target_names.give_up(self._session, tenant, self._target, work.kind, work.id)
-            elif work.renaming and (name := progress.put[work.id].known.get("name")) is not None:
+            elif work.renaming and (name := self._final_name(work.id, progress)) is not None:
                 key = target_names.key_of(target, work.kind, name)
                 target_names.give_up(self._session, tenant, self._target, work.kind, work.id, but=key)
+
+    @staticmethod
+    def _final_name(id: str, progress: Progress) -> str | None:
+        """The name that a resource has now, unless the target still waits for it."""
+        outcome = progress.put.get(id)
+        return None if outcome is None or outcome.waiting is not None else outcome.known.get("name")
 
 
 @dataclass(frozen=True, slots=True)

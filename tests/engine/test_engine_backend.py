@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_client import USER, Core
+from core_client import GROUP, USER, Core
 from engine_world import PASSWORD, EngineWorld
 from scim_gateway_provisioning.context import Times
 from scim_gateway_provisioning.migrations import PROVISIONING
-from scim_gateway_singlestore_engine import EngineBackend
+from scim_gateway_singlestore_engine import EngineBackend, groups
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.app import load_backend
@@ -89,6 +89,24 @@ def test_new_names_take_everything_along(core, world):
     assert world.groups == {"Research": {"lovelace"}}
     core.user("ada")
     assert world.users == {"lovelace": False, "ada": False}
+
+
+def test_a_large_group_is_answered_and_gets_its_new_name_afterwards(core, world, monkeypatch):
+    people = [core.user(f"p{number}") for number in range(4)]
+    group = core.group("Engineering", *people)
+    monkeypatch.setattr(groups, "_RESERVE_SECONDS", 1000.0)
+    core.patch(group, {"op": "replace", "path": "displayName", "value": "Research"})
+    assert world.groups["Engineering"] == {"p0", "p1", "p2", "p3"}
+    assert "4 members" in core.backend.state_of(group["id"])["engine"]["waiting"]
+    core.patch(group, {"op": "remove", "path": f'members[value eq "{people[0]["id"]}"]'})
+    assert world.groups["Engineering"] == {"p1", "p2", "p3"}
+    for name in ("Engineering", "Research"):
+        core.json("POST", "/Groups", {"schemas": [GROUP], "displayName": name}, expect=409)
+    monkeypatch.setattr(groups, "_RESERVE_SECONDS", 3.0)
+    core.backend.settle_pending()
+    assert world.groups == {"Research": {"p1", "p2", "p3"}}
+    core.group("Engineering")
+    assert world.groups == {"Research": {"p1", "p2", "p3"}, "Engineering": set()}
 
 
 def test_what_is_deleted_is_gone(core, world):
