@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import uuid
@@ -306,6 +307,17 @@ class Organization:
             self.behaviour.lag = 0
             for kind in kinds or ("users", "invitations", "teams"):
                 self._behind.pop(kind, None)
+
+    def copied(self) -> tuple[Any, ...]:
+        """What is there, to go back to with :meth:`become`."""
+        with self.lock:
+            return copy.deepcopy((self.members, self.invitations, self.teams, self.keys))
+
+    def become(self, state: tuple[Any, ...]) -> None:
+        """Be as it was."""
+        with self.lock:
+            self.members, self.invitations, self.teams, self.keys = copy.deepcopy(state)
+            self._behind.clear()
 
     # What of the past is still shown
 
