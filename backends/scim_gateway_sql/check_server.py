@@ -21,7 +21,7 @@ from .tables import settings
 
 _OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0), "SingleStore": (8, 0)}
 _SKEW_SECONDS = 5.0
-_SMALLEST_PACKET = 4 * 1024 * 1024
+_LARGEST_NEEDED = 4 * 1024 * 1024
 _PROBE = "probe of the privileges"
 
 _HERE = (settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
@@ -126,9 +126,9 @@ def _durability(session: Session) -> Finding:
 
 def _packet(driver: MysqlDriver) -> Finding:
     largest = driver.largest() or 0
-    ok = largest >= _SMALLEST_PACKET
+    ok = largest >= _LARGEST_NEEDED
     remedy = "" if ok else "Set max_allowed_packet to 16M or more."
-    return Finding("largest resource", ok, f"max_allowed_packet is {largest}", remedy)
+    return Finding("largest resource", ok, f"{largest} bytes", remedy)
 
 
 def _clock(database: Database, session: Session) -> Finding:

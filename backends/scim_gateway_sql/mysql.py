@@ -33,6 +33,9 @@ _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
 
+# MariaDB 10.11 takes statements of half of max_allowed_packet, and ends the connection at longer ones.
+_PACKET_SHARE = 2
+
 _COMMON = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
@@ -134,6 +137,7 @@ class MysqlDriver(Driver):
         return create_engine(
             f"{DRIVER_NAME}://",
             creator=self.connect,
+            paramstyle="format",
             pool_size=small,
             max_overflow=self._connections - small,
             pool_timeout=POOL_SECONDS,
@@ -204,7 +208,8 @@ class MysqlDriver(Driver):
             (version,) = cursor.fetchone()
             dialect, version = "mysql", version if "MariaDB" in version else f"MySQL {version}"
         cursor.execute("SELECT @@max_allowed_packet")
-        (self._largest,) = cursor.fetchone()
+        (packet,) = cursor.fetchone()
+        self._largest = int(packet) // _PACKET_SHARE
         self.version = str(version)
         self._dialect = dialect
 
