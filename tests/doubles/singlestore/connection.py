@@ -48,6 +48,7 @@ class Desk:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.connections: set[Connection] = set()
+        self.background: set[asyncio.Task[None]] = set()
 
 
 class UnknownEntry:
@@ -317,9 +318,7 @@ class Connection:
     def kill(self, *, query_only: bool) -> None:
         """End the connection, or what it is doing now. Called in the server's thread."""
         if query_only:
-            if self._session is not None and self._session.command == "Query" and self._task is not None:
-                self._query_killed = True
-                self._task.cancel()
+            self._kill_query()
             return
         self._killed = True
         number = self.node.cluster.behaviour.killed_session_error
@@ -332,6 +331,16 @@ class Connection:
             if listed_for:
                 self.node.killed[self._session] = listed_for
         if self._task is not None:
+            self._task.cancel()
+
+    def _kill_query(self) -> None:
+        if self._backend is not None and self._backend.busy:
+            # MariaDB answers the client then.
+            killing = asyncio.get_running_loop().create_task(self._backend.kill("QUERY"))
+            self._desk.background.add(killing)
+            killing.add_done_callback(self._desk.background.discard)
+        elif self._session is not None and self._session.command == "Query" and self._task is not None:
+            self._query_killed = True
             self._task.cancel()
 
     def abort(self) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mysql_mimic.types import Capabilities, ServerStatus
 
@@ -47,13 +47,18 @@ class MariaDB:
 
 
 class Backend:
-    """One connection to it."""
+    """One connection to it.
+
+    Attributes:
+        busy: whether a client's statement is running.
+        status: what the last answer says of autocommit and transaction.
+    """
 
     def __init__(self, server: MariaDB, stream: Stream, thread_id: int) -> None:
         self._server = server
         self._stream = stream
         self.thread_id = thread_id
-        self._busy = False
+        self.busy = False
         self.status = ServerStatus.SERVER_STATUS_AUTOCOMMIT
 
     @classmethod
@@ -106,19 +111,20 @@ class Backend:
 
     async def relay(self, sql: str, client: Stream) -> int | None:
         """Execute a client's statement and pass on the answer; the number if it is an error."""
-        self._busy = True
-        try:
-            await self._send(sql)
-            first = await self._stream.read()
-            client.put(first)
-            if first[0] == _ERROR:
-                return int.from_bytes(first[1:3], "little")
-            if first[0] == _OK:
-                self._note_status(first)
-                return None
-            return await self._relay_rows(client)
-        finally:
-            self._busy = False
+        self.busy = True
+        await self._send(sql)
+        first = await self._stream.read()
+        client.put(first)
+        number = None
+        if first[0] == _ERROR:
+            number = int.from_bytes(first[1:3], "little")
+        elif first[0] == _OK:
+            self._note_status(first)
+        else:
+            number = await self._relay_rows(client)
+        # Not so when this was cancelled: the server is still at it then.
+        self.busy = False
+        return number
 
     async def _relay_rows(self, client: Stream) -> int | None:
         for _ in range(2):  # the columns, and the rows: each ends with an EOF
@@ -140,14 +146,18 @@ class Backend:
         at = _skip_integer(ok, _skip_integer(ok, 1))
         self.status = ServerStatus(int.from_bytes(ok[at : at + 2], "little"))
 
+    async def kill(self, what: Literal["CONNECTION", "QUERY"]) -> None:
+        """End from another connection what this one is doing; it may be waiting for a lock."""
+        with suppress(EngineError, OSError, ConnectionClosed, asyncio.IncompleteReadError):
+            other = await Backend.connect(self._server, Capabilities(0), None)
+            with suppress(EngineError):
+                await other.run(f"KILL {what} {self.thread_id}")
+            await other.close()
+
     async def close(self) -> None:
-        """Leave; a statement that is still running, waiting for a lock perhaps, is ended first."""
-        if self._busy:
-            with suppress(EngineError, OSError, ConnectionClosed, asyncio.IncompleteReadError):
-                other = await Backend.connect(self._server, Capabilities(0), None)
-                with suppress(EngineError):
-                    await other.run(f"KILL CONNECTION {self.thread_id}")
-                await other.close()
+        """Leave; what is still running is ended first."""
+        if self.busy:
+            await self.kill("CONNECTION")
         self._stream.writer.close()
 
 

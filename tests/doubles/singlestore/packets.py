@@ -33,6 +33,7 @@ NO_BACKSLASH_ESCAPES = ServerStatus(0x200)
 NATIVE_PASSWORD = "mysql_native_password"
 CLEAR_PASSWORD = "mysql_clear_password"
 _LARGEST = 0xFFFFFF
+_CHUNK = 1 << 16
 _NONCE = string.ascii_letters + string.digits
 
 
@@ -48,6 +49,8 @@ class Stream:
         self.writer = writer
         self._sequence = sequence
         self._buffer = bytearray()
+        self._come = b""
+        self._taken = 0
 
     def reset_sequence(self) -> None:
         """A command begins."""
@@ -61,18 +64,26 @@ class Stream:
         """
         data = b""
         while True:
-            header = await self.reader.read(4)
-            if not header:
-                raise ConnectionClosed
-            if len(header) < 4:
-                header += await self.reader.readexactly(4 - len(header))
-            length = int.from_bytes(header[:3], "little")
+            header = await self._take(4)
             if header[3] != self._sequence:
                 raise ConnectionClosed
             self._sequence = (self._sequence + 1) & 0xFF
-            data += await self.reader.readexactly(length)
+            length = int.from_bytes(header[:3], "little")
+            data += await self._take(length)
             if length < _LARGEST:
                 return data
+
+    async def _take(self, count: int) -> bytes:
+        """The next bytes, from what has come already if that will do."""
+        while len(self._come) - self._taken < count:
+            more = await self.reader.read(_CHUNK)
+            if not more:
+                raise ConnectionClosed
+            self._come = self._come[self._taken :] + more
+            self._taken = 0
+        part = self._come[self._taken : self._taken + count]
+        self._taken += count
+        return part
 
     def put(self, payload: bytes) -> None:
         """Append a packet to what waits."""

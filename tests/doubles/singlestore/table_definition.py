@@ -91,8 +91,7 @@ def read_create_table(sql: str) -> CreateTable:
     begin = next((at for at, part in enumerate(parts) if part.text == "("), None)
     if begin is None:
         raise UnknownStatement(f"CREATE TABLE without columns: {sql}")
-    words = [part.word or part.text for part in parts[:begin] if part.text != " "]
-    kinds, if_not_exists, database, name = _head(words, sql)
+    kinds, if_not_exists, database, name = _head([part for part in parts[:begin] if part.text != " "], sql)
     end = _closing(parts, begin)
     definitions = _split(parts[begin + 1 : end])
     reader = _Definitions(rowstore="ROWSTORE" in kinds, reference="REFERENCE" in kinds)
@@ -110,20 +109,19 @@ def read_create_table(sql: str) -> CreateTable:
     )
 
 
-def _head(words: list[str], sql: str) -> tuple[set[str], bool, str | None, str]:
+def _head(parts: list[Part], sql: str) -> tuple[set[str], bool, str | None, str]:
     """Kinds, IF NOT EXISTS, database and name out of what stands before the columns."""
+    words = [part.word for part in parts]
     table = words.index("TABLE")
     kinds = set(words[1:table])
     if not kinds <= {"ROWSTORE", "COLUMNSTORE", "REFERENCE", "TEMPORARY", "GLOBAL"}:
         raise UnknownStatement(f"not a documented kind of table: {sql}")
-    rest = words[table + 1 :]
-    if_not_exists = rest[:3] == ["IF", "NOT", "EXISTS"]
-    name = rest[3:] if if_not_exists else rest
-    plain = [_plain(part) for part in name]
+    if_not_exists = words[table + 1 : table + 4] == ["IF", "NOT", "EXISTS"]
+    name = [_plain(part.text) for part in parts[table + (4 if if_not_exists else 1) :]]
     if len(name) == 1:
-        return kinds, if_not_exists, None, plain[0]
+        return kinds, if_not_exists, None, name[0]
     if len(name) == 3 and name[1] == ".":
-        return kinds, if_not_exists, plain[0], plain[2]
+        return kinds, if_not_exists, name[0], name[2]
     raise UnknownStatement(f"not a table's name: {' '.join(name)}")
 
 
