@@ -180,4 +180,5 @@ def _again(id: str, steps: Sequence[Difference]) -> Again:
         itself=any(step.member is None for step in steps),
         members=frozenset(members),
         revoking=all(step.revokes for step in steps),
+        stands=next((step.stands for step in steps if step.stands is not None), None),
     )

@@ -85,6 +85,7 @@ NOT_OURS = "not the gateway's"
 LEFT_OVER = "carries the gateway's mark, unknown to the directory"
 GONE = "not wanted in the target any more"
 SECOND = "left over under an earlier name"
+UNNOTED = "made, not noted yet"
 NOT_A_MEMBER = "no member in the directory"
 INACTIVE_MEMBER = "a member who is inactive in the directory"
 FOREIGN_MEMBER = "a member who is not the gateway's"
@@ -98,6 +99,7 @@ class Difference:
     :param resource: SCIM id whose settling brings the step about.
     :param member: of a membership: SCIM id of the member.
     :param left_over: SCIM id in the target's mark, of something that the directory does not know at all.
+    :param stands: name in the target, where the target's own mark says it and the note says otherwise, or nothing.
     """
 
     step: Step
@@ -105,6 +107,7 @@ class Difference:
     resource: str | None = None
     member: str | None = None
     left_over: str | None = None
+    stands: str | None = None
 
     @property
     def to_do(self) -> bool:

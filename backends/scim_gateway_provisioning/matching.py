@@ -21,6 +21,7 @@ from .difference import (
     NAME_TAKEN,
     NOT_OURS,
     SECOND,
+    UNNOTED,
     Difference,
     Side,
     Wanted,
@@ -101,9 +102,13 @@ def _take(found: Matching, wanted: Wanted, key: bytes) -> None:
 
 
 def _changes(found: Matching, wanted: Wanted, seen: Observed) -> Iterator[Difference]:
+    key = found.standing[wanted.id]
+    stands = seen.name if seen.owner == wanted.id and key != wanted.noted else None
     effects: list[str] = []
-    if wanted.key != found.standing[wanted.id]:
+    if wanted.key != key:
         effects.append(f"to be called {wanted.name}")
+    elif stands is not None:
+        effects.append(UNNOTED)
     if seen.active and not wanted.active:
         effects.append(DEACTIVATE)
     elif wanted.active and seen.active is False and not wanted.waiting:
@@ -113,8 +118,9 @@ def _changes(found: Matching, wanted: Wanted, seen: Observed) -> Iterator[Differ
             step = found.step("protected", seen.name, f"protected: {seen.protected}; {effect}", wanted.id)
             yield Difference(step, effect)
         else:
-            cause = "changed by hand" if wanted.confirmed else "pending"
-            yield Difference(found.step("change", seen.name, f"{effect}, {cause}", wanted.id), effect, wanted.id)
+            cause = "" if effect is UNNOTED else ", changed by hand" if wanted.confirmed else ", pending"
+            step = found.step("change", seen.name, f"{effect}{cause}", wanted.id)
+            yield Difference(step, effect, wanted.id, stands=stands)
 
 
 def _absent(found: Matching, wanted: Wanted) -> Iterator[Difference]:
@@ -160,7 +166,7 @@ def _unmatched(
     else:
         found.silent.add(key)
         if owner in found.side.wanted:
-            yield Difference(found.step("change", seen.name, SECOND, owner), SECOND, owner)
+            yield Difference(found.step("change", seen.name, SECOND, owner), SECOND, owner, stands=seen.name)
         elif owner in found.side.gone:
             yield Difference(found.step("remove", seen.name, GONE, owner), GONE, owner)
         else:

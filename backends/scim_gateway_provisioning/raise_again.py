@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 from scim_gateway_sql.database import Session
@@ -16,6 +16,7 @@ from scim_gateway.schema import Resource
 from . import target_names
 from .context import Context
 from .desired import Desired, read_desired
+from .mark import note
 from .record_rows import Touch, add_edges, know_answered, write_touches
 from .target import Kind, Target
 from .target_names import HeldByPending
@@ -33,6 +34,7 @@ class Again:
     :param itself: the resource itself, not only memberships of it.
     :param members: ids of members whose membership is to be looked at.
     :param revoking: whether all that is expected to be done takes rights away.
+    :param stands: name under which the target has it, by its own mark; the note did not say so.
     """
 
     kind: Kind
@@ -40,6 +42,7 @@ class Again:
     itself: bool = True
     members: frozenset[str] = frozenset()
     revoking: bool = False
+    stands: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,22 @@ def raise_again(session: Session, context: Context, target: Target, wanted: Iter
     add_edges(session, context.tenant, target.name, touches, written)
     # The directory had them before: a client knows the ids.
     know_answered(session, context, [written[touch.key] for touch in touches if touch.work is None])
-    mine = [work for work in written.values() if work.holder == holder]
+    mine = [
+        _corrected(session, context, work, by_id[work.id].stands, holder)
+        for work in written.values()
+        if work.holder == holder
+    ]
     desired = read_desired(session, context, target.name, mine, known=documents) if mine else None
     return Raised({work.id: work.generation for work in written.values()}, desired, problems)
+
+
+def _corrected(session: Session, context: Context, work: Work, stands: str | None, holder: str) -> Work:
+    """A row that is claimed, with the name in its note that the target's own mark proves."""
+    if stands is None or work.absent:
+        return work
+    known = {**work.known, "name": stands}
+    note(session, context.tenant, work, holder, known)
+    return replace(work, known=known)
 
 
 def _documents(session: Session, context: Context, ids: Collection[str]) -> dict[str, Resource]:

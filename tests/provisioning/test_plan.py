@@ -103,6 +103,13 @@ def test_a_user_who_stands_under_an_old_name_is_renamed_not_added_and_removed():
     assert lines(directory, inventory(seen("old"))) == ["change User old (to be called new, pending)"], "without marks"
 
 
+@pytest.mark.parametrize("noted", [None, "other"])
+def test_what_carries_the_mark_and_was_not_noted_is_noted(noted):
+    (difference,) = compare("t", survey(side(wanted("a", noted=noted, settled=False))), inventory(seen("a", "a")))
+    assert (difference.step.action, difference.step.reason) == ("change", "made, not noted yet")
+    assert (difference.resource, difference.stands) == ("a", "a")
+
+
 def test_what_was_left_over_under_an_earlier_name_is_settled():
     directory = survey(side(wanted("u1", "new")))
     assert lines(directory, inventory(seen("old", "u1"), seen("new", "u1"))) == [

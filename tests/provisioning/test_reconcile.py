@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +146,44 @@ def test_a_target_that_does_not_rename_keeps_the_names_that_stand_there(world, t
     other.target.store = world.target.store
     other.target.renames = False
     assert other.steps() == []
+
+
+def test_a_directory_that_was_restored_finds_who_has_been_renamed_and_what_its_notes_do_not_know(world, tmp_path):
+    ann, bob = world.core.user("ann"), world.core.user("bob")
+    group = world.core.group("staff", ann)
+    backup = (tmp_path / "backup.db", tmp_path / "scim-gateway.db")
+    with sqlite3.connect(backup[1]) as source, sqlite3.connect(backup[0]) as copy:
+        source.backup(copy)
+    world.core.patch(ann, {"op": "replace", "path": "userName", "value": "anna"})
+    world.core.json("DELETE", f"/Users/{bob['id']}", expect=204)
+    world.core.patch(group, {"op": "add", "path": "members", "value": [{"value": world.core.user("cid")["id"]}]})
+    (tmp_path / "restored").mkdir()
+    shutil.copy(backup[0], tmp_path / "restored" / "scim-gateway.db")
+    restored = Compared(tmp_path / "restored")
+    restored.target.store = world.target.store
+    plan = restored.plan()
+    assert [(short(step), step.reason) for step in plan.to_do] == [
+        ("remove User cid", "carries the gateway's mark, unknown to the directory"),
+        ("change User anna", "to be called ann, changed by hand"),
+        ("add User bob", "missing, dropped by hand"),
+    ]
+    assert restored.reconciler.reconcile().done == 0, "only a person may trust an old directory"
+    assert restored.reconciler.apply(plan.hash).left.to_do == []
+    assert sorted(restored.target.listing.users) == ["ann", "bob"]
+    assert restored.target.listing.groups["staff"].members == {"ann"}
+    restored.close()
+
+
+def test_what_a_cut_rename_left_under_two_names_becomes_one_although_the_note_was_lost(world, tmp_path):
+    ann = world.core.user("ann")
+    world.core.group("staff", ann)
+    with world.by_hand() as listing:
+        listing.users["old"] = Account("old", ann["id"])
+        listing.groups["staff"].members = {"old"}
+    assert world.steps() == ["change User old", "add Membership staff ann"]
+    assert world.apply().left.to_do == []
+    assert sorted(world.target.listing.users) == ["ann"]
+    assert world.target.listing.groups["staff"].members == {"ann"}
 
 
 def test_a_resource_without_a_name_that_fits_is_told_and_what_stands_for_it_is_not_touched(world, tmp_path):
