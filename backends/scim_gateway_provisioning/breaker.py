@@ -23,7 +23,7 @@ from scim_gateway.errors import Forbidden
 from scim_gateway.schema import Resource
 
 from .audit_event import DONE, Event
-from .guard import Guard, peek, removals, set_approval
+from .guard import Guard, Peek, peek, removals, set_approval
 from .quick import Quick
 
 _security = logging.getLogger("scim_gateway.security")
@@ -33,6 +33,9 @@ INACTIVE, DELETED, MEMBERSHIP = "inactive", "deleted", "membership"
 _SIDES = {"users and groups": (INACTIVE, DELETED), "memberships": (MEMBERSHIP,)}
 _GONE = frozenset({DELETED, MEMBERSHIP})
 _MINUTE = 60_000
+
+LONGEST_APPROVAL = 1440
+"""Most minutes for which removals can be approved."""
 _COUNTED = ("User", "Group")
 _LIMIT_SECONDS = 60.0
 _STALE_AT_ONCE = 50
@@ -40,7 +43,7 @@ _STALE_AT_ONCE = 50
 _OF_TENANT = removals.c.tenant == bindparam("tenant_")
 _COUNT = Quick(
     select(removals.c.removal_kind, func.count())
-    .where(_OF_TENANT, removals.c.recorded_ms > bindparam("since_"))
+    .where(_OF_TENANT, removals.c.recorded_ms > bindparam("since_"), removals.c.recorded_ms <= bindparam("now_"))
     .group_by(removals.c.removal_kind)
 )
 _KNOWN = select(removals.c.removal_key, removals.c.recorded_ms).where(
@@ -118,13 +121,13 @@ class Breaker:
         :param guard: locked, so that nobody else counts before the transaction has ended.
         :raises BreakerOpen: they would be too many; nothing was counted.
         """
-        if not self.limits.removals or not wanted or guard.now < guard.approved_until:
+        if not self.limits.removals or not wanted or is_approved(guard):
             return
-        since = self._since(guard.now, guard.approved_until)
+        since = self._since(guard)
         fresh = {removal.key: removal for removal in wanted}
         known = self._known(session, fresh)
-        counting = [removal for key, removal in fresh.items() if known.get(key, since) <= since]
-        counted = self._counted(session, since)
+        counting = [removal for key, removal in fresh.items() if not since < known.get(key, since) <= guard.now]
+        counted = self._counted(session, since, guard.now)
         more = Counter(removal.kind for removal in counting)
         for side in _SIDES:
             self._check(session, side, counted, more)
@@ -133,6 +136,7 @@ class Breaker:
 
     def approve(self, session: Session, guard: Guard, minutes: int) -> Event:
         """Let all removals through for a while, and count from the beginning then; the event to record."""
+        minutes = min(minutes, LONGEST_APPROVAL)
         set_approval(session, self._tenant, guard.now + minutes * _MINUTE)
         _security.warning("removals beyond the limit are approved for %d minutes", minutes)
         return Event("approve", DONE, detail={"minutes": minutes})
@@ -140,7 +144,7 @@ class Breaker:
     def counts(self, session: Session) -> Mapping[str, int]:
         """How many removals of users and groups, and of memberships, count at present."""
         now = peek(session, self._tenant)
-        counted = self._counted(session, self._since(now.now, now.approved_until))
+        counted = self._counted(session, self._since(now), now.now)
         return {side: _on(side, counted) for side in _SIDES}
 
     def staged(self, count: int, total: int, what: str = "users, groups and memberships") -> str | None:
@@ -183,11 +187,13 @@ class Breaker:
         at, limit = self._remembered.get(side, (0.0, 0))
         return limit if time.monotonic() - at < _LIMIT_SECONDS else self.limits.removals
 
-    def _since(self, now: int, approved_until: int) -> int:
-        return max(now - self.limits.minutes * _MINUTE, approved_until)
+    def _since(self, guard: Guard | Peek) -> int:
+        """Removals behind this time count: those of the window, but none before an approval that is over."""
+        begin = guard.now - self.limits.minutes * _MINUTE
+        return max(begin, guard.approved_until) if guard.approved_until <= guard.now else begin
 
-    def _counted(self, session: Session, since: int) -> Counter[str]:
-        rows = _COUNT.all(session, {**self._at, "since_": since})
+    def _counted(self, session: Session, since: int, now: int) -> Counter[str]:
+        rows = _COUNT.all(session, {**self._at, "since_": since, "now_": now})
         return Counter({str(kind): int(count) for kind, count in rows})
 
     def _known(self, session: Session, keys: Collection[str]) -> dict[str, int]:
@@ -216,6 +222,11 @@ class Breaker:
         stale = _STALE.all(session, {**self._at, "since_": since, "most_": most + _STALE_AT_ONCE})
         if stale:
             session.execute(_FORGET, [{**self._at, "key_": key} for key in sorted(key for (key,) in stale)])
+
+
+def is_approved(guard: Guard | Peek) -> bool:
+    """Whether removals are let through; not by an approval that a clock gave which was wrong at that time."""
+    return guard.now < guard.approved_until <= guard.now + LONGEST_APPROVAL * _MINUTE
 
 
 def _on(side: str, counts: Counter[str]) -> int:

@@ -34,7 +34,7 @@ from .quick import Quick
 
 metadata = MetaData()
 
-#: ``recorded_ms`` is the time of the newest event: milliseconds since 1970 by the database's clock, never going back.
+#: ``recorded_ms`` is the time of the newest event: milliseconds since 1970 by the database's clock.
 guards = Table(
     "scim_guard",
     metadata,
@@ -140,13 +140,20 @@ STATEMENTS = {
 }
 """The tables above, by the name of the dialect; a migration of this package runs them."""
 
+BACKWARDS_MS = 300_000
+"""Time does not go back by less than this; a clock that was wrong by more is believed when it has been put right."""
+
 _HERE = guards.c.tenant == bindparam("tenant_")
+_NOW = case(
+    (and_(guards.c.recorded_ms > clock(), guards.c.recorded_ms <= clock() + BACKWARDS_MS), guards.c.recorded_ms),
+    else_=clock(),
+)
 _LOCK = Quick(
     update(guards)
     .where(_HERE)
     .values(
         event_no=guards.c.event_no + bindparam("count_"),
-        recorded_ms=case((clock() > guards.c.recorded_ms, clock()), else_=guards.c.recorded_ms),
+        recorded_ms=_NOW,
     )
 )
 
@@ -165,7 +172,7 @@ _SET_NUMBER = update(guards).where(_HERE).values(event_no=bindparam("number_"))
 LOCK_ROW = select(guards.c.event_no).where(_HERE).with_for_update()
 """Waits for whoever has locked the row, and locks it."""
 
-_READ = select(guards, clock().label("now_ms")).where(_HERE)
+_READ = select(guards, _NOW.label("now_ms")).where(_HERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +196,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """The row as it is read without a lock; ``now`` is the database's time, ``last`` the number of the newest event."""
+    """The row as it is read without a lock; ``now`` is the time, ``last`` the number of the newest event."""
 
     last: int
     now: int
@@ -234,7 +241,7 @@ def peek(session: Session, tenant: str) -> Peek:
     row = session.execute(_READ, {"tenant_": tenant}).first()
     if row is None:
         return Peek(0, 0, None, 0)
-    return Peek(row.event_no, max(row.now_ms, row.recorded_ms), row.pause_reason, row.approved_until_ms)
+    return Peek(row.event_no, row.now_ms, row.pause_reason, row.approved_until_ms)
 
 
 def set_pause(session: Session, tenant: str, reason: str | None) -> None:

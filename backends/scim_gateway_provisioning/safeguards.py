@@ -22,7 +22,7 @@ from .audit import Keyring, Trail, split
 from .audit_event import ACCEPTED, DONE, PENDING, UNDONE, Event, applied, changed, refused
 from .audit_reading import read
 from .audit_verify import verify
-from .breaker import Breaker, Limits, Removal, removals_of
+from .breaker import Breaker, Limits, Removal, is_approved, removals_of
 from .guard import Guard
 from .journal import Change, Journal, Result
 
@@ -161,7 +161,7 @@ class Safeguards(Journal):
             return
         window = f"within {limits.minutes} minutes"
         shown = f"{' and '.join(f'{count} {side}' for side, count in counted.items())} removed {window}"
-        if state.now < state.approved_until:
+        if is_approved(state):
             shown = "all removals are let through: somebody approved them"
         yield Finding("circuit breaker", True, f"{shown}; the limit is {limits.removals}, or {limits.share} % of all")
 

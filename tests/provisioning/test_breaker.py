@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +307,25 @@ def test_an_approval_counts_in_every_process(guarded: Guarded) -> None:
     other.safeguards.approve(60)
     assert removed(guarded, lambda number: deactivated(f"v{number}"), 10) == 10
     other.backend.close()
+
+
+# A clock that is wrong
+
+
+def test_a_clock_that_was_wrong_for_a_while_leaves_neither_an_open_breaker_nor_one_that_never_counts_down(
+    guarded: Guarded,
+) -> None:
+    year = 365 * 24 * HOUR
+    pass_time(guarded, -year)  # All that follows is recorded with a time in the future, until the clock is put right.
+    guarded.change(created("u0"))
+    with guarded.write() as session:
+        row = {"tenant": guarded.tenant, "removal_kind": "inactive", "recorded_ms": int(time.time() * 1000) + year}
+        session.execute(insert(guard.removals), [{**row, "removal_key": f"User:x{number}"} for number in range(50)])
+        guard.set_approval(session, guarded.tenant, int(time.time() * 1000) + year)
+    assert removed(guarded, KINDS["deactivations"]) == 5
+    pass_time(guarded, HOUR + 1000)
+    assert removed(guarded, lambda number: deactivated(f"v{number}")) == 5
+    assert guarded.events()[-1].at < datetime.now(UTC) + timedelta(minutes=1)
 
 
 # Exactly
