@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from doubles.asking import ask, error, tell
 from doubles.singlestore import Account, Behaviour, SingleStoreDouble
-from doubles.singlestore import behaviour as behaviour_module
 from doubles.singlestore.fixtures import MakeDouble, Server
 
 
@@ -33,10 +33,9 @@ def gateway(server: Server) -> Any:
 
 
 def test_each_switch_says_which_probe_settles_it() -> None:
-    described = behaviour_module.Behaviour.__doc__ or ""
-    for field in fields(Behaviour):
-        [line] = [line for line in described.splitlines() if line.strip().startswith(f"{field.name}:")]
-        assert "(10." in described[described.index(line) :].split("\n        ", 1)[0] or "(10." in line, field.name
+    described = re.findall(r"^ {8}(\w+): .*\(10\.\d+\)\.$", Behaviour.__doc__ or "", re.MULTILINE)
+    assert described == [*dict.fromkeys(described)]
+    assert set(described) == {field.name for field in fields(Behaviour)}
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ def main() -> None:
     )
     double.log.listeners.append(_print_statement)
     with double.running():
-        print(_introduction(double), flush=True)
         try:
+            print(_introduction(double), flush=True)
             for line in sys.stdin:
                 if line.strip() == "quit":
                     return

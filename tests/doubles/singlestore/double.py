@@ -162,11 +162,14 @@ class SingleStoreDouble:
 
     async def _stop(self, node_id: int | None) -> None:
         await self._stop_listening(node_id)
-        for node in self._nodes(node_id):
-            connections = [open_ for open_ in self._desk.connections if open_.node is node]
-            for connection in connections:
-                connection.abort()
-            await asyncio.gather(*(connection.closed.wait() for connection in connections))
+        # Clients that were accepted this moment are on the list after one round.
+        await asyncio.sleep(0)
+        nodes = self._nodes(node_id)
+        connections = [connection for connection in self._desk.connections if connection.node in nodes]
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*(connection.closed.wait() for connection in connections))
+        await asyncio.gather(*self._desk.background)
 
     def restart(self) -> None:
         """Stop and start the whole cluster: sessions end, and locks are lost unless they survive."""
