@@ -16,6 +16,7 @@ from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.database import Session
+from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict
@@ -35,6 +36,7 @@ class Guarded:
     safeguards: Safeguards
     tenant: str = TENANT
     url: str | None = None
+    singlestore: bool = False
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -72,7 +74,8 @@ class Guarded:
     def another(self, *keys: str, limits: Limits | None = None) -> Guarded:
         """Another process on the same file, perhaps with other settings."""
         limits = limits or self.safeguards.breaker.limits
-        return open_guarded(self.folder, *keys, limits=limits, tenant=self.tenant, url=self.url)
+        where: dict[str, Any] = {"tenant": self.tenant, "url": self.url, "singlestore": self.singlestore}
+        return open_guarded(self.folder, *keys, limits=limits, **where)
 
 
 def open_guarded(
@@ -81,12 +84,21 @@ def open_guarded(
     limits: Limits | None = None,
     tenant: str = TENANT,
     url: str | None = None,
+    singlestore: bool = False,
 ) -> Guarded:
-    """A process that serves the directory in a folder, or the one in the database of a server."""
-    settings = {"data_dir": str(folder), "database_url": url, "tenant": tenant}
-    backend = SqlBackend.from_settings(settings, standard_resource_types(), migrations=(PROVISIONING,))
+    """A process that serves the directory in a folder, or the one in the database of a server.
+
+    :param singlestore: use the statements for SingleStore on that server.
+    """
+    types = standard_resource_types()
+    if singlestore:
+        driver = SingleStoreOnMariaDb.at(url or "")
+        backend = SqlBackend(driver, types, tenant=tenant, migrations=(PROVISIONING,))
+    else:
+        settings = {"data_dir": str(folder), "database_url": url, "tenant": tenant}
+        backend = SqlBackend.from_settings(settings, types, migrations=(PROVISIONING,))
     safeguards = Safeguards(backend.database, tenant, keys, limits or Limits())
-    return Guarded(folder, backend, safeguards, tenant, url)
+    return Guarded(folder, backend, safeguards, tenant, url, singlestore)
 
 
 def user(id: str, name: str = "alice", **attributes: Any) -> Resource:

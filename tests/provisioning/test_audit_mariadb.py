@@ -1,4 +1,7 @@
-"""Audit trail, pause and circuit breaker on a server, where writes run side by side in any number of processes."""
+"""Audit trail, pause and circuit breaker on a server, where writes run side by side in any number of processes.
+
+Each test runs with the statements for MariaDB, and with those for SingleStore in so far as a MariaDB takes them.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ from scim_gateway.errors import Forbidden
 Work = Callable[[int], None]
 
 
-@pytest.fixture
-def guarded(mariadb: str, tmp_path: Path) -> Iterator[Guarded]:
-    opened = open_guarded(tmp_path, url=mariadb, limits=Limits(removals=20, share=0, minutes=60))
+@pytest.fixture(params=[False, True], ids=["mysql", "singlestore"])
+def guarded(request: pytest.FixtureRequest, mariadb: str, tmp_path: Path) -> Iterator[Guarded]:
+    limits = Limits(removals=20, share=0, minutes=60)
+    opened = open_guarded(tmp_path, url=mariadb, limits=limits, singlestore=request.param)
     yield opened
     opened.backend.close()
 
