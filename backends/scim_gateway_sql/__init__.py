@@ -19,16 +19,18 @@ from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
 from .handlers import SqlHandler, batches
 from .membership import SqlMembershipHandler
+from .prepared import Prepared
 from .startup import CURSOR_KEY, SETTING, Startup
 from .tables import resources
 from .tokens import SqlTokenStore
 
 DEFAULT_TENANT = "default"
 
-_REFERENCES = select(resources.c.id, resources.c.kind, resources.c.display).where(
-    resources.c.tenant == bindparam("tenant_"),
-    resources.c.id.in_(bindparam("ids", expanding=True)),
-    resources.c.kind.in_(bindparam("kinds", expanding=True)),
+_REFERENCES = Prepared(
+    select(resources.c.id, resources.c.kind, resources.c.display).where(
+        resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True))
+    ),
+    among="ids",
 )
 
 
@@ -92,9 +94,9 @@ class SqlBackend(Backend):
         found: dict[str, Reference] = {}
         with self._database.session() as session:
             for batch in batches(set(ids)):
-                parameters = {"tenant_": self._tenant, "ids": batch, "kinds": list(self._handlers)}
-                for id, kind, display in session.execute(_REFERENCES, parameters):
-                    found[id] = Reference(id, kind, display)
+                for id, kind, display in _REFERENCES.rows(session, {"tenant_": self._tenant, "ids": batch}):
+                    if kind in self._handlers:
+                        found[id] = Reference(id, kind, display)
             if session.locks is not None:
                 session.locks.refer(self._tenant, found)
         return found

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 
 from scim_gateway.errors import StaleResource, Unavailable
 
@@ -54,10 +56,11 @@ class Session:
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
-    __slots__ = ("_connection", "changed", "dialect", "largest", "locks", "proofs", "renew", "write")
+    __slots__ = ("_connection", "_raw", "changed", "dialect", "largest", "locks", "proofs", "renew", "write")
 
     def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
         self._connection = connection
+        self._raw: Any = None
         self.changed = False
         self.dialect = driver.dialect
         self.largest = driver.largest()
@@ -79,13 +82,66 @@ class Session:
         try:
             return self._connection.execute(statement, parameters)
         except DRIVER_ERRORS as error:
-            meaning = meaning_of(error)
-            if not isinstance(meaning, Lost) or self.renew is None:
-                raise meaning from error
+            self._go_on(meaning_of(error), error)
+        return self.execute(statement, parameters)
+
+    def run(self, sql: str, values: Sequence[Any]) -> Any:
+        """Run a statement in the driver's own words (:mod:`.prepared`); the driver's cursor.
+
+        :raises Duplicate: a unique key is taken.
+        :raises Unavailable: the database cannot do it now.
+        """
+        cursor = self._driver_connection().cursor()
+        try:
+            cursor.execute(*self._heard(cursor, sql, values, False))
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            self._go_on(self._meaning_of(error), error)
+            return self.run(sql, values)
+        return cursor
+
+    def run_each(self, sql: str, several: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that changes something with each of several values.
+
+        :raises Duplicate: a unique key is taken.
+        :raises Unavailable: the database cannot do it now.
+        """
+        self.changed = True
+        cursor = self._driver_connection().cursor()
+        try:
+            cursor.executemany(*self._heard(cursor, sql, several, True))
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            raise self._meaning_of(error) from error
+
+    @property
+    def sql(self) -> Dialect:
+        """The dialect that statements are written in."""
+        return self._connection.dialect
+
+    def _go_on(self, meaning: Exception, error: Exception) -> None:
+        """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
+        if not isinstance(meaning, Lost) or self.renew is None:
+            raise meaning from error
         # Each statement of a read on a server sees a moment of its own, so it may as well be on another connection.
         self._connection.close()
-        self._connection, self.renew = self.renew(), None
-        return self.execute(statement, parameters)
+        self._connection, self._raw, self.renew = self.renew(), None, None
+
+    def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
+        """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
+        for listener in self._connection.dispatch.before_cursor_execute:
+            sql, values = listener(self._connection, cursor, sql, values, None, several)
+        return sql, values
+
+    def _driver_connection(self) -> Any:
+        if self._raw is None:
+            self._raw = self._connection.connection.driver_connection
+        return self._raw
+
+    def _meaning_of(self, error: Exception) -> Exception:
+        """Like SQLAlchemy, see whether the connection can be used any more."""
+        lost = self._connection.dialect.is_disconnect(error, self._raw, None)  # type: ignore[arg-type]
+        if lost:
+            self._connection.invalidate(error)
+        return meaning_of(DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=lost))
 
     @property
     def connection(self) -> Connection:

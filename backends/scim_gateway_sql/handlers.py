@@ -17,6 +17,7 @@ from .database import Database, Session
 from .failures import Duplicate
 from .indexing import Index, Rows, value_rows
 from .portable import insert_if_absent
+from .prepared import Prepared
 from .pushdown import FEW, Plan, Translator
 from .tables import identifiers, members, resources, values
 
@@ -28,36 +29,42 @@ _HERE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.id == bindp
 OF_KIND = resources.c.kind == bindparam("kind_")
 _UNCHANGED = and_(_HERE, OF_KIND, resources.c.revision == bindparam("before_"))
 
-_GET = select(resources.c.doc).where(_HERE, OF_KIND)
-_EXISTS = select(resources.c.id).where(_HERE, OF_KIND)
-_CREATE = insert(resources)
-_MODIFY = (
+_GET = Prepared(select(resources.c.doc).where(_HERE, OF_KIND))
+_CREATE = Prepared(insert(resources))
+_MODIFY = Prepared(
     update(resources)
     .where(_UNCHANGED)
     .values(revision=bindparam("revision_"), display=bindparam("display_"), doc=bindparam("doc_"))
 )
-_DELETE = delete(resources).where(_UNCHANGED)
-_STORED = select(resources.c.revision, resources.c.doc).where(_HERE).with_for_update()
+_DELETE = Prepared(delete(resources).where(_UNCHANGED))
+_STORED = Prepared(select(resources.c.revision, resources.c.doc).where(_HERE).with_for_update())
 
-_RELEASE = delete(identifiers).where(
-    identifiers.c.tenant == bindparam("tenant_"),
-    identifiers.c.kind == bindparam("kind_"),
-    identifiers.c.attr == bindparam("attr_"),
-    identifiers.c.name_key == bindparam("name_key_"),
-    identifiers.c.resource_id == bindparam("id_"),
+_RELEASE = Prepared(
+    delete(identifiers).where(
+        identifiers.c.tenant == bindparam("tenant_"),
+        identifiers.c.kind == bindparam("kind_"),
+        identifiers.c.attr == bindparam("attr_"),
+        identifiers.c.name_key == bindparam("name_key_"),
+        identifiers.c.resource_id == bindparam("id_"),
+    )
 )
-_ADD_VALUE = insert(values)
-_DROP_VALUE = delete(values).where(
-    values.c.tenant == bindparam("tenant_"),
-    values.c.attr == bindparam("attr_"),
-    values.c.sortable == bindparam("sortable_"),
-    values.c.resource_id == bindparam("resource_id_"),
-    values.c.elem == bindparam("elem_"),
+_ADD_VALUE = Prepared(insert(values))
+_DROP_VALUE = Prepared(
+    delete(values).where(
+        values.c.tenant == bindparam("tenant"),
+        values.c.attr == bindparam("attr"),
+        values.c.sortable == bindparam("sortable"),
+        values.c.resource_id == bindparam("resource_id"),
+        values.c.elem == bindparam("elem"),
+    )
 )
-_DOCS = select(resources.c.id, resources.c.doc).where(
-    resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True))
+_DOCS = Prepared(
+    select(resources.c.id, resources.c.doc).where(
+        resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True))
+    ),
+    among="ids",
 )
-_FIRST = (
+_FIRST = Prepared(
     select(resources.c.doc)
     .where(resources.c.tenant == bindparam("tenant_"), OF_KIND)
     .order_by(resources.c.created, resources.c.id)
@@ -65,9 +72,11 @@ _FIRST = (
     .offset(bindparam("offset_"))
 )
 
-_CUT = select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
+_CUT = Prepared(
+    select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
+)
 
-_STILL_IN = (
+_STILL_IN = Prepared(
     select(members.c.group_id)
     .where(
         members.c.tenant == bindparam("tenant_"),
@@ -101,10 +110,10 @@ class SqlHandler(ResourceHandler):
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
         with self._database.session() as session:
-            doc = session.execute(_GET, {**self._at, "id_": id}).scalar()
-            if doc is None:
+            row = _GET.first(session, {**self._at, "id_": id})
+            if row is None:
                 raise NotFound(f"There is no {self._kind} with id {id!r}.")
-            resource: Resource = orjson.loads(doc)
+            resource: Resource = orjson.loads(row[0])
             if session.locks is not None:
                 session.locks.read(self._tenant, id, resource["meta"]["version"])
             self._complete(session, (resource,), without)
@@ -117,7 +126,7 @@ class SqlHandler(ResourceHandler):
             if session.locks is not None:
                 session.locks.settle()
             try:
-                session.execute(_CREATE, {**self._row, "id": id, "created": resource["meta"]["created"], **state})
+                _CREATE.changed(session, {**self._row, "id": id, "created": resource["meta"]["created"], **state})
             except Duplicate:
                 raise Conflict(f"There is a resource with id {id!r} already.") from None
             self._wrote(session, id, state)
@@ -141,7 +150,7 @@ class SqlHandler(ResourceHandler):
             self._replace(session, _DELETE, resource, {})
             if session.locks is not None:
                 session.prove_by(lambda later: self._is_gone(later, id))
-            if session.execute(_STILL_IN, {"tenant_": self._tenant, "id_": id}).first() is not None:
+            if _STILL_IN.first(session, {"tenant_": self._tenant, "id_": id}) is not None:
                 # It has joined a group since the core looked; now that its row is locked nobody can add it any more.
                 raise StaleResource(id)
             self._exchange(session, id, self.index.unique_keys(resource), {})
@@ -168,10 +177,11 @@ class SqlHandler(ResourceHandler):
         lookup = self._translator.lookup(query)
         if lookup is None:
             return None
-        docs = session.execute(*lookup).scalars().all()
-        if len(docs) > FEW:
+        statement, parameters = lookup
+        rows = statement.rows(session, parameters)
+        if len(rows) > FEW:
             return None
-        return replace(query, filter=None).run([orjson.loads(doc) for doc in docs])
+        return replace(query, filter=None).run([orjson.loads(doc) for (doc,) in rows])
 
     def _page(self, session: Session, query: Query, plan: Plan) -> Page:
         offset = max(0, query.start_index - 1) if query.after is None else 0
@@ -179,7 +189,7 @@ class SqlHandler(ResourceHandler):
             docs: list[bytes] = []
         elif query.filter is None and query.sort is None and query.after is None:
             here = {**self._at, "count_": query.count, "offset_": offset}
-            docs = list(session.execute(_FIRST, here).scalars())
+            docs = [doc for (doc,) in _FIRST.rows(session, here)]
         else:
             docs = self._docs_in_order(session, plan, offset, query.count)
         if query.after is None and offset == 0 and len(docs) < query.count:
@@ -221,11 +231,11 @@ class SqlHandler(ResourceHandler):
         """Documents in the order of the ids."""
         docs: dict[str, bytes] = {}
         for batch in batches(ids):
-            docs.update((id, doc) for id, doc in session.execute(_DOCS, {"tenant_": self._tenant, "ids": batch}))
+            docs.update(_DOCS.rows(session, {"tenant_": self._tenant, "ids": batch}))
         return [docs[id] for id in ids if id in docs]
 
     def _has_cut(self, session: Session) -> bool:
-        return session.execute(_CUT, {"tenant_": self._tenant, "cut_": self.index.cut}).first() is not None
+        return _CUT.first(session, {"tenant_": self._tenant, "cut_": self.index.cut}) is not None
 
     def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
         """All that may match, with members only where the core looks at them."""
@@ -246,12 +256,12 @@ class SqlHandler(ResourceHandler):
             "doc": orjson.dumps(resource),
         }
 
-    def _replace(self, session: Session, statement: Any, before: Resource, state: Mapping[str, Any]) -> None:
+    def _replace(self, session: Session, statement: Prepared, before: Resource, state: Mapping[str, Any]) -> None:
         """Change or delete the row if it still is what the core read; its lock is taken before any other."""
         if session.locks is not None:
             session.locks.settle((self._tenant, before["id"]))
         found = {**self._at, "id_": before["id"], "before_": before["meta"]["version"]}
-        if session.execute(statement, {**found, **state}).rowcount != 1:
+        if statement.changed(session, {**found, **state}) != 1:
             raise StaleResource(before["id"])
 
     def _wrote(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None = None) -> None:
@@ -264,7 +274,7 @@ class SqlHandler(ResourceHandler):
         for attr, key in sorted(held.items() ^ wanted.items()):
             if held.get(attr) == key:
                 here = {**self._at, "attr_": attr, "name_key_": key, "id_": id}
-                session.execute(_RELEASE, here)
+                _RELEASE.changed(session, here)
             elif not insert_if_absent(
                 session, identifiers, {**self._row, "attr": attr, "name_key": key, "resource_id": id}
             ):
@@ -272,25 +282,25 @@ class SqlHandler(ResourceHandler):
 
     def _is_stored(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None) -> bool | None:
         """Whether a resource was written, by what is stored after a commit without an answer."""
-        stored = session.execute(_STORED, {"tenant_": self._tenant, "id_": id}).first()
+        stored = _STORED.first(session, {"tenant_": self._tenant, "id_": id})
         if before is None:
             return stored is not None
         if stored is None:
             return None
-        if stored.revision == state["revision"]:
-            return bool(bytes(stored.doc) == state["doc"])
+        revision, doc = stored
+        if revision == state["revision"]:
+            return bool(bytes(doc) == state["doc"])
         # A change of what it was is not ours; one of what we made of it is somebody's, who has seen ours or its like.
-        return False if stored.revision == before["meta"]["version"] else None
+        return False if revision == before["meta"]["version"] else None
 
     def _is_gone(self, session: Session, id: str) -> bool:
         # Ids never come back: a row that is there was not deleted.
-        return session.execute(_STORED, {"tenant_": self._tenant, "id_": id}).first() is None
+        return _STORED.first(session, {"tenant_": self._tenant, "id_": id}) is None
 
     def _add_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
-            session.execute(_ADD_VALUE, value_rows(self._tenant, id, rows))
+            _ADD_VALUE.each(session, value_rows(self._tenant, id, rows))
 
     def _drop_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
-            found = value_rows(self._tenant, id, rows)
-            session.execute(_DROP_VALUE, [{f"{name}_": value for name, value in row.items()} for row in found])
+            _DROP_VALUE.each(session, value_rows(self._tenant, id, rows))

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, select
 
 from scim_gateway.errors import StaleResource
 
+from .prepared import Prepared
 from .tables import resources
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 _BATCH = 500
 # In the order of the key, and by the key: the order in which rows are locked is the order in which they are found.
-_LOCK = (
+_LOCK = Prepared(
     select(resources.c.id, resources.c.revision)
     .where(resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(resources.c.tenant, resources.c.id)
-    .with_for_update()
+    .with_for_update(),
+    among="ids",
 )
 
 Row = tuple[str, str]
@@ -97,7 +99,7 @@ class Locks:
         for tenant in sorted({tenant for tenant, _ in ordered}):
             ids = [id for owner, id in ordered if owner == tenant]
             for start in range(0, len(ids), _BATCH):
-                some = self._session.execute(_LOCK, {"tenant_": tenant, "ids": ids[start : start + _BATCH]})
+                some = _LOCK.rows(self._session, {"tenant_": tenant, "ids": ids[start : start + _BATCH]})
                 found.update(((tenant, id), revision) for id, revision in some)
         return found
 

@@ -14,33 +14,31 @@ from scim_gateway.schema import Resource, ResourceType
 from .database import Database, Session
 from .failures import Duplicate
 from .handlers import OF_KIND, SqlHandler, batches
+from .prepared import Prepared
 from .tables import members, resources
 
 # What a row of memberships belongs to is the group, whose own row is locked by whoever changes them.
-_JOIN = insert(members)
-_LEAVE = delete(members).where(
-    members.c.tenant == bindparam("tenant_"),
-    members.c.group_id == bindparam("group_"),
-    members.c.member_id.in_(bindparam("leaving", expanding=True)),
+_IN_GROUP = and_(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
+_JOIN = Prepared(insert(members))
+_LEAVE = Prepared(
+    delete(members).where(_IN_GROUP, members.c.member_id.in_(bindparam("leaving", expanding=True))), among="leaving"
 )
-_DISBAND = delete(members).where(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
-_MEMBER_IDS = select(members.c.member_id).where(
-    members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_")
+_DISBAND = Prepared(delete(members).where(_IN_GROUP))
+_MEMBER_IDS = Prepared(select(members.c.member_id).where(_IN_GROUP))
+_MEMBER_IDS_AMONG = Prepared(
+    select(members.c.member_id).where(_IN_GROUP, members.c.member_id.in_(bindparam("among", expanding=True))),
+    among="among",
 )
-_MEMBER_IDS_AMONG = _MEMBER_IDS.where(members.c.member_id.in_(bindparam("among", expanding=True)))
-_MEMBER_COUNT = (
-    select(func.count())
-    .select_from(members)
-    .where(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
-)
+_MEMBER_COUNT = Prepared(select(func.count()).select_from(members).where(_IN_GROUP))
 # An inner join: were a membership ever left behind by a member that is gone, nobody would see it.
-_MEMBERS = (
+_MEMBERS = Prepared(
     select(members.c.group_id, resources.c.id, resources.c.kind, resources.c.display)
     .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.member_id))
     .where(members.c.tenant == bindparam("tenant_"), members.c.group_id.in_(bindparam("groups", expanding=True)))
-    .order_by(members.c.group_id, members.c.member_id)
+    .order_by(members.c.group_id, members.c.member_id),
+    among="groups",
 )
-_CONTAINING = (
+_CONTAINING = Prepared(
     select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display)
     .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.group_id))
     .where(
@@ -48,7 +46,8 @@ _CONTAINING = (
         members.c.member_id.in_(bindparam("ids", expanding=True)),
         OF_KIND,
     )
-    .order_by(resources.c.created, resources.c.id)
+    .order_by(resources.c.created, resources.c.id),
+    among="ids",
 )
 
 
@@ -68,18 +67,18 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
             super().delete(resource)
-            session.execute(_DISBAND, {"tenant_": self._tenant, "id_": resource["id"]})
+            _DISBAND.changed(session, {"tenant_": self._tenant, "id_": resource["id"]})
 
     def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
         with self._database.session() as session:
             if among is not None:
                 return self._among(session, id, among)
-            return set(session.execute(_MEMBER_IDS, {"tenant_": self._tenant, "id_": id}).scalars())
+            return {member for (member,) in _MEMBER_IDS.rows(session, {"tenant_": self._tenant, "id_": id})}
 
     def member_count(self, id: str) -> int:
         with self._database.session() as session:
-            count: int = session.execute(_MEMBER_COUNT, {"tenant_": self._tenant, "id_": id}).scalar_one()
-            return count
+            ((count,),) = _MEMBER_COUNT.rows(session, {"tenant_": self._tenant, "id_": id})
+            return int(count)
 
     def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
         with self._database.session(write=True) as session:
@@ -87,14 +86,14 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
                 session.prove_by(lambda later: self._is_changed(later, before, after, change))
             self.modify(before, after)
             for batch in batches(change.remove):
-                session.execute(_LEAVE, {"tenant_": self._tenant, "group_": before["id"], "leaving": batch})
+                _LEAVE.changed(session, {"tenant_": self._tenant, "id_": before["id"], "leaving": batch})
             self._add_members(session, before["id"], change.add)
 
     def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
         found: dict[str, list[Reference]] = {}
         with self._database.session() as session:
             for batch in batches(set(ids)):
-                for member, *reference in session.execute(_CONTAINING, {**self._at, "ids": batch}):
+                for member, *reference in _CONTAINING.rows(session, {**self._at, "ids": batch}):
                     found.setdefault(member, []).append(Reference(*reference))
         return found
 
@@ -102,7 +101,7 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
         rows = [{"tenant": self._tenant, "group_id": id, "member_id": member} for member in sorted(ids)]
         if rows:
             try:
-                session.execute(_JOIN, rows)
+                _JOIN.each(session, rows)
             except Duplicate:
                 raise StaleResource(id) from None
 
@@ -120,7 +119,7 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
         found: set[str] = set()
         for batch in batches(ids):
             key = {"tenant_": self._tenant, "id_": id, "among": batch}
-            found.update(session.execute(_MEMBER_IDS_AMONG, key).scalars())
+            found.update(member for (member,) in _MEMBER_IDS_AMONG.rows(session, key))
         return found
 
     def _state(self, resource: Resource) -> dict[str, Any]:
@@ -131,7 +130,7 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
             return
         by_id = {resource["id"]: resource for resource in found}
         for batch in batches(by_id):
-            rows = session.execute(_MEMBERS, {"tenant_": self._tenant, "groups": batch})
+            rows = _MEMBERS.rows(session, {"tenant_": self._tenant, "groups": batch})
             for group, id, kind, display in rows:
                 member = {"value": id, "type": kind}
                 if display is not None:

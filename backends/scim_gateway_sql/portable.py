@@ -14,6 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from .failures import Duplicate
+from .prepared import Prepared
 
 if TYPE_CHECKING:
     from .database import Session
@@ -55,13 +56,17 @@ def insert_if_absent(session: Session, table: Table, row: Mapping[str, Any]) -> 
     :raises Unavailable: the database cannot do it now.
     """
     try:
-        return session.execute(_adding(table, session.dialect), row).rowcount == 1
+        return _adding(table, session.dialect).changed(session, row) == 1
     except Duplicate:
         return False
 
 
 @cache
-def _adding(table: Table, dialect: str) -> Insert:
+def _adding(table: Table, dialect: str) -> Prepared:
+    return Prepared(_insert(table, dialect))
+
+
+def _insert(table: Table, dialect: str) -> Insert:
     match dialect:
         case "sqlite":
             return sqlite.insert(table).on_conflict_do_nothing()

@@ -35,6 +35,7 @@ from scim_gateway.schema import Attribute, AttributePath
 from scim_gateway.text import fold
 
 from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
+from .prepared import Prepared
 from .tables import identifiers, members, resources, values
 
 _Values: TypeAlias = "NamedFromClause[Any]"
@@ -48,30 +49,36 @@ FEW = 100
 
 _MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
 _DOC = select(resources.c.doc).where(_MINE).limit(FEW + 1)
-_BY_ID = _DOC.where(resources.c.id == bindparam("id_"))
-_BY_IDENTIFIER = _DOC.where(
-    resources.c.id.in_(
-        select(identifiers.c.resource_id).where(
-            identifiers.c.tenant == bindparam("tenant_"),
-            identifiers.c.kind == bindparam("kind_"),
-            identifiers.c.attr == bindparam("attr_"),
-            identifiers.c.name_key == bindparam("name_key_"),
+_BY_ID = Prepared(_DOC.where(resources.c.id == bindparam("id_")))
+_BY_IDENTIFIER = Prepared(
+    _DOC.where(
+        resources.c.id.in_(
+            select(identifiers.c.resource_id).where(
+                identifiers.c.tenant == bindparam("tenant_"),
+                identifiers.c.kind == bindparam("kind_"),
+                identifiers.c.attr == bindparam("attr_"),
+                identifiers.c.name_key == bindparam("name_key_"),
+            )
         )
     )
 )
-_BY_VALUE = _DOC.where(
-    resources.c.id.in_(
-        select(values.c.resource_id).where(
-            values.c.tenant == bindparam("tenant_"),
-            values.c.attr == bindparam("attr_"),
-            values.c.sortable == bindparam("sortable_"),
+_BY_VALUE = Prepared(
+    _DOC.where(
+        resources.c.id.in_(
+            select(values.c.resource_id).where(
+                values.c.tenant == bindparam("tenant_"),
+                values.c.attr == bindparam("attr_"),
+                values.c.sortable == bindparam("sortable_"),
+            )
         )
     )
 )
-_BY_MEMBER = _DOC.where(
-    resources.c.id.in_(
-        select(members.c.group_id).where(
-            members.c.tenant == bindparam("tenant_"), members.c.member_id == bindparam("member_id_")
+_BY_MEMBER = Prepared(
+    _DOC.where(
+        resources.c.id.in_(
+            select(members.c.group_id).where(
+                members.c.tenant == bindparam("tenant_"), members.c.member_id == bindparam("member_id_")
+            )
         )
     )
 )
@@ -131,7 +138,7 @@ class Translator:
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
 
-    def lookup(self, query: Query) -> tuple[Select[Any], dict[str, Any]] | None:
+    def lookup(self, query: Query) -> tuple[Prepared, dict[str, Any]] | None:
         """The statement, made once, for what clients ask most: who is this, and who has this value."""
         if query.sort is not None and query.sort.target.path.name == self._members:
             return None
@@ -225,7 +232,7 @@ class _Translation:
         self._tenant = tenant
         self._has_cut = has_cut
 
-    def lookup(self, path: AttributePath, value: Operand) -> tuple[Select[Any], dict[str, Any]] | None:
+    def lookup(self, path: AttributePath, value: Operand) -> tuple[Prepared, dict[str, Any]] | None:
         """A statement for ``path eq value``, where the value is likely to tell few resources apart."""
         if str(path) == "id":
             return _BY_ID, {"id_": value}

@@ -1,0 +1,139 @@
+"""Statements of the hot path: their text is made once, and they run on the driver's own connection.
+
+SQLAlchemy spends more time on a look-up by a key than SQLite does. The statements are written with it all the same, so
+there is one source for all dialects; what is left out here is its work for each execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Delete, Insert, LargeBinary, Select, Update
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+if TYPE_CHECKING:
+    from .database import Session
+
+Convert = Callable[[Any], Any]
+Row = tuple[Any, ...]
+Statement = Select[Any] | Insert | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A statement as a driver takes it.
+
+    :param names: of its parameters in their order, each with what turns a value into the driver's.
+    :param fixed: values of parameters that are part of the statement, such as a limit.
+    :param columns: what turns the columns of a row into values; ``None`` if nothing has to.
+    """
+
+    sql: str
+    names: tuple[tuple[str, Convert | None], ...]
+    fixed: Mapping[str, Any]
+    columns: tuple[Convert | None, ...] | None
+
+    def values(self, parameters: Mapping[str, Any]) -> Row:
+        """The parameters in the order of the text."""
+        if self.fixed:
+            parameters = {**self.fixed, **parameters}
+        return tuple(parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.names)
+
+    def row(self, row: Sequence[Any]) -> Row:
+        """A row with its columns as values."""
+        assert self.columns is not None
+        return tuple(
+            value if convert is None else convert(value) for value, convert in zip(row, self.columns, strict=True)
+        )
+
+
+class Prepared:
+    """One statement, for any dialect.
+
+    :param statement: with named parameters.
+    :param among: name of an expanding parameter, if it has one.
+    """
+
+    def __init__(self, statement: Statement, among: str | None = None) -> None:
+        self._statement = statement
+        self._among = among
+        self._texts: dict[tuple[str, int], _Text] = {}
+
+    def rows(self, session: Session, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """All rows that the statement selects.
+
+        :raises Unavailable: the database cannot do it now.
+        """
+        text, values = self._ready(session, parameters)
+        found: Sequence[Row] = session.run(text.sql, values).fetchall()
+        return found if text.columns is None else [text.row(row) for row in found]
+
+    def first(self, session: Session, parameters: Mapping[str, Any]) -> Row | None:
+        """The first row."""
+        text, values = self._ready(session, parameters)
+        row: Row | None = session.run(text.sql, values).fetchone()
+        return row if row is None or text.columns is None else text.row(row)
+
+    def changed(self, session: Session, parameters: Mapping[str, Any]) -> int:
+        """How many rows the statement has changed.
+
+        :raises Duplicate: a unique key is taken.
+        """
+        text, values = self._ready(session, parameters)
+        session.changed = True
+        count: int = session.run(text.sql, values).rowcount
+        return count
+
+    def each(self, session: Session, several: Sequence[Mapping[str, Any]]) -> None:
+        """Run it with each of several sets of parameters.
+
+        :raises Duplicate: a unique key is taken.
+        """
+        text = self._text(session.sql, 0)
+        session.run_each(text.sql, [text.values(parameters) for parameters in several])
+
+    def _ready(self, session: Session, parameters: Mapping[str, Any]) -> tuple[_Text, Row]:
+        if self._among is None:
+            text = self._text(session.sql, 0)
+            return text, text.values(parameters)
+        items = parameters[self._among]
+        text = self._text(session.sql, len(items))
+        return text, text.values({**parameters, **{f"{self._among}_{n}": item for n, item in enumerate(items)}})
+
+    def _text(self, dialect: Dialect, items: int) -> _Text:
+        text = self._texts.get((dialect.name, items))
+        if text is None:
+            text = self._texts[dialect.name, items] = _compile(self._statement, dialect, self._among, items)
+        return text
+
+
+def _compile(statement: Statement, dialect: Dialect, among: str | None, items: int) -> _Text:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup is not None
+    sql, names = compiled.string, []
+    for name in compiled.positiontup:
+        convert = _of_parameter(compiled.binds[name].type, dialect)
+        several = [f"{name}_{number}" for number in range(items)] if name == among else [name]
+        names += [(each, convert) for each in several]
+    if among is not None:
+        mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        # Nothing is among nothing.
+        sql = sql.replace(f"__[POSTCOMPILE_{among}]", ", ".join([mark] * items) or "NULL")
+    fixed = {name: value for name, value in compiled.params.items() if value is not None and name != among}
+    selected = statement.selected_columns if isinstance(statement, Select) else ()
+    columns = tuple(_of_column(column.type, dialect) for column in selected)
+    return _Text(sql, tuple(names), fixed, columns if any(columns) else None)
+
+
+def _of_parameter(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    # Drivers take bytes as they are.
+    return None if isinstance(kind, LargeBinary) else kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _of_column(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return None if isinstance(kind, LargeBinary) else kind.dialect_impl(dialect).result_processor(dialect, None)

@@ -1,0 +1,105 @@
+"""Statements that run on the driver's own connection: what they select is what SQLAlchemy would select."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.database import Session
+from scim_gateway_sql.failures import Duplicate
+from scim_gateway_sql.prepared import Prepared
+from scim_gateway_sql.tables import leases
+from sqlalchemy import bindparam, delete, event, insert, select, update
+
+from scim_gateway.testing import suite_resource_types
+
+_ALL = select(leases.c.name, leases.c.fence).order_by(leases.c.name)
+_SOME = Prepared(
+    _ALL.where(leases.c.tenant == bindparam("tenant_"), leases.c.name.in_(bindparam("names", expanding=True))),
+    among="names",
+)
+_TWO = Prepared(_ALL.where(leases.c.fence > bindparam("fence_")).limit(2))
+_ADD = Prepared(insert(leases))
+_RAISE = Prepared(update(leases).where(leases.c.name == bindparam("name_")).values(fence=bindparam("fence_")))
+_DROP = Prepared(delete(leases).where(leases.c.name == bindparam("name_")))
+NAMES = ("ä", "a'b", 'a"b', "a\\b", "a%sb", "a?b")
+
+
+def row(name: str, fence: int) -> dict[str, object]:
+    return {"tenant": "t", "name": name, "holder": "h", "fence": fence, "expires": 0, "renewals": 0}
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlBackend]:
+    settings: dict[str, object] = {"data_dir": str(tmp_path)}
+    if request.param == "mariadb":
+        settings |= {"database_url": request.getfixturevalue("mariadb"), "database_tls": "off"}
+    backend = SqlBackend.from_settings(settings, suite_resource_types())
+    with backend.database.session(write=True) as session:
+        _ADD.each(session, [row(name, number) for number, name in enumerate(sorted(NAMES))])
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def session(backend: SqlBackend) -> Iterator[Session]:
+    with backend.database.operation(write=True) as session:
+        yield session
+
+
+def test_rows_come_with_the_values_that_sqlalchemy_gives(session: Session) -> None:
+    found = _SOME.rows(session, {"tenant_": "t", "names": list(NAMES)})
+    assert [tuple(each) for each in found] == [
+        tuple(each) for each in session.execute(_ALL.where(leases.c.tenant == "t"))
+    ]
+    assert [name for name, _ in found] == sorted(NAMES)
+
+
+@pytest.mark.parametrize("names", [[], ["ä"], ["ä", "a?b", "nobody"]])
+def test_a_list_may_have_any_length(session: Session, names: list[str]) -> None:
+    found = _SOME.rows(session, {"tenant_": "t", "names": names})
+    assert {name for name, _ in found} == set(names) & set(NAMES)
+
+
+def test_what_is_fixed_in_a_statement_is_sent_with_it(session: Session) -> None:
+    assert [fence for _, fence in _TWO.rows(session, {"fence_": 2})] == [3, 4]
+    assert _TWO.first(session, {"fence_": 2}) == _TWO.rows(session, {"fence_": 2})[0]
+    assert _TWO.first(session, {"fence_": 99}) is None
+
+
+def test_changed_rows_are_counted(session: Session) -> None:
+    assert _RAISE.changed(session, {"name_": "ä", "fence_": 77}) == 1
+    assert _RAISE.changed(session, {"name_": "nobody", "fence_": 77}) == 0
+    assert _DROP.changed(session, {"name_": "ä"}) == 1
+    assert _TWO.rows(session, {"fence_": 50}) in ([], ())
+
+
+def test_a_key_that_is_taken_is_told(session: Session) -> None:
+    with pytest.raises(Duplicate):
+        _ADD.changed(session, row("ä", 1))
+    with pytest.raises(Duplicate):
+        _ADD.each(session, [row("new", 1), row("ä", 1)])
+
+
+def test_reading_changes_nothing_and_everything_else_may(backend: SqlBackend) -> None:
+    with backend.database.operation(write=True) as session:
+        _TWO.rows(session, {"fence_": 0})
+        assert not session.changed
+        _RAISE.changed(session, {"name_": "nobody", "fence_": 1})
+        assert session.changed
+
+
+def test_who_listens_to_sqlalchemy_hears_of_them_too(backend: SqlBackend, session: Session) -> None:
+    heard: list[tuple[str, object]] = []
+    engine = backend.database._engine
+    assert engine is not None
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, values, *_: heard.append((text, values)))
+    _TWO.rows(session, {"fence_": 2})
+    _ADD.each(session, [row("one", 1), row("two", 1)])
+    (selected, values), (inserted, several) = heard
+    assert selected.startswith("SELECT")
+    assert 2 in values  # type: ignore[operator]
+    assert inserted.startswith("INSERT")
+    assert len(several) == 2  # type: ignore[arg-type]
