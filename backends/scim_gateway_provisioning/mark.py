@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from .desired import Desired, Edge, Task
 from .journal import Result
 from .record_rows import held_by
 from .tables import edges, works
-from .target import Known
+from .target import Known, Outcome, Target
 from .work import HERE, Work, batches
 
 _MINE = and_(HERE, works.c.holder == bindparam("holder_"))
@@ -234,15 +234,17 @@ class Marker:
                     for batch in batches(ids):
                         self._session.execute(_DROP_EDGES, {**self._at, "id_": work.id, "ids": batch})
                 target_names.give_up(self._session, tenant, self._target, work.kind, work.id)
-            elif work.renaming and (name := self._final_name(work.id, progress)) is not None:
-                key = target_names.key_of(target, work.kind, name)
-                target_names.give_up(self._session, tenant, self._target, work.kind, work.id, but=key)
+            elif work.renaming and (outcome := progress.put.get(work.id)) is not None and "name" in outcome.known:
+                keys = [target_names.key_of(target, work.kind, name) for name in _names(target, task, outcome)]
+                target_names.give_up(self._session, tenant, self._target, work.kind, work.id, but=keys)
 
-    @staticmethod
-    def _final_name(id: str, progress: Progress) -> str | None:
-        """The name that a resource has now, unless the target still waits for it."""
-        outcome = progress.put.get(id)
-        return None if outcome is None or outcome.waiting is not None else outcome.known.get("name")
+
+def _names(target: Target, task: Task, outcome: Outcome) -> Iterator[str]:
+    """The names that a resource has now; while the target waits for it, also those that it is to have, or still has."""
+    yield outcome.known["name"]
+    if outcome.waiting is not None and task.desired is not None:
+        yield target.name_of(task.kind, task.desired.resource)
+        yield from outcome.known.get("also", ())
 
 
 @dataclass(frozen=True, slots=True)

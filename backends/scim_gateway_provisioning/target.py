@@ -36,7 +36,8 @@ Kind = Literal["User", "Group"]
 Known = Mapping[str, Any]
 """What a target noted of a resource, as JSON: the names and ids by which the target knows it. ``{}``: not made yet.
 
-Provisioning keeps it, and reads one key of it: ``name``, the name under which the resource stands in the target now.
+Provisioning keeps it, and reads two keys of it: ``name``, the name under which the resource stands in the target now,
+and ``also``, a list of names under which it still stands besides, as long as the target waits (:class:`Outcome`).
 """
 
 Save = Callable[[Known], None]

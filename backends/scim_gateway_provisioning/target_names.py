@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.portable import insert_if_absent
@@ -78,16 +79,16 @@ def claim(session: Session, tenant: str, target: Target, kind: Kind, name: str, 
     raise _taken(session, tenant, target, kind, name, holder)
 
 
-def give_up(session: Session, tenant: str, target: str, kind: Kind, id: str, *, but: bytes | None = None) -> None:
+def give_up(session: Session, tenant: str, target: str, kind: Kind, id: str, *, but: Collection[bytes] = ()) -> None:
     """Give up the names of a resource in a target.
 
-    :param but: key of the one that it keeps.
+    :param but: keys of those that it keeps.
     """
     held = session.execute(_OF_RESOURCE, {"tenant_": tenant, "id_": id, "target_": target}).scalars().all()
     rows = [
         {"tenant_": tenant, "target_": target, "kind_": kind, "key_": bytes(key), "id_": id}
         for key in sorted(held)
-        if bytes(key) != but
+        if bytes(key) not in but
     ]
     if rows:
         session.execute(_GIVE_UP, rows)
