@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,11 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
-from scim_http import ERROR, Answer, ScimClient  # noqa: E402 - after the rewrite is asked for
+from scim_http import ERROR, TOKEN, Answer, MakeScim, ScimClient  # noqa: E402 - after the rewrite is asked for
 from servers.mariadb import mariadb, mariadb_server  # noqa: E402, F401 - fixtures for all
 
 pytest_plugins = ["doubles.singlestore.fixtures"]
 
-TOKEN = "a-fixed-token-for-tests-0123456789-abcdef"
 BACKENDS = ("memory", "sql")
 
 settings.register_profile(
@@ -99,17 +99,33 @@ def _check_values(value: Any, answer: Answer, name: str = "") -> None:
         assert _DATE_TIME.fullmatch(value), answer
 
 
-MakeScim = Callable[..., ScimClient]
-
-
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     """The name of the backend that the test runs on; it runs once on each."""
     return str(request.param)
 
 
+ConnectTargets = Callable[[], Mapping[str, str]]
+
+
 @pytest.fixture
-def make_scim(backend: str, tmp_path: Path) -> Iterator[MakeScim]:
+def connect_targets(backend: str) -> Iterator[ConnectTargets]:
+    """A function that starts an empty double for each target of the backend, and gives the settings that lead there."""
+    with ExitStack() as stack:
+
+        def connect() -> Mapping[str, str]:
+            environ: dict[str, str] = {}
+            if "portal" in backend.split("+"):
+                from doubles.portal.fixtures import portal_environ
+
+                environ |= stack.enter_context(portal_environ())
+            return environ
+
+        yield connect
+
+
+@pytest.fixture
+def make_scim(backend: str, tmp_path: Path, connect_targets: ConnectTargets) -> Iterator[MakeScim]:
     """A function that makes a gateway with an empty store, and a client for it.
 
     Keyword arguments are settings by the names of their environment variables without the prefix, in any letter
@@ -130,7 +146,7 @@ def make_scim(backend: str, tmp_path: Path) -> Iterator[MakeScim]:
     ) -> ScimClient:
         folder = tmp_path / f"gateway{next(numbers)}"
         folder.mkdir()
-        settings = {"BACKEND": backend, "DATA_DIR": str(folder), "TOKEN": TOKEN}
+        settings = {"BACKEND": backend, "DATA_DIR": str(folder), "TOKEN": TOKEN, **connect_targets()}
         settings |= {name.upper(): str(value) for name, value in environ.items()}
         declared = {"SCHEMAS": schemas, "EXTENSIONS": extensions, "RESOURCE_TYPES": resource_types}
         settings |= {name: json.dumps(tables) for name, tables in declared.items() if tables}

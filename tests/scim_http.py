@@ -14,6 +14,8 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 
 SCIM_JSON = "application/scim+json"
+TOKEN = "a-fixed-token-for-tests-0123456789-abcdef"
+"""The bearer token of the gateways that tests make."""
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -297,3 +299,7 @@ def new_group(display_name: str | None = None, members: Iterable[str] = (), **at
     if ids := list(members):
         body["members"] = [{"value": id} for id in ids]
     return body | attributes
+
+
+MakeScim = Callable[..., ScimClient]
+"""Makes a gateway with settings of the test's choice; see the fixture ``make_scim``."""

@@ -10,7 +10,9 @@ from scim_gateway.text import collision_key, shown
 
 from .settings import PortalSettings
 
-_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+# An atom of RFC 5322 §3.2.3, or letters of any script (RFC 6532); which of those are there is for the API to say.
+_ATOM = r"[^\W_]|[!#$%&'*+/=?^_`{|}~-]"
+_LOCAL = rf"(?:{_ATOM})+(?:\.(?:{_ATOM})+)*"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?P<local>{_LOCAL})@(?P<domain>{_LABEL}(?:\.{_LABEL})+)")
 LONGEST, LONGEST_LOCAL = 254, 64  # RFC 5321 §4.5.3.1
@@ -26,7 +28,7 @@ def address_of(resource: Resource, settings: PortalSettings) -> str:
     if match is None or len(written) > LONGEST or len(match["local"]) > LONGEST_LOCAL:
         raise InvalidValue(
             f"{shown(written)} cannot be invited to the SingleStore organization: an address there is written as in "
-            "ada@example.com, in plain ASCII (a domain with other letters in its xn-- form)."
+            "ada@example.com, without quotes or blanks, a domain with other letters in its xn-- form."
         )
     return f"{match['local']}@{match['domain'].lower()}"
 

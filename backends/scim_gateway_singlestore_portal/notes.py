@@ -71,6 +71,7 @@ class Note:
             known["fresh"] = self.fresh.isoformat()
         if self.former:
             known["former"] = [_written(one) for one in self.former]
+            known["also"] = [one.address for one in self.former]
         return known
 
     @property

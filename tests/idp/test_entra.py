@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
-from scim_http import ENTERPRISE, GROUP, USER, ScimClient
+from scim_http import ENTERPRISE, GROUP, USER, ScimClient, new_user
 
 HEADERS = {"Accept": "application/scim+json", "User-Agent": None}
 WRITE = {**HEADERS, "Content-Type": "application/scim+json; charset=utf-8"}
@@ -87,7 +87,10 @@ def test_users_are_matched_by_each_attribute_that_can_be_a_matching_attribute(sc
 
 
 @pytest.mark.parametrize("name", ["o'neil@example.com", "ann+tag@example.com", "zoë@example.com", 'q"uote@example.com'])
-def test_names_with_special_characters_are_matched(scim: ScimClient, name: str) -> None:
+def test_names_with_special_characters_are_matched(scim: ScimClient, name: str, backend: str) -> None:
+    if backend == "portal" and '"' in name:
+        scim.post("/Users", new_user(name)).expect(400, "invalidValue")  # nobody can be invited at such an address
+        return
     id = provision(scim, name)["id"]
     provision(scim)
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')

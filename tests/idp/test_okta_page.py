@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from conftest import TOKEN, MakeScim
-from scim_http import GROUP, USER, ScimClient
+from scim_http import GROUP, TOKEN, USER, MakeScim, ScimClient
 
 from scim_gateway.cli import main
 from scim_gateway.guides import connection_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import MakeScim
+from scim_http import MakeScim
 from transcript import FILES, Replay, load
 
 # Okta's entitlement discovery needs a resource type of that kind; the gateway gets one from its configuration.

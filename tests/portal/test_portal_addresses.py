@@ -46,7 +46,7 @@ def test_the_address_is_the_primary_email_or_made_of_the_user_name(resource: Any
     "email",
     [
         *("ada", "ada@localhost", "@example.com", "ada@", "ada@@example.com", "a da@example.com", "ada@-a.com"),
-        *("ada@example.com\n", "ada\x00@example.com", "adа@example.com", "ada@exämple.com", "ada\u200b@example.com"),
+        *("ada@example.com\n", "ada\x00@example.com", "ada@exämple.com", "ada\u200b@example.com"),
         *('"a"@example.com', ".ada@example.com", "a..b@example.com", "a" * 65 + "@example.com"),
         *("a@" + "b" * 64 + ".com", "a@" + ".".join(["b" * 60] * 5)),
         *("ada@example.com,eve@example.com", "<ada@example.com>"),
