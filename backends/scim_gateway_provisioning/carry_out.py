@@ -61,6 +61,7 @@ class _Carrier:
         self._to_do = comparison.to_do
         self._alive = alive
         self._progress = progress
+        self._called = {d.resource: _called(d) for d in self._to_do if d.resource is not None}
         self._done = 0
         self._problems: list[str] = []
 
@@ -119,7 +120,7 @@ class _Carrier:
         except Unavailable:
             raise
         except ScimError as error:
-            self._problems.append(f"{self._target.name}: {id}: {error.detail}")
+            self._problems.append(f"{self._target.name}: {self._called.get(id, id)}: {error.detail}")
 
     def _remove(self, difference: Difference, id: str) -> None:
         """Remove what the directory does not know; the target's own mark is the proof that it is the gateway's."""
@@ -182,3 +183,9 @@ def _again(id: str, steps: Sequence[Difference]) -> Again:
         revoking=all(step.revokes for step in steps),
         stands=next((step.stands for step in steps if step.stands is not None), None),
     )
+
+
+def _called(difference: Difference) -> str:
+    """The resource that a step is about, as people call it."""
+    step = difference.step
+    return f"{'Group' if step.kind == 'Membership' else step.kind} {step.name}"

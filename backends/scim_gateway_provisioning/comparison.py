@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scim_gateway.errors import Unavailable
 from scim_gateway.provisioned import Plan
+from scim_gateway.text import printable
 
 from .belief import doubts
 from .breaker import Breaker
 from .context import Context
-from .difference import Difference, Survey
+from .difference import DEACTIVATE, Difference, Survey
 from .plan import compare, hash_of
 from .survey import Looked, survey
 from .target import Deadline, Inventory, Target, Unreachable
 
 OBSERVE_SECONDS = 300.0
 """How long a target may take to show everything that it has."""
+
+_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Comparison:
 
     :param staged: why the plan needs an approval, or ``None``.
     :param attended: why nobody but a person may carry it out, approval or not; ``None``: nothing speaks against it.
+    :param alarm: what only a person can mend, and somebody has to; among the warnings as well.
     """
 
     target: Target
@@ -35,6 +39,12 @@ class Comparison:
     warnings: Sequence[str]
     staged: str | None
     attended: str | None
+    alarm: str | None = None
+
+    @property
+    def held(self) -> str | None:
+        """Why the gateway does not carry it out by itself."""
+        return self.staged or self.attended
 
     @property
     def to_do(self) -> list[Difference]:
@@ -70,6 +80,8 @@ def compare_target(context: Context, breaker: Breaker, target: Target, looked: L
         warnings.append(
             f"{target.name}: {len(found.moving)} resources are being worked on and were left out; compare again later."
         )
+    alarm = _out_of_reach(target, differences)
+    warnings += [alarm] if alarm else []
     reasons = [f"{target.name}: {doubt}" for doubt in doubts(found, inventory)]
     reasons += _removals(breaker, target, found, differences)
     return Comparison(
@@ -80,6 +92,7 @@ def compare_target(context: Context, breaker: Breaker, target: Target, looked: L
         warnings,
         staged=" ".join(reasons) or None,
         attended=_attended(target, differences),
+        alarm=alarm,
     )
 
 
@@ -93,16 +106,6 @@ def plan_of(comparisons: Iterable[Comparison]) -> Plan:
         warnings=[warning for each in every for warning in each.warnings],
         staged=" ".join(each.staged for each in every if each.staged) or None,
     )
-
-
-def counting(progress: Callable[[int, int], None] | None, total: int, before: int) -> Looked | None:
-    """Tells about the reading of one target out of several.
-
-    :param before: how much was read for others.
-    """
-    if progress is None:
-        return None
-    return lambda count: progress(min(before + count, total), total)
 
 
 def _removals(breaker: Breaker, target: Target, found: Survey, differences: Sequence[Difference]) -> Iterable[str]:
@@ -130,4 +133,16 @@ def _attended(target: Target, differences: Sequence[Difference]) -> str | None:
     return (
         f"{target.name} has {count} users or groups with this gateway's mark that the directory does not know. "
         "If the directory was restored from a backup, let the identity provider send everything again first."
+    )
+
+
+def _out_of_reach(target: Target, differences: Iterable[Difference]) -> str | None:
+    """People who have rights that the gateway was to take, and may not: somebody has to know."""
+    names = [d.step.name for d in differences if d.step.action == "protected" and d.effect == DEACTIVATE]
+    if not names:
+        return None
+    listed = ", ".join(printable(name) for name in names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
+    return (
+        f"{target.name}: inactive in the directory and active in the target, but protected: {listed}. "
+        "Lock them there by hand."
     )

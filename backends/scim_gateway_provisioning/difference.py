@@ -86,6 +86,9 @@ LEFT_OVER = "carries the gateway's mark, unknown to the directory"
 GONE = "not wanted in the target any more"
 SECOND = "left over under an earlier name"
 UNNOTED = "made, not noted yet"
+UNFINISHED = (SECOND, UNNOTED)
+"""What a step leaves that was cut short."""
+
 NOT_A_MEMBER = "no member in the directory"
 INACTIVE_MEMBER = "a member who is inactive in the directory"
 FOREIGN_MEMBER = "a member who is not the gateway's"

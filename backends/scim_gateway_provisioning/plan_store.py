@@ -74,7 +74,7 @@ STATEMENTS = {
 
 _HERE = and_(plans.c.tenant == bindparam("tenant_"), plans.c.plan_hash == bindparam("hash_"))
 _READ = select(plans, clock().label("now_ms")).where(_HERE)
-_TOUCH = update(plans).where(_HERE).values(made_ms=clock(), scope=bindparam("scope_"))
+_TOUCH = update(plans).where(_HERE).values(made_ms=clock(), begun_ms=0, scope=bindparam("scope_"))
 _BEGIN = update(plans).where(_HERE).values(begun_ms=clock())
 _APPROVE = update(plans).where(_HERE).values(approved_until_ms=clock() + bindparam("milliseconds_"))
 _DELETE = delete(plans).where(_HERE)

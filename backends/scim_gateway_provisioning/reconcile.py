@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
+
+from scim_gateway_sql.tables import resources
+from sqlalchemy import bindparam, func, select
 
 from scim_gateway.errors import Conflict, NotFound, Unavailable
 from scim_gateway.provisioned import Plan, PlanMoved, Progress, Reconciled, Repair
@@ -14,9 +18,12 @@ from .breaker import Breaker
 from .carry_out import carry_out
 from .comparison import Comparison, compare_target, plan_of
 from .context import Context
+from .difference import UNFINISHED
 from .plan_store import Shown
 from .target import Target
 from .turn import SECONDS, Alive, turn
+
+_SIZE = select(func.count()).select_from(resources).where(resources.c.tenant == bindparam("tenant_"))
 
 
 class Reconciler:
@@ -33,7 +40,7 @@ class Reconciler:
         """See :meth:`scim_gateway.provisioned.Provisioned.plan`."""
         comparisons = self._compare(self._targets(target), progress)
         for each in comparisons:
-            self._note(each.target, each, left=len(each.to_do), problem=each.staged or each.attended)
+            self._note(each.target, each, left=len(each.to_do), problem=each.held or each.alarm)
         return self._shown(comparisons, target)
 
     def report(self) -> Plan:
@@ -96,7 +103,7 @@ class Reconciler:
             free: list[Comparison] = []
             left: list[Comparison] = []
             for each in comparisons:
-                reason = each.staged or each.attended
+                reason = each.held
                 if reason is None or not each.to_do:
                     free.append(each)
                     continue
@@ -126,12 +133,20 @@ class Reconciler:
         return [self._context.targets[name]]
 
     def _compare(self, targets: Sequence[Target], progress: Progress | None) -> list[Comparison]:
-        found = []
+        total = 0 if progress is None else self._size()
+        found: list[Comparison] = []
         for number, target in enumerate(targets):
-            found.append(compare_target(self._context, self._breaker, target))
-            if progress is not None:
-                progress(number + 1, len(targets))
+            looked = None if progress is None else partial(_tell, progress, total, number, len(targets))
+            found.append(compare_target(self._context, self._breaker, target, looked))
+            if looked is not None:
+                looked(total)
         return found
+
+    def _size(self) -> int:
+        """How many resources the directory has."""
+        with self._context.database.session() as session:
+            count: int = session.execute(_SIZE, {"tenant_": self._context.tenant}).scalar_one()
+            return count
 
     def _shown(self, comparisons: Sequence[Comparison], scope: str | None) -> Plan:
         """The plan, remembered as one that somebody sees."""
@@ -145,11 +160,11 @@ class Reconciler:
         self, hash: str, shown: Shown | None, comparisons: Sequence[Comparison], scope: str | None
     ) -> None:
         """Stop unless the plan is the one that was shown, or what is left of it after it was begun."""
-        now = {difference.fingerprint: difference.step for each in comparisons for difference in each.to_do}
         plan = plan_of(comparisons)
-        then = shown.steps if shown is not None else None
-        if plan.hash == hash or (then is not None and shown is not None and shown.begun and now.keys() <= then.keys()):
+        if plan.hash == hash or (shown is not None and _is_rest_of(shown, comparisons)):
             return
+        now = {difference.fingerprint: difference.step for each in comparisons for difference in each.to_do}
+        then = shown.steps if shown is not None else None
         plan = self._shown(comparisons, scope)
         appeared = [step for fingerprint, step in now.items() if fingerprint not in (then or {})]
         vanished = None if then is None else [step for fingerprint, step in then.items() if fingerprint not in now]
@@ -188,7 +203,7 @@ class Reconciler:
             left = {difference.fingerprint for difference in after.to_do}
             done += sum(difference.fingerprint not in left for difference in each.to_do)
             strike_taken(self._context, after.target, after.survey)
-            self._note(each.target, each, left=len(left), problem=trouble)
+            self._note(each.target, each, left=len(left), problem=trouble or after.alarm)
             found.append(after)
         return done, problems, found
 
@@ -198,6 +213,23 @@ class Reconciler:
         steps = [difference.step for difference in comparison.differences] if comparison is not None else []
         with self._context.database.operation(write=True) as session:
             latest.note(session, self._context.tenant, target.name, found=steps, left=left, problem=problem)
+
+
+def _is_rest_of(shown: Shown, comparisons: Sequence[Comparison]) -> bool:
+    """Whether there is nothing to do that is not part of a plan that was begun."""
+    if not shown.begun or shown.steps is None:
+        return False
+    resources = {step.id for step in shown.steps.values()}
+    return all(
+        difference.fingerprint in shown.steps or (difference.effect in UNFINISHED and difference.step.id in resources)
+        for each in comparisons
+        for difference in each.to_do
+    )
+
+
+def _tell(progress: Progress, total: int, number: int, targets: int, count: int) -> None:
+    """Tell how much of the directory was read for one of several targets."""
+    progress(number * total + min(count, total), targets * total)
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:

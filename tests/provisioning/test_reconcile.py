@@ -205,8 +205,35 @@ def test_an_account_that_became_protected_is_told_and_not_touched(world, tmp_pat
         listing.users["ann"].active = False
         listing.groups["staff"].members.clear()
     assert other.steps() == ["protected User ann"]
+    assert other.plan().warnings[-1].startswith("list: User ")
     assert other.reconciler.reconcile().done == 0
     assert not other.target.listing.users["ann"].active
+
+
+def test_somebody_inactive_who_came_to_be_an_administrator_by_hand_is_an_alarm(world, monkeypatch):
+    ann = world.core.user("ann")
+    world.core.patch(ann, active(False))
+    with world.by_hand() as listing:
+        listing.users["ann"].active = True
+    monkeypatch.setattr(world.target, "_protected", ("root", "ann"))
+    monkeypatch.setattr(world.target, "admit", lambda kind, name: None)
+    alarm = "list: inactive in the directory and active in the target, but protected: ann. Lock them there by hand."
+    for compare in (world.plan, world.reconciler.reconcile):
+        compare()
+        assert world.reconciler.latest()[0].problem == alarm
+    assert world.plan().to_do == []
+    assert world.plan().warnings == [alarm]
+
+
+def test_the_progress_of_a_plan_is_that_of_reading(tmp_path, monkeypatch):
+    monkeypatch.setattr("scim_gateway_provisioning.survey.BATCH", 5)
+    world = Compared(tmp_path, ListTarget("one"), ListTarget("two"))
+    for number in range(12):
+        world.core.user(f"u{number}")
+    told: list[tuple[int, int]] = []
+    world.reconciler.plan(lambda done, of: told.append((done, of)))
+    assert told == [(5, 24), (10, 24), (12, 24), (17, 24), (22, 24), (24, 24)]
+    world.close()
 
 
 def test_what_is_pending_is_part_of_the_plan_and_done_by_it(world):
@@ -233,7 +260,7 @@ def test_what_a_target_refuses_does_not_stop_the_rest(world, tmp_path):
     assert sorted(other.target.listing.users) == ["ann", "cid"]
     assert [short(step) for step in repair.left.to_do] == ["add User bob"]
     assert (repair.done, len(repair.problems)) == (2, 1)
-    assert "does not take the name bob" in repair.problems[0]
+    assert "new: User bob: new does not take the name bob" in repair.problems[0]
 
 
 def test_a_target_that_goes_away_in_the_middle_is_a_problem_and_the_rest_follows_later(world, monkeypatch):
