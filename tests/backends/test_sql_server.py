@@ -183,7 +183,7 @@ def test_without_tls_nothing_is_encrypted(mariadb: str) -> None:
 def test_a_certificate_of_another_authority_is_refused(mariadb: str, tmp_path: Path) -> None:
     other = make_certificates(tmp_path / "tls")
     for settings in ({"database_tls_ca": str(other.authority)}, {"database_tls": "required"}):
-        with pytest.raises(Unavailable, match="not to be trusted: .*certificate"):
+        with pytest.raises(Unavailable, match=r"not to be trusted: .*certificate"):
             reached({"database_url": mariadb, **settings})
 
 
