@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import suppress
 
 import pymysql
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from doubles.asking import Connection, affected, ask, column, error, tell
 from doubles.singlestore import Account, Behaviour, SingleStoreDouble
@@ -297,3 +301,49 @@ def test_many_clients_at_once(make_singlestore: MakeDouble) -> None:
         thread.join()
     assert len(double.state().groups["eng"]) == 8
     assert double.log.count("GROUP 'eng'") == 8 * 51
+
+
+WORDS = (
+    *("CREATE", "USER", "GROUP", "GRANT", "TO", "'a'", "@", "'%'", "SELECT", "FROM", "SHOW", "WHERE", "SET"),
+    *("information_schema.USERS", "`USER`", "=", ",", "(", ")", "KILL", "1", "@@sql_mode", "'", '"', "`", "\\", "--"),
+)
+STATEMENTS = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join))
+
+
+@given(STATEMENTS)
+def test_no_text_makes_the_double_fail(any_server: Server, sql: str) -> None:
+    if any_server.opened[0].open:
+        error(any_server.opened[0], sql)
+    else:  # it was told to kill itself
+        any_server.opened[0] = any_server.connect()
+    assert not double_of(any_server).crashes
+    double_of(any_server).take_unknown()
+
+
+@pytest.fixture
+def any_server(make_singlestore: MakeDouble) -> Server:
+    server = make_singlestore()
+    server.connect()
+    return server
+
+
+def test_bytes_that_are_no_text_are_refused(make_singlestore: MakeDouble) -> None:
+    server = make_singlestore()
+    root = server.connect()
+    for statement in (b"CREATE GROUP '\xff'", b"SELECT * FROM information_schema.USERS WHERE `USER` = '\xff'"):
+        with pytest.raises(pymysql.err.Error) as refused:
+            root.query(statement)  # type: ignore[arg-type]
+        assert refused.value.args[0] == 1300
+    assert len(double_of(server).take_unknown()) == 2
+
+
+def test_a_client_that_talks_nonsense_is_left_alone(make_singlestore: MakeDouble) -> None:
+    server = make_singlestore()
+    for nonsense in (b"\x01\x00\x00\x01x", b"\x20\x00\x00\x01" + b"\xff" * 32, b"GET / HTTP/1.1\r\n\r\n"):
+        with socket.create_connection((server.address.host, server.address.port), timeout=10) as client:
+            client.recv(200)
+            client.sendall(nonsense)
+            client.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionError):
+                assert client.recv(200) == b""
+    assert error(server.connect(), "SELECT 1") is None

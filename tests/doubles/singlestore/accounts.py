@@ -1,4 +1,4 @@
-"""Account statements executed: users, groups, roles, grants and memberships (reference §2.1 to §2.3, §4)."""
+"""Account statements executed: users, groups and memberships (reference §2.1, §2.2)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from . import versions as since
-from .access import denied, need, need_grant_permission, need_to_alter, need_to_grant
-from .catalog import Catalog, Group, Role, User, UserType, password_hash
-from .errors import NO_SUCH_GROUP, NO_SUCH_ROLE, EngineError, UnknownStatement
-from .privileges import ALL, GRANT_OPTION, WITH_GRANT_OPTION
+from .access import denied, need, need_grant_permission, need_to_alter
+from .catalog import User, UserType, password_hash
+from .errors import EngineError
+from .granting import create_role, drop_role, grant, grant_role, revoke, revoke_all, revoke_role
+from .objects import bounded, cannot, catalog_of, find_user, need_group, need_member, note_update
+from .privileges import ALL
 from .results import Done
 from .session import Session
 from .statements import (
@@ -34,10 +36,8 @@ from .statements import (
     RevokeAll,
     RevokeGroup,
     RevokeRole,
-    Scope,
     SetPassword,
 )
-from .statements import Role as RoleName
 
 _TYPES: dict[str, UserType] = {
     "authentication_gss": "GSSAPI",
@@ -54,52 +54,6 @@ def execute(session: Session, statement: AccountStatement) -> Done:
         EngineError: it is refused; nothing has changed then, but for lists of users.
     """
     return _EXECUTORS[type(statement)](session, statement)
-
-
-def _catalog(session: Session) -> Catalog:
-    return session.node.cluster.catalog_written_by(session.node)
-
-
-def _find(session: Session, account: Account) -> User | None:
-    if session.node.user(account) is session.node.root:
-        return session.node.root
-    return _catalog(session).user(account)
-
-
-def _cannot(session: Session, verb: str, account: Account) -> EngineError:
-    return EngineError(session.node.cluster.behaviour.missing_user_error, f"Operation {verb} failed for {account}")
-
-
-def _need_group(session: Session, name: str) -> Group:
-    group = _catalog(session).group(name)
-    if group is None:
-        raise EngineError(NO_SUCH_GROUP, f"Group '{name}' does not exist")
-    return group
-
-
-def _need_role(session: Session, name: str) -> Role:
-    role = _catalog(session).role(name)
-    if role is None:
-        raise EngineError(NO_SUCH_ROLE, f"Role '{name}' does not exist")
-    return role
-
-
-def _bounded(session: Session, name: str, limit: int, what: str) -> str:
-    """The name as it will be stored.
-
-    Raises:
-        EngineError: it is too long, or empty.
-    """
-    behaviour = session.node.cluster.behaviour
-    if behaviour.trailing_space == "stripped":
-        name = name.rstrip(" ")
-    if not name:
-        raise EngineError(behaviour.long_name_error, f"An empty {what} name")
-    if len(name) > limit:
-        if behaviour.long_name == "refused":
-            raise EngineError(behaviour.long_name_error, f"'{name}' is too long for a {what} name (at most {limit})")
-        name = name[:limit]
-    return name
 
 
 def _check_password(session: Session, password: Password | None) -> str:
@@ -127,12 +81,12 @@ def create_user(session: Session, statement: CreateUser) -> Done:
     if is_jwt and behaviour.jwt_requires_ssl and statement.require in (None, "NONE"):
         raise EngineError(behaviour.jwt_requires_ssl_error, "authentication_jwt needs REQUIRE SSL")
     limit = 320 if is_jwt and cluster.has(since.LONG_JWT_NAMES) else 32
-    account = Account(_bounded(session, statement.account.name, limit, "user"), statement.account.host)
-    existing = _find(session, account)
+    account = Account(bounded(session, statement.account.name, limit, "user"), statement.account.host)
+    existing = find_user(session, account)
     if existing is not None:
         return _create_existing(session, statement, existing)
     hashed = "" if plugin else _check_password(session, statement.identified)  # type: ignore[arg-type]
-    _catalog(session).add_user(
+    catalog_of(session).add_user(
         User(
             account,
             _TYPES[plugin.name] if plugin else "Native",
@@ -167,10 +121,10 @@ def _set_password(session: Session, user: User, password: Password) -> None:
 
 
 def alter_user(session: Session, statement: AlterUser) -> Done:
-    user = _find(session, statement.account)
+    user = find_user(session, statement.account)
     need_to_alter(session, user)
     if user is None:
-        raise _cannot(session, "ALTER USER", statement.account)
+        raise cannot(session, "ALTER USER", statement.account)
     behaviour = session.node.cluster.behaviour
     if statement.password is not None:
         _set_password(session, user, statement.password)
@@ -190,7 +144,7 @@ def alter_user(session: Session, statement: AlterUser) -> Done:
         user.attribute = _attribute(user.attribute, statement.attribute, merged=behaviour.attribute == "merge")
     if statement.comment is not None:
         user.comment = statement.comment
-    _updated(session, user)
+    note_update(session, user)
     return Done()
 
 
@@ -205,52 +159,46 @@ def _attribute(before: str | None, given: str, *, merged: bool) -> str:
     return json.dumps({**old, **new}) if isinstance(old, dict) and isinstance(new, dict) else given
 
 
-def _updated(session: Session, user: User) -> None:
-    user.updated = session.node.cluster.clock.now()
-    catalog = session.node.catalog if user.local and user is session.node.root else _catalog(session)
-    catalog.changed(user)
-
-
 def set_password(session: Session, statement: SetPassword) -> Done:
-    user = _find(session, statement.account)
+    user = find_user(session, statement.account)
     if user is None or user.serial != session.user.serial:
         if session.node.cluster.has(since.ALTER_USER_PRIVILEGE):
             need(session, "SUPER", "ALTER USER")
         else:
             need(session, "SUPER")
     if user is None:
-        raise _cannot(session, "SET PASSWORD", statement.account)
+        raise cannot(session, "SET PASSWORD", statement.account)
     _set_password(session, user, statement.password)
-    _updated(session, user)
+    note_update(session, user)
     return Done()
 
 
 def drop_user(session: Session, statement: DropUser) -> Done:
     need(session, "CREATE USER")
-    found = [(account, _find(session, account)) for account in statement.accounts]
+    found = [(account, find_user(session, account)) for account in statement.accounts]
     missing = [account for account, user in found if user is None]
     if missing and not statement.if_exists and session.node.cluster.behaviour.drop_list_with_missing == "nothing":
-        raise _cannot(session, "DROP USER", missing[0])
+        raise cannot(session, "DROP USER", missing[0])
     if any(user is session.node.root for _account, user in found):
         raise denied(session, "a user other than root")
-    catalog = _catalog(session)
+    catalog = catalog_of(session)
     for _account, user in found:
         if user is not None and catalog.holds(user):
             catalog.drop_user(user)
             if not any(node.sessions_of(user) for node in session.node.cluster.nodes):
                 catalog.forget_memberships(user)  # a dropped user is listed on only while it has sessions
     if missing and not statement.if_exists:
-        raise _cannot(session, "DROP USER", missing[0])
+        raise cannot(session, "DROP USER", missing[0])
     return Done()
 
 
 def create_group(session: Session, statement: CreateGroup) -> Done:
     _need_group_privilege(session)
     behaviour = session.node.cluster.behaviour
-    name = _bounded(session, statement.group, behaviour.group_name_limit, "group")
-    if _catalog(session).group(name) is not None:
+    name = bounded(session, statement.group, behaviour.group_name_limit, "group")
+    if catalog_of(session).group(name) is not None:
         raise EngineError(behaviour.group_exists_error, f"Group '{name}' already exists")
-    _catalog(session).add_group(name)
+    catalog_of(session).add_group(name)
     return Done()
 
 
@@ -267,141 +215,37 @@ def _need_group_privilege(session: Session) -> None:
 
 def drop_group(session: Session, statement: DropGroup) -> Done:
     _need_group_privilege(session)
-    group = _catalog(session).group(statement.group)
+    group = catalog_of(session).group(statement.group)
     if group is None and statement.if_exists:
         return Done()
-    _catalog(session).drop_group(_need_group(session, statement.group))
+    catalog_of(session).drop_group(need_group(session, statement.group))
     return Done()
-
-
-def _need_member(session: Session, account: Account) -> User:
-    user = _find(session, account)
-    if user is None:
-        number = session.node.cluster.behaviour.missing_grantee_error
-        raise EngineError(number, f"Can't find any matching row in the user table: {account}")
-    return user
 
 
 def grant_group(session: Session, statement: GrantGroup) -> Done:
     _need_group_privilege(session)
-    group = _need_group(session, statement.group)
-    user = _need_member(session, statement.account)
+    group = need_group(session, statement.group)
+    user = need_member(session, statement.account)
     behaviour = session.node.cluster.behaviour
     if user.serial in group.members:
         if behaviour.repeat_grant_group == "error":
             raise EngineError(behaviour.repeat_error, f"{user.account} is in the group '{group.name}' already")
         return Done()
-    _catalog(session).join(user, group)
+    catalog_of(session).join(user, group)
     return Done(behaviour.membership_affects_rows)
 
 
 def revoke_group(session: Session, statement: RevokeGroup) -> Done:
     _need_group_privilege(session)
-    group = _need_group(session, statement.group)
-    user = _need_member(session, statement.account)
+    group = need_group(session, statement.group)
+    user = need_member(session, statement.account)
     behaviour = session.node.cluster.behaviour
     if user.serial not in group.members:
         if behaviour.repeat_revoke_group == "error":
             raise EngineError(behaviour.repeat_error, f"{user.account} is not in the group '{group.name}'")
         return Done()
-    _catalog(session).leave(user, group)
+    catalog_of(session).leave(user, group)
     return Done(behaviour.membership_affects_rows)
-
-
-def create_role(session: Session, statement: CreateRole) -> Done:
-    need_grant_permission(session)
-    behaviour = session.node.cluster.behaviour
-    name = _bounded(session, statement.role, behaviour.group_name_limit, "role")
-    if _catalog(session).role(name) is not None:
-        raise EngineError(behaviour.role_exists_error, f"Role '{name}' already exists")
-    _catalog(session).add_role(Role(name, statement.options))
-    return Done()
-
-
-def drop_role(session: Session, statement: DropRole) -> Done:
-    need_grant_permission(session)
-    if _catalog(session).role(statement.role) is None and statement.if_exists:
-        return Done()
-    _catalog(session).drop_role(_need_role(session, statement.role))
-    return Done()
-
-
-def grant_role(session: Session, statement: GrantRole) -> Done:
-    need_grant_permission(session)
-    role, group = _need_role(session, statement.role), _need_group(session, statement.group)
-    _catalog(session).link(group, role)
-    return Done()
-
-
-def revoke_role(session: Session, statement: RevokeRole) -> Done:
-    need_grant_permission(session)
-    role, group = _need_role(session, statement.role), _need_group(session, statement.group)
-    if role in group.roles.values():
-        _catalog(session).unlink(group, role)
-    return Done()
-
-
-def _scope(session: Session, scope: Scope) -> Scope:
-    if not scope.current_database:
-        return scope
-    if session.database is None:
-        raise EngineError(1046, "No database selected")
-    return Scope(session.database)
-
-
-def grant(session: Session, statement: Grant) -> Done:
-    scope = _scope(session, statement.scope)
-    need_to_grant(session, statement.privileges, scope)
-    privileges = set(statement.privileges)
-    if statement.with_grant_option:
-        privileges.add(WITH_GRANT_OPTION)
-    for grantee in statement.grantees:
-        if isinstance(grantee, RoleName):
-            _need_role(session, grantee.name).grants.add(scope, privileges, transferable=statement.transferable)
-            continue
-        user = _find(session, grantee) or _auto_created(session, grantee)
-        user.grants.add(scope, privileges, transferable=statement.transferable)
-        if statement.require is not None:
-            user.require = statement.require
-        _updated(session, user)
-    return Done()
-
-
-def _auto_created(session: Session, account: Account) -> User:
-    """The user that GRANT makes on old servers, with an empty password."""
-    cluster = session.node.cluster
-    if cluster.refuses_auto_create(session):
-        raise EngineError(cluster.behaviour.auto_create_denied_error, f"{account} does not exist; GRANT makes no users")
-    name = _bounded(session, account.name, 32, "user")
-    user = User(Account(name, account.host), "Native", "", cluster.clock.now(), local=not cluster.sync_permissions)
-    _catalog(session).add_user(user)
-    session.warnings.append(("Warning", 1287, "Using GRANT for creating a new user is deprecated"))
-    return user
-
-
-def revoke(session: Session, statement: Revoke) -> Done:
-    scope = _scope(session, statement.scope)
-    need_to_grant(session, statement.privileges, scope)
-    if GRANT_OPTION in statement.privileges and len(statement.privileges) > 1:
-        raise UnknownStatement("GRANT OPTION must be revoked by itself")
-    for grantee in statement.grantees:
-        user = None if isinstance(grantee, RoleName) else _need_member(session, grantee)
-        grants = _need_role(session, grantee.name).grants if user is None else user.grants
-        held = grants.held.get(scope, set())
-        if ALL in held and not {ALL, GRANT_OPTION} & set(statement.privileges):
-            raise UnknownStatement("what is left of ALL PRIVILEGES without one of them is not documented")
-        grants.remove(scope, statement.privileges)
-        if user is not None:
-            _updated(session, user)
-    return Done()
-
-
-def revoke_all(session: Session, statement: RevokeAll) -> Done:
-    need_grant_permission(session)
-    user = _need_member(session, statement.account)
-    user.grants.clear()
-    _updated(session, user)
-    return Done()
 
 
 _EXECUTORS: dict[type, Callable[[Session, Any], Done]] = {

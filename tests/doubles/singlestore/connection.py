@@ -312,7 +312,9 @@ class Connection:
         return ok
 
     def _error(self, error: EngineError) -> bytes:
-        packet: bytes = packets.make_error(capabilities=CAPABILITIES, msg=error.message, code=error.number)
+        # The message may quote bytes of a client that are no text.
+        message = error.message.encode("utf-8", "replace").decode()
+        packet: bytes = packets.make_error(capabilities=CAPABILITIES, msg=message, code=error.number)
         return packet
 
     def kill(self, *, query_only: bool) -> None:

@@ -21,9 +21,10 @@ from .engine import Engine
 from .errors import EngineError
 from .faults import Fault
 from .forwarding import MariaDB
+from .mischief import Mischief
 from .results import Rows
 from .session import Session
-from .statement_log import Entry, Matcher, StatementLog, matcher
+from .statement_log import StatementLog
 from .statements import Account, CreateGroup, CreateUser, GrantGroup, Password
 from .versions import Version
 
@@ -56,7 +57,7 @@ class State:
     roles: Mapping[str, frozenset[str]]
 
 
-class SingleStoreDouble:
+class SingleStoreDouble(Mischief):
     """A cluster of SingleStore, as far as its accounts go, on ports of the loopback interface.
 
     Args:
@@ -334,36 +335,6 @@ class SingleStoreDouble:
         taken = list(self._desk.unknown)
         self._desk.unknown.clear()
         return taken
-
-    def fail(
-        self, match: Matcher, number: int, message: str = "by a test", *, skip: int = 0, times: int | None = 1
-    ) -> Fault:
-        """Answer statements that fit with an error instead of executing them."""
-        return self._arm(Fault("fail", matcher(match), skip, times, error=EngineError(number, message)))
-
-    def hang(self, match: Matcher, *, skip: int = 0, times: int | None = 1) -> Fault:
-        """Leave statements that fit without effect and answer, until ``release``; then they take effect."""
-        return self._arm(Fault("hang", matcher(match), skip, times))
-
-    def cut_before(self, match: Matcher, *, skip: int = 0, times: int | None = 1) -> Fault:
-        """Cut the connection instead of executing."""
-        return self._arm(Fault("cut before", matcher(match), skip, times))
-
-    def cut_after(self, match: Matcher, *, skip: int = 0, times: int | None = 1) -> Fault:
-        """Execute, and cut the connection instead of answering."""
-        return self._arm(Fault("cut after", matcher(match), skip, times))
-
-    def call_before(
-        self, match: Matcher, call: Callable[[Entry], object], *, skip: int = 0, times: int | None = 1
-    ) -> Fault:
-        """Call ``call`` in a thread of its own ahead of the effect of statements that fit."""
-        return self._arm(Fault("call before", matcher(match), skip, times, call=call))
-
-    def call_after(
-        self, match: Matcher, call: Callable[[Entry], object], *, skip: int = 0, times: int | None = 1
-    ) -> Fault:
-        """Call ``call`` in a thread of its own between the effect of statements that fit and the answer."""
-        return self._arm(Fault("call after", matcher(match), skip, times, call=call))
 
     def _arm(self, fault: Fault) -> Fault:
         return self._call(lambda: self._desk.faults.arm(fault))

@@ -36,6 +36,14 @@ _ACCOUNT_STATEMENTS = get_args(AccountStatement)
 _SHOW_STATEMENTS = get_args(ShowStatement)
 
 
+def check_text(sql: str) -> None:
+    """Refuse bytes that are no UTF-8; in SQL on tables they may be a binary literal, elsewhere they are nothing."""
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise UnknownStatement(f"invalid UTF-8: {sql!r}", number=1300) from error
+
+
 class Engine:
     """Answers statements over the state of a cluster; holds no connection and knows no protocol.
 
@@ -61,6 +69,7 @@ class Engine:
         """
         if not self._is_ours(sql):
             return None
+        check_text(sql)
         try:
             return parse(
                 sql,
@@ -119,6 +128,7 @@ class Engine:
             return self._use(session, sql)
         if first == "SELECT":
             if VIEWS.intersection(views_in(sql)):
+                check_text(sql)
                 return self._views[session.node.id].query(session, sql)
             scalars = select(session, sql)
             if scalars is not None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from ssl import SSLContext
+from typing import Any
 
 from mysql_mimic import packets
 from mysql_mimic.charset import CharacterSet
@@ -59,14 +62,22 @@ async def greet(client: socket.socket, connection_id: int, tls: SSLContext | Non
             auth_plugin_name=NATIVE_PASSWORD,
         ),
     )
-    response = packets.parse_handshake_response(offered, answer)
+    response = _parsed(packets.parse_handshake_response, offered, answer)
     secure = isinstance(response, SSLRequest)
     if secure and tls is None:
         raise ConnectionClosed
     stream = await open_stream(client, tls if secure else None, sequence=2)
     if secure:
-        response = packets.parse_handshake_response_41(offered, await stream.read())
+        response = _parsed(packets.parse_handshake_response_41, offered, await stream.read())
     return Greeted(stream, response, secure, challenge)
+
+
+def _parsed(parse: Callable[[Capabilities, bytes], Any], offered: Capabilities, answer: bytes) -> Any:
+    """What the client says of itself; one that says nonsense is left alone."""
+    try:
+        return parse(offered, answer)
+    except (ValueError, LookupError, TypeError, struct.error) as error:
+        raise ConnectionClosed from error
 
 
 class LogIn:
