@@ -332,7 +332,7 @@ def test_bytes_that_are_no_text_are_refused(make_singlestore: MakeDouble) -> Non
     root = server.connect()
     for statement in (b"CREATE GROUP '\xff'", b"SELECT * FROM information_schema.USERS WHERE `USER` = '\xff'"):
         with pytest.raises(pymysql.err.Error) as refused:
-            root.query(statement)  # type: ignore[arg-type]
+            root.query(statement)
         assert refused.value.args[0] == 1300
     assert len(double_of(server).take_unknown()) == 2
 
