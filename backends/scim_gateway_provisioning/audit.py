@@ -20,6 +20,7 @@ import orjson
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.failures import Duplicate
 from scim_gateway_sql.portable import insert_if_absent, instant
+from scim_gateway_sql.prepared import Prepared
 from scim_gateway_sql.tables import settings
 from sqlalchemy import and_, bindparam, insert, select
 
@@ -28,7 +29,6 @@ from scim_gateway.provisioned import AuditHead
 
 from .audit_event import Event, bounded, text
 from .guard import LOCK_ROW, STORED_HASH, Guard, catch_up, events, guards
-from .quick import Quick
 
 _log = logging.getLogger("scim_gateway.audit")
 _security = logging.getLogger("scim_gateway.security")
@@ -42,7 +42,7 @@ _NO_EVENT = bytes(HASH_BYTES)
 _SETTING = select(settings.c.payload).where(
     and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
 )
-_APPEND = Quick(insert(events))
+_APPEND = Prepared(insert(events))
 _HASH_OF = select(STORED_HASH).where(events.c.tenant == bindparam("tenant_"), events.c.event_no == bindparam("number_"))
 _HEAD = (
     select(events.c.event_no, STORED_HASH)
@@ -131,11 +131,11 @@ class Trail:
         key = self._keyring.signing(session)
         rows = self._rows(guard, key, described)
         try:
-            _APPEND.change_each(session, rows)
+            _APPEND.each(session, rows)
         except Duplicate:
             _security.error("the number of events in the audit trail was set back; run: scim-gateway audit --verify")
             rows = self._rows(catch_up(session, self._tenant, len(described)), key, described)
-            _APPEND.change_each(session, rows)
+            _APPEND.each(session, rows)
         last = rows[-1]
         # Nobody else can have written this hash, so it also tells whether a commit without an answer took place.
         session.prove_by(lambda later: self._is_stored(later, last["event_no"], last["chain_hash"]))

@@ -16,6 +16,7 @@ from typing import Any
 
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.handlers import batches
+from scim_gateway_sql.prepared import Prepared
 from scim_gateway_sql.tables import members, resources
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
 
@@ -24,7 +25,6 @@ from scim_gateway.schema import Resource
 
 from .audit_event import DONE, Event
 from .guard import Guard, Peek, peek, removals, set_approval
-from .quick import Quick
 
 _security = logging.getLogger("scim_gateway.security")
 
@@ -41,24 +41,26 @@ _LIMIT_SECONDS = 60.0
 _STALE_AT_ONCE = 50
 
 _OF_TENANT = removals.c.tenant == bindparam("tenant_")
-_COUNT = Quick(
+_COUNT = Prepared(
     select(removals.c.removal_kind, func.count())
     .where(_OF_TENANT, removals.c.recorded_ms > bindparam("since_"), removals.c.recorded_ms <= bindparam("now_"))
     .group_by(removals.c.removal_kind)
 )
-_KNOWN = select(removals.c.removal_key, removals.c.recorded_ms).where(
-    _OF_TENANT, removals.c.removal_key.in_(bindparam("keys_", expanding=True))
+_KNOWN = Prepared(
+    select(removals.c.removal_key, removals.c.recorded_ms).where(
+        _OF_TENANT, removals.c.removal_key.in_(bindparam("keys_", expanding=True))
+    ),
+    "keys_",
 )
-_KNOWN_ONE = Quick(select(removals.c.recorded_ms).where(_OF_TENANT, removals.c.removal_key == bindparam("key_")))
-_ADD = Quick(insert(removals))
+_ADD = Prepared(insert(removals))
 _HERE = and_(_OF_TENANT, removals.c.removal_key == bindparam("key_"))
-_AGAIN = update(removals).where(_HERE).values(recorded_ms=bindparam("now_"))
-_STALE = Quick(
+_AGAIN = Prepared(update(removals).where(_HERE).values(recorded_ms=bindparam("now_")))
+_STALE = Prepared(
     select(removals.c.removal_key)
     .where(_OF_TENANT, removals.c.recorded_ms <= bindparam("since_"))
     .limit(bindparam("most_"))
 )
-_FORGET = delete(removals).where(_HERE)
+_FORGET = Prepared(delete(removals).where(_HERE))
 _THERE: Mapping[str, Select[Any]] = {
     "users and groups": select(func.count())
     .select_from(resources)
@@ -193,17 +195,13 @@ class Breaker:
         return max(begin, guard.approved_until) if guard.approved_until <= guard.now else begin
 
     def _counted(self, session: Session, since: int, now: int) -> Counter[str]:
-        rows = _COUNT.all(session, {**self._at, "since_": since, "now_": now})
+        rows = _COUNT.rows(session, {**self._at, "since_": since, "now_": now})
         return Counter({str(kind): int(count) for kind, count in rows})
 
     def _known(self, session: Session, keys: Collection[str]) -> dict[str, int]:
-        if len(keys) == 1:
-            (key,) = keys
-            row = _KNOWN_ONE.first(session, {**self._at, "key_": key})
-            return {} if row is None else {key: int(row[0])}
         found: dict[str, int] = {}
         for batch in batches(keys):
-            rows = session.execute(_KNOWN, {**self._at, "keys_": batch})
+            rows = _KNOWN.rows(session, {**self._at, "keys_": batch})
             found.update((str(key), int(recorded)) for key, recorded in rows)
         return found
 
@@ -212,16 +210,16 @@ class Breaker:
         if new:
             row = {"tenant": self._tenant, "recorded_ms": now}
             rows = [{**row, "removal_key": removal.key, "removal_kind": removal.kind} for removal in new]
-            _ADD.change_each(session, rows)
+            _ADD.each(session, rows)
         again = [{**self._at, "key_": removal.key, "now_": now} for removal in counting if removal.key in known]
         if again:
-            session.execute(_AGAIN, again)
+            _AGAIN.each(session, again)
 
     def _forget(self, session: Session, since: int, most: int) -> None:
         """Delete some of what counts no more, by full keys; a few more than are added each time."""
-        stale = _STALE.all(session, {**self._at, "since_": since, "most_": most + _STALE_AT_ONCE})
+        stale = _STALE.rows(session, {**self._at, "since_": since, "most_": most + _STALE_AT_ONCE})
         if stale:
-            session.execute(_FORGET, [{**self._at, "key_": key} for key in sorted(key for (key,) in stale)])
+            _FORGET.each(session, [{**self._at, "key_": key} for key in sorted(key for (key,) in stale)])
 
 
 def is_approved(guard: Guard | Peek) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.portable import clock, insert_if_absent
+from scim_gateway_sql.prepared import Prepared
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -29,8 +30,6 @@ from sqlalchemy import (
     select,
     update,
 )
-
-from .quick import Quick
 
 metadata = MetaData()
 
@@ -148,7 +147,7 @@ _NOW = case(
     (and_(guards.c.recorded_ms > clock(), guards.c.recorded_ms <= clock() + BACKWARDS_MS), guards.c.recorded_ms),
     else_=clock(),
 )
-_LOCK = Quick(
+_LOCK = Prepared(
     update(guards)
     .where(_HERE)
     .values(
@@ -162,7 +161,7 @@ STORED_DOC = cast(events.c.event_doc, LargeBinary).label("event_doc")
 STORED_HASH = cast(events.c.chain_hash, LargeBinary).label("chain_hash")
 
 _BEFORE = and_(events.c.tenant == guards.c.tenant, events.c.event_no == guards.c.event_no - bindparam("count_"))
-_LOCKED = Quick(
+_LOCKED = Prepared(
     select(guards.c.event_no, guards.c.recorded_ms, guards.c.pause_reason, guards.c.approved_until_ms, STORED_HASH)
     .select_from(guards.outerjoin(events, _BEFORE))
     .where(_HERE)
@@ -226,7 +225,7 @@ def lock(session: Session, tenant: str, count: int) -> Guard:
 
 
 def _locked(session: Session, here: Mapping[str, Any]) -> Sequence[Any] | None:
-    return _LOCKED.first(session, here) if _LOCK.change(session, here) == 1 else None
+    return _LOCKED.first(session, here) if _LOCK.changed(session, here) == 1 else None
 
 
 def catch_up(session: Session, tenant: str, count: int) -> Guard:
