@@ -16,7 +16,7 @@ from scim_gateway.schema import Resource
 from . import target_names
 from .context import Context
 from .desired import Desired, read_desired
-from .mark import note
+from .mark_rows import note
 from .record_rows import Touch, add_edges, know_answered, write_touches
 from .target import Kind, Target
 from .target_names import HeldByPending

@@ -16,7 +16,8 @@ from scim_gateway.errors import ScimError, Unavailable
 from .apply import Application, Progress
 from .context import Context
 from .desired import Desired, read_desired
-from .mark import Failure, Marked, Marker, note
+from .mark import Failure, Marked, Marker
+from .mark_rows import note
 from .recheck import reached_meanwhile
 from .record_rows import claim_rows, renew
 from .target import Deadline, Known, Save, Unreachable
@@ -118,6 +119,7 @@ class Settlement:
         try:
             self._call(desired, progress, claim)
         except ClaimLost:
+            self._mark_failure(desired, progress, "Somebody else took over.")
             return
         except (Unreachable, ScimError) as error:
             self._mark_failure(desired, progress, str(error))
@@ -134,6 +136,7 @@ class Settlement:
         for id, generation in marked.applied.items():
             if self.goals.get(id, generation + 1) <= generation:
                 del self.goals[id]
+        self.goals |= marked.again
         if self.deferred:
             for task in desired.tasks:
                 self.goals.pop(task.work.id, None)
@@ -159,7 +162,13 @@ class Settlement:
 
     def _mark(self, desired: Desired, progress: Progress, failure: Failure | None = None) -> Marked:
         self.context.failpoints.hit("mark.before")
-        marked = self.context.database.run(lambda session: self._marker(session).mark(desired, progress, failure))
+
+        def mark(session: Session) -> Marked:
+            return Marker(
+                session, self.context, self.target, self.holder, desired, progress, failure, answered=self.answered
+            ).mark()
+
+        marked = self.context.database.run(mark)
         self.context.failpoints.hit("mark.committed")
         return marked
 
@@ -168,10 +177,8 @@ class Settlement:
         times = self.context.times
         backoff = times.backoff * random.uniform(0.5, 1.0)  # noqa: S311 - a pause, no secret
         with suppress(Unavailable):
-            self._mark(desired, progress, Failure(text, progress.at, backoff, times.backoff_limit))
-
-    def _marker(self, session: Session) -> Marker:
-        return Marker(session, self.context, self.target, self.holder, answered=self.answered)
+            marked = self._mark(desired, progress, Failure(text, progress.at, backoff, times.backoff_limit))
+            self.goals |= marked.again
 
     def _saver(self, work: Work) -> Save:
         def save(known: Known) -> None:
