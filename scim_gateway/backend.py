@@ -262,3 +262,11 @@ class Backend(ABC):
 
     def close(self) -> None:  # noqa: B027 - a store without connections has nothing to close
         """Give connections back; the backend is not used afterwards."""
+
+
+class Probing(ABC):
+    """Ability of a backend over a system whose documents leave questions open: it tries the answers out."""
+
+    @abstractmethod
+    def probe(self) -> Iterator[Finding]:
+        """Try out, on throw-away things that are removed again, what the backend has to know; a finding for each."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from scim_gateway.app import Gateway
-from scim_gateway.backend import Finding
+from scim_gateway.backend import Finding, Probing
 from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, show_json
 from scim_gateway.config import Settings
 from scim_gateway.errors import ScimError
@@ -17,12 +17,14 @@ from scim_gateway.tokens import MemoryTokenStore
 
 
 @click.command()
+@click.option("--probe", is_flag=True, help="Also try out, on throw-away names, what the system behind leaves open.")
 @json_option
 @click.pass_context
-def check(ctx: click.Context, as_json: bool) -> None:
+def check(ctx: click.Context, probe: bool, as_json: bool) -> None:
     """Look at the configuration and the backend; exit code 1 if something needs to be done."""
     gateway = gateway_of(ctx)
-    findings = [*_configuration(gateway.settings), *_store(gateway)]
+    tried = list(_probed(gateway)) if probe else []
+    findings = [*_configuration(gateway.settings), *_store(gateway), *tried]
     if as_json:
         show_json([asdict(finding) for finding in findings])
     else:
@@ -53,6 +55,15 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
             "forwarded headers are ignored: logs show the proxy's address as the client",
             "set SCIM_GATEWAY_TRUSTED_PROXIES=1 if one proxy in front sets X-Forwarded-For",
         )
+
+
+def _probed(gateway: Gateway) -> Iterator[Finding]:
+    if not isinstance(gateway.backend, Probing):
+        raise click.UsageError(f"The backend {gateway.settings['backend']} has nothing to probe.")
+    try:
+        yield from gateway.backend.probe()
+    except ScimError as error:
+        yield Finding("probe", False, error.detail, "see that the system behind can be reached from here")
 
 
 def _store(gateway: Gateway) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What the server can: its version and what is said of that, its columns, and what a probe has found (reference §8)."""
+"""What the server can: its version and what is said of that, its columns, and what a probe has found."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import Any
 import pymysql
 from scim_gateway_provisioning.target import Deadline, Unreachable
 
-from .failures import DRIVER_ERRORS, Lost, Refused, denied, meaning_of, number_of
+from .failures import DRIVER_ERRORS, Denied, Lost, Refused, denied, meaning_of, number_of
 from .settings import Endpoint
 from .statements import Statement
 
@@ -30,7 +30,7 @@ SQL_MODE = "STRICT_ALL_TABLES,NO_AUTO_CREATE_USER"
 _IDLE_SECONDS = 600.0
 _HUNG_SECONDS = 2.0
 
-#: The privilege that a statement needs, as GRANT spells it (reference §4).
+#: The privilege that a statement needs, as GRANT spells it.
 _NEEDED = {
     "CREATE USER": "CREATE USER",
     "DROP USER": "CREATE USER",
@@ -159,13 +159,20 @@ class Connections:
         return self._connect()
 
     def _connect(self) -> pymysql.Connection[Any]:
+        return self.log_in(self._endpoint.user, self._endpoint.password)
+
+    def log_in(self, user: str, password: str) -> pymysql.Connection[Any]:
+        """A connection of its own, of any account.
+
+        :raises Unreachable: there is none to be had.
+        """
         there = self._endpoint
         try:
             return pymysql.connect(
                 host=there.host,
                 port=there.port,
-                user=there.user,
-                password=there.password,
+                user=user,
+                password=password,
                 charset="utf8mb4",
                 autocommit=True,
                 sql_mode=SQL_MODE,
@@ -177,10 +184,10 @@ class Connections:
         except DRIVER_ERRORS as error:
             number = number_of(error)
             where = f"{there.host}:{there.port}"
-            if meaning_of(error, connection_open=True) == "denied":
-                refusal = f"The Engine at {where} refuses the gateway's account '{there.user}' (error {number})."
-                raise denied(refusal) from error
-            raise Lost(f"The Engine at {where} cannot be reached (error {number}).") from error
+            if meaning_of(error, connection_open=True) != "denied":
+                raise Lost(f"The Engine at {where} cannot be reached (error {number}).") from error
+            line = f"The Engine at {where} refuses the account '{user}' (error {number})."
+            raise (denied(line) if user == there.user else Denied(line)) from error
 
     def _give_back(self, line: Line) -> None:
         connection = line._connection
@@ -201,6 +208,11 @@ class Connections:
             self._idle = []
         for connection, _ in idle:
             discard(connection)
+
+
+def failure_of(error: Unreachable) -> int:
+    """The number of the driver's error behind one of ours; 0 where there is none."""
+    return number_of(error.__cause__) if isinstance(error.__cause__, Exception) else 0
 
 
 def _encrypted(there: Endpoint) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a server was found to do where the vendor's documents say nothing: the file that a probe writes (reference §10).
+"""What a server was found to do where the vendor's documents say nothing: the file that a probe writes.
 
 Without a file, or with one of another version, the careful answer is taken for each question.
 """
@@ -26,7 +26,6 @@ class Facts:
     :param lock_holds_for_plugins: a lock also keeps out those who log in by jwt, PAM, SAML or GSSAPI.
     :param user_name_limit: most characters of the name of an account with a password, where it was measured.
     :param group_name_limit: most characters of a group's name, where it was measured.
-    :param revoke_ends_rights: a session feels a REVOKE at its next statement.
     """
 
     create_takes_all: bool = True
@@ -34,7 +33,6 @@ class Facts:
     lock_holds_for_plugins: bool = True
     user_name_limit: int | None = None
     group_name_limit: int | None = None
-    revoke_ends_rights: bool | None = None
 
     @classmethod
     def parse(cls, found: Mapping[str, Any]) -> Self:
@@ -63,7 +61,7 @@ def read_probe(folder: Path) -> Probe | None:
     try:
         found = json.loads((folder / FILE).read_text("utf-8"))
         return Probe(str(found["version"]), Facts.parse(found["facts"]), str(found["at"]), dict(found["notes"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

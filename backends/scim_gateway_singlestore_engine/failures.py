@@ -1,4 +1,4 @@
-"""What an error of the driver means: one table by number, for the statements on accounts (reference §7).
+"""What an error of the driver means: one table by number, for the statements on accounts.
 
 The driver's classes and the server's texts decide nothing: both differ between versions, and texts may repeat a
 password. Numbers of 2000 to 2061 are the client's own, unless the connection is still open: then the server said it.

@@ -61,7 +61,7 @@ def account_text(name: str, host: str = "%") -> str:
 
 
 def account_spellings(name: str) -> tuple[str, ...]:
-    """Every form in which a view may name the account ``'name'@'%'`` (reference §2.6)."""
+    """Every form in which a view may name the account ``'name'@'%'``."""
     return account_text(name), f"{name}@%", name
 
 

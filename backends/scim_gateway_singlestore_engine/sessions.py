@@ -1,4 +1,4 @@
-"""Open sessions of a person: listed over all nodes and killed, until none is seen twice in a row (reference §2.4, §5).
+"""Open sessions of a person: listed over all nodes and killed, until none is seen twice in a row.
 
 Neither a lock nor DROP USER ends a session, so somebody whose access is taken away would go on working in it.
 """

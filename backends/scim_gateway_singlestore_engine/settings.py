@@ -28,7 +28,7 @@ _AUTHENTICATIONS: Mapping[str, Plugin | None] = {
     "gssapi": "authentication_gss",
     "password": None,
 }
-#: What the column TYPE says of accounts that log in so (reference §2.5); JWT is inferred.
+#: What the column TYPE says of accounts that log in so; JWT is inferred.
 TYPES: Mapping[Plugin | None, str] = {
     "authentication_jwt": "JWT",
     "authentication_pam": "PAM",

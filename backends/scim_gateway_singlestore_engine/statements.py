@@ -1,4 +1,4 @@
-"""Every statement that the gateway sends to the Engine, one function for each; nothing else holds SQL (reference §2).
+"""Every statement that the gateway sends to the Engine, one function for each; nothing else holds SQL.
 
 Names and passwords are parameters that the driver writes as string literals, by the server's own rules for quotes; an
 account is always named with its host. Each statement is one line of text of ours, so what a name holds can neither end

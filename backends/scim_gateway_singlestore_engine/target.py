@@ -17,6 +17,7 @@ from .check import findings
 from .connection import Connections
 from .facts import read_probe
 from .naming import Naming
+from .probe import probe
 from .protection import ProtectedNames
 from .session import EngineSession
 from .settings import EngineSettings
@@ -40,8 +41,7 @@ class EngineTarget(Target):
         self.connections = Connections(settings.endpoint, settings.concurrency)
         self._naming = Naming(settings)
         self._protected = ProtectedNames(settings.endpoint.user, settings.protected)
-        self._probe = read_probe(settings.data_dir)
-        self._capabilities = CapabilityCache(self._probe)
+        self._capabilities = CapabilityCache(read_probe(settings.data_dir))
 
     def name_of(self, kind: Kind, resource: Resource) -> str:
         return self._naming.of(kind, resource)
@@ -79,7 +79,11 @@ class EngineTarget(Target):
             yield EngineSession(work, self._naming, self.name_key)
 
     def check(self) -> Iterator[Finding]:
-        return findings(self.settings, self.connections, self._probe)
+        return findings(self.settings, self.connections, read_probe(self.settings.data_dir))
+
+    def probe(self) -> Iterator[Finding]:
+        """Try out what the vendor's documents leave open; see :mod:`.probe`."""
+        return probe(self.settings, self.connections)
 
     def close(self) -> None:
         self.connections.close()

@@ -158,7 +158,7 @@ def test_without_the_right_to_see_everything_nothing_is_concluded_from_what_is_n
 
 @pytest.mark.parametrize("spelling", ["GRANT OPTION", "WITH GRANT OPTION"])
 def test_a_grant_option_that_opens_no_view_does_not_pass_for_sight(make_world, spelling):
-    """SHOW GRANTS writes both spellings alike; which of them counts is not known (reference §10.1)."""
+    """SHOW GRANTS writes both spellings alike; which of them counts is not known."""
     world = make_world(behaviour=Behaviour(grant_permission_by=frozenset({spelling})))
     works = spelling == "GRANT OPTION"
     if works:
