@@ -287,8 +287,9 @@ class _Translation:
         if operator != "eq" or not _coarse(leaf.attribute) or condition.ids is None:
             return condition
         # What a large part of the directory has in common is looked up resource by resource, in the order of the page.
-        here = condition.ids.where(row.c.resource_id == resources.c.id).correlate(resources)
-        return Condition(exists(here), condition.exact, condition.ids)
+        # By the tenant as well: SingleStore looks at a row from inside a sub-select only where both are on one shard.
+        here = condition.ids.where(row.c.tenant == resources.c.tenant, row.c.resource_id == resources.c.id)
+        return Condition(exists(here.correlate(resources)), condition.exact, condition.ids)
 
     def _present(self, path: AttributePath) -> Condition:
         if str(path) == "id":
