@@ -1,0 +1,218 @@
+"""Memberships by difference, and the inventory: how many statements, and what of."""
+
+from __future__ import annotations
+
+import pytest
+from doubles.singlestore import Behaviour
+from engine_world import EngineWorld
+from scim_gateway_provisioning.target import Inventory, MemberChanges, Unreachable
+
+
+def reads(world: EngineWorld) -> list[str]:
+    """Statements of the gateway that change nothing."""
+    return [entry.sql for entry in world.double.log if entry.account.name == "scim_gw"]
+
+
+def observe(world: EngineWorld) -> Inventory:
+    with world.session() as session:
+        return session.observe()
+
+
+@pytest.fixture
+def crowd(world) -> EngineWorld:
+    """Fifty people and a group of half of them."""
+    names = [f"p{number:02}" for number in range(50)]
+    world.double.seed(names)
+    world.put_group("g1", "eng")
+    world.known.update({name: {"name": name} for name in names})
+    world.members("g1", add=names[:25])
+    return world
+
+
+def test_only_the_difference_is_sent_one_statement_for_each(crowd):
+    before = len(crowd.sent())
+    crowd.members("g1", add=["p00", "p01", "p30"], remove=["p02", "p40"])
+    assert crowd.sent()[before:] == ["REVOKE GROUP 'eng' FROM 'p02'@'%'", "GRANT GROUP 'eng' TO 'p30'@'%'"]
+
+
+def test_what_is_read_is_limited_to_the_people_in_question(crowd):
+    crowd.double.log.clear()
+    crowd.members("g1", add=["p30"])
+    asked = [sql for sql in reads(crowd) if "USERS_GROUPS" in sql]
+    assert len(asked) == 1
+    assert "p30" in asked[0]
+    assert "p00" not in asked[0]
+
+
+def test_one_more_member_costs_the_same_in_a_group_of_any_size(crowd):
+    crowd.double.log.clear()
+    crowd.members("g1", add=["p30"])
+    small = len(reads(crowd))
+    more = [f"q{number:03}" for number in range(300)]
+    crowd.double.seed(more)
+    crowd.double.execute(*(f"GRANT GROUP 'eng' TO '{name}'@'%'" for name in more))
+    crowd.double.log.clear()
+    crowd.members("g1", add=["p31"])
+    assert len(reads(crowd)) == small <= 4
+
+
+def test_many_people_are_read_in_portions(crowd):
+    names = [f"q{number:03}" for number in range(450)]
+    crowd.double.seed(names)
+    crowd.known.update({name: {"name": name} for name in names})
+    crowd.double.log.clear()
+    crowd.members("g1", add=names)
+    assert len(crowd.groups["eng"]) == 475
+    assert sum("USERS_GROUPS" in sql for sql in reads(crowd)) == 3
+
+
+def test_a_removal_that_is_not_seen_counts_only_when_everything_can_be_seen(crowd):
+    crowd.double.fail("SHOW GRANTS", 1227)
+    with pytest.raises(Unreachable):
+        crowd.members("g1", remove=["p40"])
+    crowd.members("g1", remove=["p40"])
+
+
+def test_members_of_particular_hosts_are_not_taken_for_the_gateways(crowd):
+    crowd.double.execute("CREATE USER 'p40'@'10.0.0.1' IDENTIFIED BY 'x'", "GRANT GROUP 'eng' TO 'p40'@'10.0.0.1'")
+    crowd.members("g1", remove=["p40"])
+    assert ("p40", "10.0.0.1") in {(account.name, account.host) for account in crowd.state.groups["eng"]}
+    crowd.members("g1", add=["p40"])
+    assert ("p40", "%") in {(account.name, account.host) for account in crowd.state.groups["eng"]}
+
+
+def test_nobody_joins_who_has_no_account_yet(crowd):
+    changes = MemberChanges({"name": "eng"}, {"u9": {}}, {})
+    with crowd.session() as session, pytest.raises(Unreachable, match="no account in the Engine yet"):
+        session.change_members(changes)
+    assert len(crowd.groups["eng"]) == 25
+
+
+def test_roles_that_rules_name_are_given_and_never_taken_away(make_world):
+    world = make_world(roles={"data-*": ["analyst"], "data-science": ["notebooks"]})
+    world.double.execute("CREATE ROLE 'analyst'", "CREATE ROLE 'notebooks'", "CREATE ROLE 'by_hand'")
+    world.put_group("g1", "data-science")
+    world.put_group("g2", "sales")
+    assert world.roles_of("data-science") == {"analyst", "notebooks"}
+    assert world.roles_of("sales") == set()
+    world.double.execute("GRANT ROLE 'by_hand' TO 'data-science'")
+    world.put_group("g1", "data-science")
+    world.put_group("g1", "other")
+    assert world.roles_of("other") == {"analyst", "notebooks", "by_hand"}
+
+
+def test_a_role_of_a_rule_that_is_not_there_is_a_fault_of_the_set_up(make_world):
+    world = make_world(roles={"*": ["nowhere"]})
+    with pytest.raises(Unreachable, match='engine_roles names the role "nowhere"'):
+        world.put_group("g1", "eng")
+    world.double.execute("CREATE ROLE 'nowhere'")
+    world.put_group("g1", "eng")
+    assert world.roles_of("eng") == {"nowhere"}
+
+
+def test_only_groups_in_scope_are_wanted(make_world):
+    target = make_world(groups=("eng-*", "Data Team")).target
+    assert [target.wants("Group", {"displayName": name}) for name in ("ENG-a", "data team", "sales")] == [
+        True,
+        True,
+        False,
+    ]
+    assert target.wants("User", {"userName": "ada", "active": False})
+
+
+def test_what_concerns_the_engine_and_what_does_not(make_world):
+    target = make_world(user_name_steps=("local-part",), roles={"a*": ["r"]}).target
+    ada = {"userName": "ada@example.com", "active": True, "title": "x"}
+    assert not target.concerns("User", ada, {**ada, "title": "y"})
+    assert not target.concerns("User", ada, {**ada, "userName": "ada@other.example"})
+    assert not target.concerns("User", {"userName": "ada"}, {"userName": "ada", "active": True})
+    assert target.concerns("User", ada, {**ada, "userName": "eve@example.com"})
+    assert target.concerns("User", ada, {**ada, "active": False})
+    assert target.concerns("Group", {"displayName": "a"}, {"displayName": "b"})
+    assert not target.concerns("Group", {"displayName": "a"}, {"displayName": "a", "externalId": "1"})
+
+
+def test_the_inventory_takes_the_same_few_statements_whatever_there_is(crowd):
+    crowd.double.log.clear()
+    observe(crowd)
+    few = len(reads(crowd))
+    names = [f"q{number:03}" for number in range(400)]
+    crowd.double.seed(names, {f"group {number}": names[number::20] for number in range(20)})
+    crowd.double.log.clear()
+    seen = observe(crowd)
+    assert len(reads(crowd)) == few <= 10
+    assert len(seen.users) == 452
+    assert len(seen.groups) == 21
+    assert sum(map(len, seen.members.values())) == 425
+
+
+def test_the_inventory_says_what_is_whose_and_in_which_state(make_world):
+    world = make_world(tenant="acme")
+    world.put_user("u1", "Ada")
+    world.put_user("u2", "bob", active=False)
+    world.put_group("g1", "Eng")
+    world.members("g1", add=["u1"])
+    world.double.seed(["hand"], {"dba": ["hand"]})
+    seen = observe(world)
+    ada, bob, hand = seen.users[b"ada"], seen.users[b"bob"], seen.users[b"hand"]
+    assert (ada.name, ada.owner, ada.active, ada.protected) == ("Ada", "u1", True, None)
+    assert (bob.owner, bob.active) == ("u2", False)
+    assert (hand.owner, hand.active, hand.protected) == (None, True, None)
+    assert seen.members == {b"eng": frozenset({b"ada"}), b"dba": frozenset({b"hand"})}
+    world.target = world.another_target(tenant="other")
+    foreign = observe(world).users[b"ada"]
+    assert foreign.owner is None
+    assert foreign.protected == "it is another directory's"
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(lock_shown="OPEN"), Behaviour(attribute_shown=False)])
+def test_a_state_that_cannot_be_told_is_no_difference(make_world, behaviour):
+    world = make_world(behaviour=behaviour)
+    world.put_user("u1", "ada", active=False)
+    expected = True if behaviour.lock_shown == "OPEN" else None
+    assert observe(world).users[b"ada"].active is expected
+
+
+def test_on_servers_without_a_lock_no_state_can_be_told(make_world):
+    world = make_world("7.8")
+    world.put_user("u1", "ada", active=False)
+    assert observe(world).users[b"ada"].active is None
+
+
+def test_a_lock_out_for_failed_log_ins_is_no_difference(world):
+    world.put_user("u1", "ada")
+    world.double.execute("ALTER USER 'ada'@'%' ACCOUNT LOCK")
+    assert observe(world).users[b"ada"].active is None
+
+
+def test_names_of_several_accounts_or_spellings_are_told_and_left_alone(world):
+    world.put_user("u1", "ada")
+    world.double.execute(
+        "CREATE USER 'ada'@'10.0.0.1' IDENTIFIED BY 'x'",
+        "CREATE USER 'only'@'10.0.0.2' IDENTIFIED BY 'x'",
+        "CREATE USER 'Eve'@'%' IDENTIFIED BY 'x'",
+        "CREATE USER 'eve'@'%' IDENTIFIED BY 'x'",
+        "CREATE GROUP 'Ops'",
+        "CREATE GROUP 'ops'",
+    )
+    seen = observe(world)
+    assert seen.users[b"ada"].protected == "there are several accounts of this name"
+    assert "host" in str(seen.users[b"only"].protected)
+    assert seen.users[b"eve"].protected is not None
+    assert seen.groups[b"ops"].protected is not None
+    assert len(seen.warnings) == 2
+
+
+def test_a_right_that_is_lost_while_everything_is_read_does_not_make_an_empty_inventory(world):
+    world.put_user("u1", "ada")
+    world.put_group("g1", "eng")
+    world.members("g1", add=["u1"])
+    whole = observe(world)
+    world.double.call_before(
+        r"SELECT `GROUP`, `USER` FROM information_schema\.USERS_GROUPS$",
+        lambda _: world.double.execute("REVOKE GRANT OPTION ON *.* FROM 'scim_gw'@'%'"),
+    )
+    with pytest.raises(Unreachable, match="shows the gateway none of them"):
+        observe(world)
+    world.double.execute("GRANT GRANT OPTION ON *.* TO 'scim_gw'@'%'")
+    assert observe(world) == whole
