@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scim_gateway_sql.database import Session
 
-from scim_gateway.errors import InvalidValue
+from scim_gateway.errors import Conflict, InvalidValue
 from scim_gateway.schema import Resource
+from scim_gateway.text import shown
 
 from . import nesting, target_names
 from .context import Context
@@ -17,6 +18,7 @@ from .journal import Change
 from .operation import PROVISIONED, Operation, active
 from .record_rows import Touch, add_edges, caused_by, claim_rows, know_answered, write_touches
 from .target import Kind, Target
+from .target_names import HeldByPending
 from .work import Work, WorkKey, read
 
 
@@ -73,10 +75,7 @@ def record(
         goals |= {key: work.generation for key, work in written.items()}
         for target in context.targets:
             edges[target] = add_edges(session, context.tenant, target, touches, written)
-        for touch in touches:
-            if touch.name is not None:
-                name = touch.name
-                target_names.claim(session, context.tenant, touch.target, touch.kind, name, touch.id)
+        _claim_names(session, context, touches)
     untouched = [work for work in named if work.free and work.key not in survey.touched and work.target in claiming]
     claim_rows(session, context, untouched, holder)
     know_answered(session, context, [work for work in survey.unanswered() if work.key not in goals])
@@ -97,6 +96,21 @@ def record(
         holder=holder,
         edges=edges,
     )
+
+
+def _claim_names(session: Session, context: Context, touches: Sequence[Touch]) -> None:
+    for touch in touches:
+        if touch.name is None:
+            continue
+        try:
+            target_names.claim(session, context.tenant, touch.target, touch.kind, touch.name, touch.id)
+        except HeldByPending as held:
+            if any(other.key == (held.id, held.target) for other in touches):
+                raise Conflict(
+                    f"The name {shown(touch.name)} in {held.target} passes from one {touch.kind} to another: "
+                    "take it from the one first, and give it to the other when that is done."
+                ) from None
+            raise
 
 
 def _documents(changes: Iterable[Change]) -> dict[str, Resource]:
