@@ -37,6 +37,12 @@ PORTAL_SETTINGS: tuple[Setting, ...] = (
         None,
         "Domain to make an address of a userName without @, for users that come without an email address.",
     ),
+    Setting(
+        "portal_without_address",
+        one_of(("refuse", "skip")),
+        "refuse",
+        "What becomes of a User of whom no address can be made: refused, or kept in the directory alone.",
+    ),
     Setting("portal_groups", a_list_of_texts, ("*",), "Patterns of the displayNames that become teams."),
     Setting(
         "portal_nested_groups",

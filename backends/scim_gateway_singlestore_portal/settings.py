@@ -19,6 +19,7 @@ class PortalSettings:
     organization: str | None = None
     address: str = "email"
     email_domain: str | None = None
+    without_address: str = "refuse"
     groups: tuple[str, ...] = ("*",)
     nested_groups: bool = True
     add_existing: bool = False

@@ -142,7 +142,7 @@ class PortalTarget(Target):
 
     def wants(self, kind: Kind, resource: Resource) -> bool:
         if kind == "User":
-            return True
+            return self.settings.without_address == "refuse" or self._name_or_none(kind, resource) is not None
         key = collision_key(str(resource.get("displayName", "")))
         return any(fnmatchcase(key, pattern) for pattern in self._groups)
 
