@@ -29,7 +29,6 @@ NAMES = (
     "mark.committed",
     "compensate.before",
     "compensate.committed",
-    "release.committed",
     "retry.before",
     "retry.after",
 )

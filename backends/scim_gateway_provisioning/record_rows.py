@@ -21,7 +21,7 @@ from .work import HERE, Work, WorkKey, batches
 
 _NEW = insert(works).values(
     since_ms=clock(),
-    next_ms=clock() + bindparam("claim_ms_"),
+    next_ms=clock() + bindparam("due_ms_"),
     held_until_ms=clock() + bindparam("claim_ms_"),
 )
 _RAISE: dict[str, Any] = {
@@ -33,7 +33,7 @@ _RAISE: dict[str, Any] = {
     "renaming_flag": bindparam("renaming_"),
     "spread_flag": bindparam("spread_"),
     "since_ms": case((bindparam("since_") == 0, clock()), else_=bindparam("since_")),
-    "next_ms": clock() + bindparam("claim_ms_"),
+    "next_ms": clock() + bindparam("due_ms_"),
     "attempt_count": 0,
     "beat_no": works.c.beat_no + 1,
 }
@@ -136,7 +136,7 @@ def write_touches(
             statement = _RAISE_AND_CLAIM if claims else _RAISE_IT
             row = _raised_row(context, touch.work, work)
             if claims:
-                row["holder_"] = holder
+                row |= {"holder_": holder, "claim_ms_": int(context.times.claim * 1000)}
         # One statement for neighbours of the same sort: rows are locked in the order of their keys.
         if rows and next(reversed(rows)) is not statement:
             _flush(session, rows)
@@ -235,6 +235,7 @@ def _new_row(context: Context, work: Work) -> dict[str, Any]:
         "waiting_text": None,
         "holder": work.holder,
         "beat_no": 0,
+        "due_ms_": _due(context, work),
         "claim_ms_": int(context.times.claim * 1000),
     }
 
@@ -250,8 +251,13 @@ def _raised_row(context: Context, old: Work, work: Work) -> dict[str, Any]:
         "renaming_": int(work.renaming),
         "spread_": int(work.spread),
         "since_": old.since if old.pending else 0,
-        "claim_ms_": int(context.times.claim * 1000),
+        "due_ms_": _due(context, work),
     }
+
+
+def _due(context: Context, work: Work) -> int:
+    """After how many milliseconds the retry looks at a row: when the claim of whoever works on it is over."""
+    return int(1000 * (context.times.backoff if work.free else context.times.claim))
 
 
 def _where(context: Context, work: Work) -> dict[str, Any]:

@@ -135,6 +135,8 @@ class ListTarget(Target):
         self.store = _Store(path)
         self.invited: set[str] = set()
         """Ids of users that have not accepted their invitation yet."""
+        self.invites = False
+        """Whether new users have to accept an invitation."""
         self.calls: list[tuple[str, Any]] = []
         self.watch: Callable[[], None] = lambda: None
         """Called after every step."""
@@ -366,6 +368,8 @@ class _Session(TargetSession):
         return noted if noted in mine else next(iter(mine), None)
 
     def _make(self, name: str, user: User, old: str | None) -> None:
+        if self._target.invites and old is None:
+            self._target.invited.add(user.id)
         with self._step() as listing:
             listing.users[name] = Account(name, user.id, active=False)
             for team in listing.groups.values():
