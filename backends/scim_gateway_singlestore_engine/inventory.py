@@ -38,14 +38,15 @@ class Observation:
         :raises Denied: less is shown than there is.
         """
         work = self._work
-        work.need("GRANT OPTION", "SHOW METADATA", to="see all accounts, groups and memberships")
-        work.prove_sight()
         accounts = [account_of(row) for row in work.line.records(ALL_USERS)]
         groups = {str(row[0]): int(row[1] or 0) for row in work.line.rows(GROUPS)}
         members = [(str(group), parse_account(str(user))) for group, user in work.line.rows(ALL_MEMBERS)]
-        self._refuse_short_list(groups, members)
         powerful = self._powerful_groups()
         users = self._users(accounts, self._administrators(members, powerful))
+        # At the end: a right that was lost on the way made the lists shorter.
+        work.need("GRANT OPTION", "SHOW METADATA", to="see all accounts, groups and memberships")
+        work.prove_sight()
+        self._refuse_short_list(groups, members)
         return Inventory(
             users=users,
             groups=self._groups(groups, powerful),

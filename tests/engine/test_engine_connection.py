@@ -102,7 +102,7 @@ def test_a_server_that_refuses_the_account_is_a_fault_of_the_set_up_and_the_pass
     failures._said.clear()
     with caplog.at_level(logging.ERROR, "scim_gateway.engine"):
         for _ in range(3):
-            refusal = pytest.raises(Denied, match=r"refuses the gateway's account 'scim_gw' \(error 1045\)")
+            refusal = pytest.raises(Denied, match=r"refuses the account 'scim_gw' \(error 1045\)")
             with refusal, world.session():
                 raise AssertionError("logged in")
     assert len(caplog.records) == 1, "logged when it is seen first"

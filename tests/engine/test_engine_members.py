@@ -203,16 +203,32 @@ def test_names_of_several_accounts_or_spellings_are_told_and_left_alone(world):
     assert len(seen.warnings) == 2
 
 
-def test_a_right_that_is_lost_while_everything_is_read_does_not_make_an_empty_inventory(world):
+@pytest.mark.parametrize("view", ["USERS", "`GROUPS`", "USERS_GROUPS", "GROUPS_ROLES", "USER_PRIVILEGES"])
+@pytest.mark.parametrize("right", ["GRANT OPTION", "SHOW METADATA"])
+def test_a_right_that_is_lost_while_everything_is_read_does_not_make_a_short_inventory(world, view, right):
     world.put_user("u1", "ada")
     world.put_group("g1", "eng")
     world.members("g1", add=["u1"])
     whole = observe(world)
     world.double.call_before(
-        r"SELECT `GROUP`, `USER` FROM information_schema\.USERS_GROUPS$",
-        lambda _: world.double.execute("REVOKE GRANT OPTION ON *.* FROM 'scim_gw'@'%'"),
+        lambda entry: entry.sql.endswith(f"FROM information_schema.{view}"),
+        lambda _: world.double.execute(f"REVOKE {right} ON *.* FROM 'scim_gw'@'%'"),
     )
+    with pytest.raises(Unreachable, match=r"lacks|shows the gateway none of them"):
+        observe(world)
+    world.double.execute(f"GRANT {right} ON *.* TO 'scim_gw'@'%'")
+    assert observe(world) == whole
+
+
+def test_a_right_that_was_gone_for_a_moment_only_does_not_make_one_either(world):
+    world.put_user("u1", "ada")
+    world.put_group("g1", "eng")
+    world.members("g1", add=["u1"])
+    moments = {"USERS_GROUPS": "REVOKE GRANT OPTION ON *.* FROM", "GROUPS_ROLES": "GRANT GRANT OPTION ON *.* TO"}
+    for view, change in moments.items():
+        world.double.call_before(
+            lambda entry, view=view: entry.sql.endswith(f"FROM information_schema.{view}"),
+            lambda _, change=change: world.double.execute(f"{change} 'scim_gw'@'%'"),
+        )
     with pytest.raises(Unreachable, match="shows the gateway none of them"):
         observe(world)
-    world.double.execute("GRANT GRANT OPTION ON *.* TO 'scim_gw'@'%'")
-    assert observe(world) == whole
