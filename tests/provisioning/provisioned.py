@@ -15,6 +15,8 @@ from scim_gateway_provisioning.context import Context, Times
 from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.address import driver_for
+from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 
 from scim_gateway.backend import Query
 from scim_gateway.definitions import standard_resource_types
@@ -38,6 +40,12 @@ def directory_in(folder: Path, resource_types: ResourceTypes | None = None) -> S
     """A directory with the tables of provisioning."""
     settings = {"data_dir": str(folder)}
     return SqlBackend.from_settings(settings, resource_types or standard_resource_types(), migrations=(PROVISIONING,))
+
+
+def directory_at(url: str, *, singlestore: bool = False) -> SqlBackend:
+    """A directory on a server, by its statements for MariaDB or for SingleStore."""
+    driver = SingleStoreOnMariaDb.at(url) if singlestore else driver_for({"database_url": url})
+    return SqlBackend(driver, standard_resource_types(), migrations=(PROVISIONING,))
 
 
 def provisioned(

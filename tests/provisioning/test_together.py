@@ -12,21 +12,35 @@ from typing import Any
 import pytest
 from core_client import Core
 from doubles.listed_target import CALLS
-from provisioned import World, provisioned, quick
+from provisioned import World, directory_at, directory_in, provisioned, quick
 from scim_gateway_provisioning.target import Unreachable
+from scim_gateway_sql import SqlBackend
+
+PATIENT = quick(request=30.0, retry=1.0, claim=20.0)
+
+Open = Callable[[], SqlBackend]
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "singlestore"])
+def open_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """A function that opens one directory, each time as another process does."""
+    if request.param == "sqlite":
+        return lambda: directory_in(tmp_path)
+    url = request.getfixturevalue("mariadb")
+    return lambda: directory_at(url, singlestore=request.param == "singlestore")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path, times=quick(request=20.0, retry=1.0, claim=10.0))
+def world(open_directory: Open, tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, times=PATIENT, directory=open_directory())
     yield world
     world.close()
 
 
 @pytest.fixture
-def cores(world: World) -> Iterator[list[Core]]:
+def cores(world: World, open_directory: Open) -> Iterator[list[Core]]:
     """Two gateways: the world's, and another one on the same directory and the same target."""
-    other = provisioned(world.folder, world.target, times=world.context.times)
+    other = provisioned(world.folder, world.target, times=PATIENT, directory=open_directory())
     yield [world.core, Core(other)]
     other.close()
 
