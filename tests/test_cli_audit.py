@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -34,6 +35,12 @@ def umask() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def unlogged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command logs nothing to standard output; an application that another test made in this process may."""
+    monkeypatch.setattr(logging.getLogger("scim_gateway"), "handlers", [])
 
 
 @pytest.fixture(autouse=True)
