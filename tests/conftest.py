@@ -109,12 +109,15 @@ ConnectTargets = Callable[[], Mapping[str, str]]
 
 
 @pytest.fixture
-def connect_targets(backend: str) -> Iterator[ConnectTargets]:
+def connect_targets(backend: str, request: pytest.FixtureRequest) -> Iterator[ConnectTargets]:
     """A function that starts an empty double for each target of the backend, and gives the settings that lead there."""
     with ExitStack() as stack:
 
         def connect() -> Mapping[str, str]:
             environ: dict[str, str] = {}
+            if backend == "mariadb":
+                server = request.getfixturevalue("mariadb_server")
+                environ |= {"BACKEND": "sql", "DATABASE_URL": server.url(server.new_database())}
             if "portal" in backend.split("+"):
                 from doubles.portal.fixtures import portal_environ
 

@@ -16,6 +16,8 @@ from scim_http import GROUP, TOKEN, USER, MakeScim, ScimClient
 from scim_gateway.cli import main
 from scim_gateway.guides import connection_lines
 
+ALSO_ON = ("mariadb",)
+
 OKTA = {
     "Accept": "application/scim+json",
     "Accept-Charset": "utf-8",

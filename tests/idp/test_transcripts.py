@@ -8,6 +8,8 @@ import pytest
 from scim_http import MakeScim
 from transcript import FILES, Replay, load
 
+ALSO_ON = ("mariadb",)
+
 # Okta's entitlement discovery needs a resource type of that kind; the gateway gets one from its configuration.
 ROLE_SCHEMA = {
     "id": "urn:example:params:scim:schemas:Role",

@@ -12,6 +12,7 @@ from gateway_process import GatewayProcess
 from scim_http import Answer, ScimClient, new_group, new_user
 
 pytest_plugins = ["live_fixtures"]
+ALSO_ON = ("mariadb",)
 
 
 def at_once(gateway: GatewayProcess, number: int, request: Callable[[ScimClient, int], Answer]) -> list[Answer]:
