@@ -134,7 +134,10 @@ class Marker:
             self._lost.append(task)
 
     def _is_put(self, task: Task) -> bool:
-        return task.work.id in self._progress.put or not task.work.stale
+        # One that waits is put again although nothing is new about it: if that fails, it is not put.
+        at = self._failure.at if self._failure is not None else None
+        failed = at is not None and at.work.id == task.work.id
+        return task.work.id in self._progress.put or not (task.work.stale or failed)
 
     def _is_complete(self, task: Task) -> bool:
         dealt_with = (*self._progress.edges, *self._progress.deferred)
