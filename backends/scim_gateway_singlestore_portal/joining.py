@@ -92,12 +92,12 @@ def _uninvited(note: Note) -> Note:
 
 
 def _take_over(context: Context, user: User, member: Member) -> None:
+    context.protection.member(context.client, member, context.me)
     if not (user.adoptable or context.settings.match_members):
         raise Conflict(
             f"{shown(member.email)} is a member of the SingleStore organization already, and was not invited by the "
             "gateway. To manage them, list them with scim-gateway adopt, or set portal_match_members."
         )
-    context.protection.member(context.client, member, context.me)
 
 
 def _invited(context: Context, user: User, note: Note, save: Save) -> Outcome:
