@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pymysql
 import pytest
+from doubles.asking import affected, ask, column, error, headers, tell
+from doubles.singlestore.api import Account, Behaviour, SingleStoreDouble
+from doubles.singlestore.fixtures import MakeDouble, Server
 from hypothesis import given
 from hypothesis import strategies as st
-
-from doubles.asking import affected, ask, column, error, headers, tell
-from doubles.singlestore import Account, Behaviour, SingleStoreDouble
-from doubles.singlestore.fixtures import MakeDouble, Server
 
 PASSWORD = "Secret-1-secret"
 

@@ -7,9 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-
 from doubles.asking import ask, error, tell
-from doubles.singlestore import Account, Behaviour, SingleStoreDouble
+from doubles.singlestore.api import Account, Behaviour, SingleStoreDouble
 from doubles.singlestore.fixtures import MakeDouble, Server
 
 

@@ -8,12 +8,11 @@ from contextlib import suppress
 
 import pymysql
 import pytest
+from doubles.asking import Connection, affected, ask, column, error, tell
+from doubles.singlestore.api import Account, Behaviour, SingleStoreDouble
+from doubles.singlestore.fixtures import MakeDouble, Server
 from hypothesis import given
 from hypothesis import strategies as st
-
-from doubles.asking import Connection, affected, ask, column, error, tell
-from doubles.singlestore import Account, Behaviour, SingleStoreDouble
-from doubles.singlestore.fixtures import MakeDouble, Server
 
 
 def connect(double: SingleStoreDouble, node_id: int, user: str = "root", password: str | None = None) -> Connection:

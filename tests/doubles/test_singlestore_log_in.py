@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from servers.certificates import Certificates, make_certificates
-
 from doubles.asking import ask, error, tell
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from doubles.singlestore.fixtures import MakeDouble, Server
+from servers.certificates import Certificates, make_certificates
 
 
 def refusal(server: Server, user: str, password: str, **options: object) -> tuple[int, str] | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from doubles.asking import Connection, ask, column, error, headers, tell
-from doubles.singlestore import Behaviour, SingleStoreDouble
+from doubles.singlestore.api import Behaviour, SingleStoreDouble
 from doubles.singlestore.fixtures import MakeDouble, Server
 
 VIEWS = ("USERS", "`GROUPS`", "ROLES", "USERS_GROUPS", "GROUPS_ROLES", "USER_PRIVILEGES")

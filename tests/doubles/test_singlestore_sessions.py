@@ -6,9 +6,8 @@ import threading
 
 import pymysql
 import pytest
-
 from doubles.asking import Connection, ask, column, error, tell
-from doubles.singlestore import Behaviour, SingleStoreDouble
+from doubles.singlestore.api import Behaviour, SingleStoreDouble
 from doubles.singlestore.fixtures import MakeDouble, Server
 
 LISTED = "SELECT NODE_ID, ID FROM information_schema.MV_PROCESSLIST WHERE `USER` = %s"

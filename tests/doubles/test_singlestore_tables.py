@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import pymysql
 import pytest
+from doubles.asking import Connection, affected, ask, column, error, tell
+from doubles.singlestore.api import Behaviour, MariaDB, SingleStoreDouble
+from doubles.singlestore.fixtures import MakeDouble, Server
 from pymysql.constants import CLIENT
 from servers.mariadb import ADMIN, PASSWORD, MariaDb
-
-from doubles.asking import Connection, affected, ask, column, error, tell
-from doubles.singlestore import Behaviour, MariaDB, SingleStoreDouble
-from doubles.singlestore.fixtures import MakeDouble, Server
 
 RESOURCE = """
 CREATE ROWSTORE TABLE scim_resource (

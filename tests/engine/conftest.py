@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from doubles.singlestore.fixtures import MakeDouble
 from engine_world import EngineWorld
 

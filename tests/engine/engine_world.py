@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from doubles.singlestore import Account, Behaviour, SingleStoreDouble, State
+from doubles.singlestore.api import Account, Behaviour, SingleStoreDouble, State
 from scim_gateway_provisioning.target import Deadline, Group, Known, MemberChanges, Outcome, TargetSession, User
 from scim_gateway_singlestore_engine.settings import EngineSettings
 from scim_gateway_singlestore_engine.target import EngineTarget

@@ -10,7 +10,7 @@ from typing import Any
 import pymysql
 import pytest
 from core_client import Core
-from doubles.singlestore import SingleStoreDouble
+from doubles.singlestore.api import SingleStoreDouble
 from doubles.singlestore.grammar import parse
 from engine_world import EngineWorld, engine_settings
 from scim_gateway_singlestore_engine import EngineBackend

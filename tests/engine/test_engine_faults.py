@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from doubles.singlestore import Entry, Fault
+from doubles.singlestore.api import Entry, Fault
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Unreachable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Inventory, MemberChanges, Unreachable
 

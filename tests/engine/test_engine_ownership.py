@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from scim_gateway_provisioning.target import Unreachable
 
 from scim_gateway.errors import Conflict

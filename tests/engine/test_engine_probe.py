@@ -6,7 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from engine_world import PASSWORD, EngineWorld
 from scim_gateway_singlestore_engine.facts import FILE, Facts, Probe, read_probe, write_probe
 from scim_gateway_singlestore_engine.statements import Statement, change_user

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from doubles.singlestore import Account, Behaviour
+from doubles.singlestore.api import Account, Behaviour
 from engine_world import EngineWorld
 
 from scim_gateway.actor import Actor, acting

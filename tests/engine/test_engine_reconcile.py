@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from core_client import Core
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from engine_world import PASSWORD, EngineWorld
 from scim_gateway_singlestore_engine import EngineBackend
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pymysql
 import pytest
-from doubles.singlestore import Behaviour, Entry
+from doubles.singlestore.api import Behaviour, Entry
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_singlestore_engine import groups

@@ -7,7 +7,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from doubles.singlestore import Behaviour
+from doubles.singlestore.api import Behaviour
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Unreachable, User
 from scim_gateway_singlestore_engine.facts import Facts, Probe, write_probe

@@ -12,8 +12,8 @@ from typing import Any
 import pymysql
 import pytest
 import scim_gateway_singlestore_engine
-from doubles.singlestore import SingleStoreDouble
 from doubles.singlestore import statements as read
+from doubles.singlestore.api import SingleStoreDouble
 from doubles.singlestore.grammar import SyntaxRefused, parse
 from doubles.singlestore.statements import Account, Options, Password, Plugin
 from hypothesis import given

@@ -9,7 +9,7 @@ import threading
 from dataclasses import fields
 from typing import Any
 
-from . import Behaviour, MariaDB, SingleStoreDouble
+from .api import Behaviour, MariaDB, SingleStoreDouble
 from .errors import EngineError
 from .statement_log import Entry
 from .versions import ALTER_USER_PRIVILEGE

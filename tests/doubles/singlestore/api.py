@@ -1,4 +1,4 @@
-"""A double of the SingleStore Engine: its accounts, groups, roles and sessions over the MySQL protocol.
+"""A double of the SingleStore Engine, as tests import it: accounts, groups, roles, sessions over the MySQL protocol.
 
 A test holds it like this::
 
