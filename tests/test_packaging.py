@@ -80,11 +80,7 @@ def test_the_lower_bounds_are_those_that_are_tested(setup_cfg):
 
 
 def test_tests_are_no_package_so_that_the_tree_does_not_shadow_what_is_installed():
-    # pytest puts the folder above a package on the path: for tests/ that would be the tree, for one in it that is tests/.
-    assert not (ROOT / "tests" / "__init__.py").exists()
-    assert {path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("__init__.py")} <= {
-        "doubles"
-    }
+    assert not list((ROOT / "tests").rglob("__init__.py"))
 
 
 def test_the_changes_name_the_version():
