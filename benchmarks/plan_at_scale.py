@@ -1,6 +1,6 @@
 """A plan over a large directory: how long it takes, how many statements it needs, how much memory; then 1,000 drifts.
 
-Run with ``python benchmarks/plan_at_scale.py [USERS] [GROUPS] [MEMBERS]``. The target is a list in memory, so what is
+Run with ``python -m benchmarks.plan_at_scale [USERS] [GROUPS] [MEMBERS]``. The target is a list in memory, so what is
 measured is the gateway's own part.
 """
 

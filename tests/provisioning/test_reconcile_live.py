@@ -133,7 +133,7 @@ from scim_gateway_provisioning import turn
 from scim_gateway_provisioning.failpoints import Failpoints
 
 folder, failpoint, hash = sys.argv[1:]
-turn.SECONDS = 1.0
+turn.SECONDS = 3.0
 target = ListTarget(path=Path(folder) / "target.json")
 world = Compared(Path(folder), target, failpoints=Failpoints(f"{failpoint}:kill"))
 world.reconciler.apply(hash)
