@@ -82,6 +82,12 @@ PORTAL_SETTINGS: tuple[Setting, ...] = (
         "Description of the teams that the gateway makes.",
     ),
     Setting(
+        "portal_probe_address",
+        a_text,
+        None,
+        "Address that scim-gateway check --probe may invite and revoke again; without one it invites nobody.",
+    ),
+    Setting(
         "portal_protected_users",
         a_list_of_texts,
         (),

@@ -24,6 +24,7 @@ OUTSIDE = ("flask", "werkzeug", "click", "gunicorn", "pymysql", "sqlalchemy", "r
 PLUGINS = (
     "scim_gateway_memory",
     "scim_gateway_provisioning",
+    "scim_gateway_singlestore",
     "scim_gateway_singlestore_engine",
     "scim_gateway_singlestore_portal",
     "scim_gateway_sql",

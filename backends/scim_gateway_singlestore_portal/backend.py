@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.target import Target
 
+from scim_gateway.backend import Finding, Probing
 from scim_gateway.schema import ResourceTypes
 
 from .settings import PortalSettings
@@ -22,9 +23,14 @@ def portal_target(settings: Mapping[str, Any]) -> PortalTarget:
     return PortalTarget(PortalSettings.of(settings), threads=int(settings.get("threads", 8)))
 
 
-class PortalBackend(ProvisioningBackend):
+class PortalBackend(ProvisioningBackend, Probing):
     """A directory whose people and groups are members and teams of a SingleStore organization."""
 
     @classmethod
     def targets_from(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Sequence[Target]:
         return [portal_target(settings)]
+
+    def probe(self) -> Iterator[Finding]:
+        for target in self.context.targets.values():
+            if isinstance(target, PortalTarget):
+                yield from target.probe()

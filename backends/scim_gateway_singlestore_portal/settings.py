@@ -27,6 +27,7 @@ class PortalSettings:
     default_owner: str = "refuse"
     pending_teams: str = "wait"
     team_description: str = "Kept equal to a group of the identity provider."
+    probe_address: str | None = None
     protected_users: tuple[str, ...] = ()
     protected_teams: tuple[str, ...] = ()
     allowed_teams: tuple[str, ...] = ()

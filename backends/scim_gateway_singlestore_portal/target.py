@@ -38,6 +38,7 @@ from .context import Context
 from .inventory import observe
 from .owners import DefaultRights
 from .people import People
+from .probe import probe
 from .protection import Protection
 from .settings import PortalSettings
 from .sight import Sight
@@ -188,6 +189,10 @@ class PortalTarget(Target):
 
     def check(self) -> Iterator[Finding]:
         return findings(self)
+
+    def probe(self) -> Iterator[Finding]:
+        """Try out what the vendor's documents leave open; see :mod:`.probe`."""
+        return probe(self.context, self.settings.probe_address)
 
     def close(self) -> None:
         self.transport.close()
