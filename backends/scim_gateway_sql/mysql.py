@@ -33,7 +33,7 @@ _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
 
-# MariaDB 10.11 takes statements of half of max_allowed_packet, and ends the connection at longer ones.
+# Bytes are sent as two digits each.
 _PACKET_SHARE = 2
 
 _COMMON = (
@@ -98,6 +98,13 @@ class ServerConnection(pymysql.connections.Connection):
             yield
         finally:
             self.answer_within(ANSWER_SECONDS)
+
+    def escape(self, obj: Any, mapping: Any = None) -> Any:
+        # In whatever character set the session is, a literal of digits is a string of bytes and compared as such; older
+        # PyMySQL puts the bytes between quotes, where the server takes them for text.
+        if isinstance(obj, bytes):
+            return f"X'{obj.hex()}'"
+        return super().escape(obj, mapping)
 
     def _request_authentication(self) -> None:
         # Older PyMySQL goes on without TLS where the server, or somebody in between, says that there is none.

@@ -29,6 +29,7 @@ from scim_gateway_sql.tables import metadata
 from servers.certificates import make_certificates
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import PASSWORD, MariaDb
+from servers.statements import statements_sent
 from sqlalchemy.exc import OperationalError
 
 from scim_gateway.backend import Finding, Query
@@ -258,6 +259,13 @@ def test_every_connection_sets_what_it_relies_on(backend: SqlBackend) -> None:
         "wait_timeout": 2100,
         "idle_write_transaction_timeout": 30,
     }
+
+
+def test_bytes_are_sent_as_digits_and_are_no_text(backend: SqlBackend) -> None:
+    """Or the server compares them by a collation, and sorts where it could follow the key."""
+    with backend.database.operation(write=False), statements_sent() as sent:
+        backend.references(["abc"])
+    assert any("X'616263'" in each.sent for each in sent)
 
 
 def test_rows_are_counted_that_were_changed(backend: SqlBackend) -> None:
