@@ -13,14 +13,22 @@ BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 DEFINITION := setup.cfg setup.py pyproject.toml
 
-.PHONY: serve test lint bench conformance engine-double portal-double clean
+.PHONY: serve test mariadb lint bench conformance engine-double portal-double clean
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/installed
 	$(BIN)/scim-gateway serve --bind $(BIND)
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test mariadb
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+# The tests start a MariaDB of their own, in a folder that goes with them; these packages hold no service.
+mariadb:
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || \
+	    { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	      export DEBIAN_FRONTEND=noninteractive && apt-get update -qq </dev/null && \
+	      apt-get install -y -qq --no-install-recommends mariadb-server-core mariadb-client-core </dev/null; } || \
+	    echo "The tests on MariaDB are left out. To run them: sudo apt-get install mariadb-server-core mariadb-client-core" >&2
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

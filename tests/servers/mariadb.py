@@ -25,7 +25,7 @@ from servers.certificates import Certificates, make_certificates
 
 ADMIN = "admin"
 PASSWORD = "mariadb-of-the-tests"
-INSTALL = "MariaDB is not installed: apt-get install mariadb-server (Debian, Ubuntu), or dnf install mariadb-server"
+INSTALL = "MariaDB is not installed; on Debian or Ubuntu: sudo apt-get install mariadb-server-core mariadb-client-core"
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _OPTIONS = (
     "--bind-address=127.0.0.1",
