@@ -122,6 +122,10 @@ def connect_targets(backend: str, request: pytest.FixtureRequest) -> Iterator[Co
                 from doubles.portal.fixtures import portal_environ
 
                 environ |= stack.enter_context(portal_environ())
+            if "engine" in backend.split("+"):
+                from doubles.singlestore.serving import engine_environ
+
+                environ |= stack.enter_context(engine_environ())
             return environ
 
         yield connect
