@@ -32,6 +32,8 @@ CONNECT_SECONDS = 5.0
 """How long a server that refuses connections is tried again, as when it restarts."""
 PATIENCE_SECONDS = 12.0
 """How long a write that trouble with the database undid is done again before it is answered 503."""
+FRESH_SECONDS = 1.0
+"""How long after its last use a connection to a server is taken to be one still."""
 PROOF_SECONDS = 8.0
 """How long a commit without an answer is looked into."""
 _TRIES = 20
@@ -153,6 +155,18 @@ class Session:
         """Give the connection back."""
         self._connection.close()
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection leads nowhere any more."""
+        return self._connection.invalidated
+
+    def keep(self) -> Connection:
+        """The connection, ready for the next transaction."""
+        if self._connection.in_transaction():
+            # One of SQLAlchemy's own, which knows nothing of the driver's; that has ended.
+            self._connection.rollback()
+        return self._connection
+
     def prove_by(self, proof: Proof) -> None:
         """How to find out whether this transaction was committed, should the answer to its commit be lost.
 
@@ -229,22 +243,23 @@ class Database:
     def __init__(self, driver: Driver, prepare: Callable[[Transactions], None]) -> None:
         self.driver = driver
         self._prepare = prepare
-        self._inherited: Engine | None = None
+        self._inherited: object = None
         self._engine: Engine | None = None
+        self._idle: list[tuple[Connection, float]] = []
         self._start_over()
 
     def _start_over(self) -> None:
         # Held, not closed: closing a connection of the parent here would release the parent's file locks.
-        self._inherited = self._engine
+        self._inherited = self._engine, self._idle
         self._process = os.getpid()
         self._engine = None
         self._starting = threading.Lock()
         self._writing = None if self.driver.concurrent else threading.Lock()
         self._breaker = Breaker()
         self._here = _Thread()
+        self._idle = []
 
-    @contextlib.contextmanager
-    def operation(self, *, write: bool) -> Iterator[Session]:
+    def operation(self, *, write: bool) -> AbstractContextManager[Session]:
         """A transaction: committed at the end of the block, rolled back by any exception.
 
         A read inside another operation of the same thread joins it. Where writes run side by side, one that comes upon
@@ -255,11 +270,23 @@ class Database:
         if self._process != os.getpid():
             self._start_over()
         current = self._here.session
-        if current is not None:
-            if write:
-                raise RuntimeError("a write operation cannot begin inside another operation")
-            yield current
-            return
+        if current is None:
+            return self._alone(write)
+        if write:
+            raise RuntimeError("a write operation cannot begin inside another operation")
+        return contextlib.nullcontext(current)
+
+    def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
+        """The session of the operation around this call, or an operation for this call alone."""
+        current = self._here.session
+        if current is None or self._process != os.getpid():
+            return self._of_one_call(write)
+        if write and not current.write:
+            raise RuntimeError("a write needs operation(write=True)")
+        return contextlib.nullcontext(current)
+
+    @contextlib.contextmanager
+    def _alone(self, write: bool) -> Iterator[Session]:
         engine = self._engine or self._start()
         with self._write(engine) if write else self._transaction(engine, False) as session:
             self._here.session = session
@@ -269,20 +296,13 @@ class Database:
                 self._here.session = None
 
     @contextlib.contextmanager
-    def session(self, *, write: bool = False) -> Iterator[Session]:
-        """The session of the operation around this call, or an operation for this call alone."""
-        current = self._here.session
-        if current is None or self._process != os.getpid():
-            try:
-                with self.operation(write=write) as session:
-                    yield session
-            except Contended as contended:
-                # There is nobody around this call who would do it again.
-                raise contended.reason from contended
-        elif write and not current.write:
-            raise RuntimeError("a write needs operation(write=True)")
-        else:
-            yield current
+    def _of_one_call(self, write: bool) -> Iterator[Session]:
+        try:
+            with self.operation(write=write) as session:
+                yield session
+        except Contended as contended:
+            # There is nobody around this call who would do it again.
+            raise contended.reason from contended
 
     def run(self, work: Callable[[Session], T]) -> T:
         """Do a write in an operation of its own, again from its start while others get in between.
@@ -365,10 +385,10 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self, engine: Engine, write: bool) -> Iterator[Session]:
         driver = self.driver
-        connection = self._connect(engine)
+        connection = self._take(engine, write)
         session = Session(connection, driver, write)
         if driver.concurrent and not write:
-            session.renew = lambda: self._connect(engine)
+            session.renew = lambda: self._renewed(engine)
         try:
             try:
                 driver.begin(connection, write)
@@ -387,8 +407,42 @@ class Database:
                 with contextlib.suppress(*DRIVER_ERRORS):
                     driver.rollback(connection, write)
                 raise
-        finally:
+        except BaseException:
+            if session.lost:
+                self._forget_idle()
             session.close()
+            raise
+        self._idle.append((session.keep(), time.monotonic()))
+
+    def _take(self, engine: Engine, write: bool) -> Connection:
+        """A connection that was just used, which needs no look whether it still is one, or another.
+
+        To a server only for what reads, which can go on with another one.
+        """
+        trusted = not (write and self.driver.concurrent)
+        while self._idle:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:
+                break  # another thread was faster
+            if trusted and (not self.driver.concurrent or time.monotonic() - since < FRESH_SECONDS):
+                return connection
+            # Back to the pool, which has a look at it before it is used again.
+            connection.close()
+            if not trusted:
+                break
+        return self._connect(engine)
+
+    def _renewed(self, engine: Engine) -> Connection:
+        """A connection instead of one that was lost."""
+        self._forget_idle()
+        return self._connect(engine)
+
+    def _forget_idle(self) -> None:
+        """Have a look at all connections before they are used again: what became of one may be true of the others."""
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.pop()[0].close()
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection; a server that does not answer gets some time, as it may be restarting.
@@ -435,5 +489,6 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections of this process."""
         if self._engine is not None and self._process == os.getpid():
+            self._forget_idle()
             self._engine.dispose()
         self._engine = None
