@@ -10,6 +10,7 @@ from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.database import Database
 
 from .failpoints import Failpoints
+from .health import Health
 from .journal import Adoption, Journal
 from .target import Target
 
@@ -21,9 +22,11 @@ class Times:
     :param request: after so long no new step begins, and the request is answered.
     :param retry: for so long an unreachable target is tried again inside a request.
     :param pause: longest pause between two tries; each is a random part of it that grows from ``first_pause``.
+    :param grace: so much longer the other targets get, when a change has to be taken back in them.
     :param claim: how long a claim holds without being renewed; longer than any single call of a target takes.
     :param poll: longest pause while somebody else works on the same resource.
     :param backoff: first pause of the background retry, doubled by each attempt up to ``backoff_limit``.
+    :param background: after so long the background retry gives one resource up for this time.
     :param waiting: how often a target is asked about what it waits for.
     """
 
@@ -31,10 +34,12 @@ class Times:
     retry: float = 15.0
     first_pause: float = 0.05
     pause: float = 1.0
+    grace: float = 5.0
     claim: float = 15.0
     poll: float = 0.1
     backoff: float = 2.0
     backoff_limit: float = 300.0
+    background: float = 15.0
     waiting: float = 60.0
 
 
@@ -53,6 +58,7 @@ class Context:
     journal: Journal = field(default_factory=Journal)
     adoption: Adoption = field(default_factory=Adoption)
     slice: int = SLICE
+    health: Health = field(default_factory=Health)
 
     @property
     def database(self) -> Database:

@@ -77,6 +77,7 @@ class Member:
     """
 
     id: str
+    kind: Kind
     known: Known
     generation: int
     stale: bool
@@ -224,8 +225,9 @@ class _Reader:
                 if row.gen_no is None or row.kind not in kinds:
                     continue
                 fit = not row.absent_flag and (row.kind == "Group" or active(orjson.loads(row.doc)))
+                kind: Kind = "Group" if row.kind == "Group" else "User"
                 known = orjson.loads(row.known_doc)
-                found[row.id] = Member(row.id, known, row.gen_no, row.stale_no > 0, row.holder, fit)
+                found[row.id] = Member(row.id, kind, known, row.gen_no, row.stale_no > 0, row.holder, fit)
         return found
 
     def _reached(self, rows: Sequence[Any]) -> set[tuple[str, str]]:

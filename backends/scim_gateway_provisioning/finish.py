@@ -49,9 +49,10 @@ def finish(context: Context, recorded: Recorded, deadline: Deadline) -> None:
     if recorded.changes:
         undone = take_back(context, recorded, failed, reachable, whole=bool(failures.refused))
         if undone is not None and undone.goals:
-            left = settlements(context, undone.goals, deadline, recorded=undone, targets=reachable)
+            more = Deadline(max(deadline.left(), context.times.grace))
+            left = settlements(context, undone.goals, more, recorded=undone, targets=reachable)
             # What does not succeed now is pending work, like everything else that is not answered with success.
-            settle(context, left, deadline)
+            settle(context, left, more)
     raise answer(failures, recorded.changes)
 
 
@@ -100,7 +101,9 @@ def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadlin
     pause = pauses(context.times.first_pause, context.times.pause)
     while True:
         failures = Failures()
-        for target, settlement in list(left.items()):
+        for number, (target, settlement) in enumerate(list(left.items())):
+            # One that hangs leaves the others their share: a revocation has to reach them in time.
+            settlement.deadline = Deadline(deadline.left() / (len(left) - number))
             try:
                 settlement.run()
             except Unreachable as error:
@@ -110,9 +113,8 @@ def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadlin
                 failures.unreachable[target] = error.detail
             except ScimError as error:
                 failures.refused[target] = error
-                del left[target]
-            else:
-                del left[target]
-        if failures.refused or not left or budget.left() <= 0:
+        left = {target: settlement for target, settlement in left.items() if target in failures.unreachable}
+        hopeless = all(context.health.is_down(target) for target in left)
+        if failures.refused or hopeless or budget.left() <= 0:
             return failures
         time.sleep(min(pause(), budget.left()))

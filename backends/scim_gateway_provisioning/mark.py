@@ -20,7 +20,7 @@ from .context import Context
 from .desired import Desired, Edge, Task
 from .journal import Result
 from .record_rows import Touch, add_edges, held_by, write_touches
-from .target import Outcome, Target
+from .target import Kind, Known, Outcome, Target
 from .work import Work, batches, read
 
 
@@ -106,6 +106,7 @@ class Marker:
         self._drop(edge for edge in self._progress.edges if id(edge) not in kept and edge.group not in lost)
         self._defer(edge for edge in self._progress.deferred if edge.group not in lost)
         again = self._look_again()
+        self._suspect(edge for edge in moved if edge.group not in lost)
         self._clean()
         if self._results:
             self._context.journal.marked(self._session, self._results)
@@ -179,12 +180,10 @@ class Marker:
 
     def _step(self, task: Task, *, whole: bool) -> dict[str, Any]:
         work = task.work
-        outcome = self._progress.put.get(work.id)
-        known = outcome.known if outcome else work.known
         return {
             **self._here(work),
             "gen_no_": work.generation,
-            "known_": orjson.dumps(dict(known)),
+            "known_": orjson.dumps(dict(self._known(task))),
             "answered_": int(self._answered),
             "whole_": int(whole),
         }
@@ -205,23 +204,38 @@ class Marker:
         return self._session.execute(statement, row).rowcount == 1
 
     def _look_again(self) -> dict[str, int]:
-        """Raise the generation of what was called for without a claim."""
+        """Raise the generation of what was called for without a claim, and of whoever has such a name now."""
         if not self._lost:
             return {}
-        found = read(self._session, self._context.tenant, {task.work.id for task in self._lost}, target=self._target)
+        lost = {task.work.id: task for task in self._lost}
+        others = {holder for task in self._lost if (holder := self._other(task.kind, task.work.id, self._known(task)))}
+        found = read(self._session, self._context.tenant, {*lost, *others}, target=self._target, lock=True)
         touches = []
-        for task in sorted(self._lost, key=lambda task: task.work.id):
-            work = found.get(task.work.key)
-            touch = Touch(self._context.targets[self._target], task.kind, task.work.id, work)
+        for id in sorted({*lost, *(id for id, _ in found)}):
+            work = found.get((id, self._target))
+            touch = Touch(self._context.targets[self._target], work.kind if work else lost[id].kind, id, work)
             touch.stale = touch.revoking = True
             # Where the row is gone, whatever was made now is left over.
             touch.absent = work is None or work.absent
-            if not touch.absent:
-                touch.edges = {edge.id for edge in task.edges}
+            if id in lost and not touch.absent:
+                touch.edges = {edge.id for edge in lost[id].edges} | self._mistaken(lost[id].edges)
             touches.append(touch)
         written = write_touches(self._session, self._context, touches, "", ())
         add_edges(self._session, self._context.tenant, self._target, touches, written)
         return {work.id: work.generation for work in written.values()}
+
+    def _known(self, task: Task) -> Known:
+        outcome = self._progress.put.get(task.work.id)
+        return outcome.known if outcome else task.work.known
+
+    def _other(self, kind: Kind, id: str, known: Known) -> str | None:
+        """Who has a name now that was another's when it was used."""
+        name = known.get("name")
+        if name is None:
+            return None
+        target = self._context.targets[self._target]
+        holder = target_names.holder_of(self._session, self._context.tenant, target, kind, name)
+        return holder if holder != id else None
 
     # Memberships
 
@@ -233,6 +247,25 @@ class Marker:
             current = self._session.execute(rows.GENERATIONS, {**self._at, "ids": batch})
             found.update((row.resource_id, row.gen_no) for row in current)
         return [edge for edge in done if found.get(edge.id) != (edge.member.generation if edge.member else None)]
+
+    def _suspect(self, moved: Iterable[Edge]) -> None:
+        """Have the memberships looked at of those who have by now the names that were used for others."""
+        by_group: dict[str, list[Edge]] = {}
+        for edge in moved:
+            by_group.setdefault(edge.group, []).append(edge)
+        works = {task.work.id: task.work for task in self._desired.tasks}
+        target = self._context.targets[self._target]
+        touches = [
+            Touch(target, "Group", group, works[group], edges=mistaken)
+            for group, found in sorted(by_group.items())
+            if (mistaken := self._mistaken(found))
+        ]
+        numbers = {touch.key: works[touch.id] for touch in touches}
+        add_edges(self._session, self._context.tenant, self._target, touches, numbers)
+
+    def _mistaken(self, found: Iterable[Edge]) -> set[str]:
+        others = (self._other(edge.member.kind, edge.id, edge.member.known) for edge in found if edge.member)
+        return {other for other in others if other is not None}
 
     def _drop(self, done: Iterable[Edge]) -> None:
         for (group, number), ids in _by_group(done):

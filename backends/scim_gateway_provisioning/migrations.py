@@ -11,17 +11,16 @@ _INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 CO
 _SQLITE_1 = (
     """
     CREATE TABLE scim_work (
-        tenant TEXT NOT NULL, target_name TEXT NOT NULL, resource_id TEXT NOT NULL, kind TEXT NOT NULL,
+        tenant TEXT NOT NULL, resource_id TEXT NOT NULL, target_name TEXT NOT NULL, kind TEXT NOT NULL,
         gen_no INTEGER NOT NULL, applied_no INTEGER NOT NULL, stale_no INTEGER NOT NULL, granted_no INTEGER NOT NULL,
         absent_flag INTEGER NOT NULL, revoking_flag INTEGER NOT NULL, renaming_flag INTEGER NOT NULL,
         answered_flag INTEGER NOT NULL, spread_flag INTEGER NOT NULL, known_doc BLOB NOT NULL,
         since_ms INTEGER NOT NULL, next_ms INTEGER,
         attempt_count INTEGER NOT NULL, trouble_text TEXT, waiting_text TEXT, holder TEXT,
         held_until_ms INTEGER NOT NULL, beat_no INTEGER NOT NULL,
-        PRIMARY KEY (tenant, target_name, resource_id)
+        PRIMARY KEY (tenant, resource_id, target_name)
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX scim_work_of_resource ON scim_work (tenant, resource_id)",
     "CREATE INDEX scim_work_by_time ON scim_work (tenant, next_ms) WHERE next_ms IS NOT NULL",
     """
     CREATE TABLE scim_edge (
@@ -48,15 +47,14 @@ _SQLITE_1 = (
 )
 
 _WORK = """
-    tenant VARBINARY(64) NOT NULL, target_name VARBINARY(64) NOT NULL, resource_id VARBINARY(64) NOT NULL,
+    tenant VARBINARY(64) NOT NULL, resource_id VARBINARY(64) NOT NULL, target_name VARBINARY(64) NOT NULL,
     kind VARBINARY(16) NOT NULL, gen_no BIGINT NOT NULL, applied_no BIGINT NOT NULL, stale_no BIGINT NOT NULL,
     granted_no BIGINT NOT NULL, absent_flag INT NOT NULL, revoking_flag INT NOT NULL, renaming_flag INT NOT NULL,
     answered_flag INT NOT NULL, spread_flag INT NOT NULL, known_doc MEDIUMBLOB NOT NULL,
     since_ms BIGINT NOT NULL, next_ms BIGINT,
     attempt_count INT NOT NULL, trouble_text TEXT COLLATE utf8mb4_bin, waiting_text TEXT COLLATE utf8mb4_bin,
     holder VARBINARY(64), held_until_ms BIGINT NOT NULL, beat_no BIGINT NOT NULL,
-    PRIMARY KEY (tenant, target_name, resource_id), KEY scim_work_of_resource (tenant, resource_id),
-    KEY scim_work_by_time (tenant, next_ms)
+    PRIMARY KEY (tenant, resource_id, target_name), KEY scim_work_by_time (tenant, next_ms)
 """
 _EDGE = """
     tenant VARBINARY(64) NOT NULL, target_name VARBINARY(64) NOT NULL, group_id VARBINARY(64) NOT NULL,

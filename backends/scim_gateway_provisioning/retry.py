@@ -114,7 +114,7 @@ def _try(context: Context, work: Work, tried: Tried) -> None:
         work.target,
         {work.id: work.generation},
         new_holder(),
-        Deadline(context.times.request),
+        Deadline(context.times.background),
         answered=False,
         deferred=True,
     )

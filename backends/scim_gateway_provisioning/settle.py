@@ -122,6 +122,8 @@ class Settlement:
             self._mark_failure(desired, progress, "Somebody else took over.")
             return
         except (Unreachable, ScimError) as error:
+            if isinstance(error, Unreachable):
+                self.context.health.failed(self.target)
             self._mark_failure(desired, progress, str(error))
             if isinstance(error, ScimError) and error.status >= 500:
                 raise Unreachable(error.detail) from error
@@ -131,6 +133,7 @@ class Settlement:
             _log.exception("the target %s failed unexpectedly", self.target)
             self._mark_failure(desired, progress, "It failed unexpectedly; the gateway's log says why.")
             raise Unreachable("It failed unexpectedly; the gateway's log says why.") from error
+        self.context.health.answered(self.target)
         self.goals |= reached_meanwhile(self.context, self.target, desired, progress)
         marked = self._mark(desired, progress)
         for id, generation in marked.applied.items():

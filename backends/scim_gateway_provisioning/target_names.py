@@ -94,6 +94,13 @@ def give_up(session: Session, tenant: str, target: str, kind: Kind, id: str, *, 
         session.execute(_GIVE_UP, rows)
 
 
+def holder_of(session: Session, tenant: str, target: Target, kind: Kind, name: str) -> str | None:
+    """Id of the resource that has a name in a target, is about to get it, or has not lost it yet."""
+    here = {"tenant_": tenant, "target_": target.name, "kind_": kind, "key_": key_of(target, kind, name)}
+    holder: str | None = session.execute(_HOLDER, here).scalar()
+    return holder
+
+
 def _taken(session: Session, tenant: str, target: Target, kind: Kind, name: str, holder: str) -> Uniqueness:
     display = session.execute(_DISPLAY, {"tenant_": tenant, "id_": holder}).scalar()
     other = f"the {kind} {shown(display)}" if display else f"another {kind}"

@@ -52,6 +52,8 @@ class Team:
     owner: str | None
     members: set[str] = field(default_factory=set)
     """Names of accounts."""
+    teams: set[str] = field(default_factory=set)
+    """Names of groups in it, where the target nests."""
 
 
 @dataclass
@@ -63,15 +65,34 @@ class Listing:
 
     def to_json(self) -> str:
         users = {name: vars(account) for name, account in self.users.items()}
-        groups = {name: {**vars(team), "members": sorted(team.members)} for name, team in self.groups.items()}
+        groups = {
+            name: {**vars(team), "members": sorted(team.members), "teams": sorted(team.teams)}
+            for name, team in self.groups.items()
+        }
         return json.dumps({"users": users, "groups": groups})
 
     @classmethod
     def from_json(cls, text: str) -> Listing:
         content = json.loads(text)
         users = {name: Account(**account) for name, account in content["users"].items()}
-        groups = {name: Team(**{**team, "members": set(team["members"])}) for name, team in content["groups"].items()}
+        groups = {
+            name: Team(team["name"], team["owner"], set(team["members"]), set(team["teams"]))
+            for name, team in content["groups"].items()
+        }
         return cls(users, groups)
+
+    def below(self, name: str) -> set[str]:
+        """Names of the accounts in a group, and in the groups in it."""
+        found: set[str] = set()
+        opened: set[str] = set()
+        pending = [name]
+        while pending:
+            name = pending.pop()
+            if name not in opened:
+                opened.add(name)
+                found |= self.groups[name].members
+                pending += self.groups[name].teams
+        return found
 
 
 class _Store:
@@ -111,6 +132,7 @@ class ListTarget(Target):
     :param limit: most characters of a name.
     :param protected: names that must not be touched.
     :param unwanted: groups whose names begin so are not for this target.
+    :param nests: whether groups can be members of groups.
     :param refused: words that the target itself refuses in a name, when it is asked.
     """
 
@@ -124,8 +146,10 @@ class ListTarget(Target):
         protected: tuple[str, ...] = ("root",),
         unwanted: str = "private-",
         refused: str = "refused",
+        nests: bool = False,
     ) -> None:
         self.name = name
+        self.nests = nests
         self.naming_help = "set list_attribute to an attribute that tells people apart"
         self._attribute = attribute
         self._limit = limit
@@ -228,11 +252,12 @@ class ListTarget(Target):
         """Who (by SCIM id) can do what: log in, or use a group's rights; of active accounts alone."""
         listing = self.listing
         found: set[tuple[str, str]] = set()
+        inside = {name: listing.below(name) for name in listing.groups}
         for name, account in listing.users.items():
             if account.active and account.owner:
                 found.add((account.owner, "log in"))
                 for team in listing.groups.values():
-                    if name in team.members and team.owner:
+                    if name in inside[team.name] and team.owner:
                         found.add((account.owner, team.owner))
         return found
 
@@ -292,15 +317,20 @@ class _Session(TargetSession):
                     else:
                         listing.groups[name] = listing.groups.pop(old)
                         listing.groups[name].name = name
+                        for team in listing.groups.values():
+                            if old in team.teams:
+                                team.teams ^= {old, name}
             self._target.reach("put_group", "middle")
             self._take_over(name, group.id, "groups", group.adoptable)
-        return Outcome({"name": name})
+        return Outcome({"name": name, "team": True} if self._target.nests else {"name": name})
 
     def remove_group(self, id: str, known: Known, save: Save) -> None:
         with self._call("remove_group", id):
             for name in self._owned("groups", id):
                 with self._step() as listing:
                     listing.groups[name].members.clear()
+                    for team in listing.groups.values():
+                        team.teams.discard(name)
                 self._target.reach("remove_group", "middle")
                 with self._step() as listing:
                     del listing.groups[name]
@@ -311,13 +341,13 @@ class _Session(TargetSession):
             group = changes.group["name"]
             with self._step() as listing:
                 for known in changes.remove.values():
-                    listing.groups[group].members.discard(known["name"])
+                    team = listing.groups[group]
+                    (team.teams if "team" in known else team.members).discard(known["name"])
             self._target.reach("change_members", "middle")
             with self._step() as listing:
                 for id, known in changes.add.items():
                     if id not in waiting:
-                        assert known["name"] in listing.users, f"{known} does not exist"
-                        listing.groups[group].members.add(known["name"])
+                        self._join(listing, group, known)
         return waiting
 
     def observe(self) -> Inventory:
@@ -352,6 +382,16 @@ class _Session(TargetSession):
         with self._target.store.open() as listing:
             yield listing
         self._target.watch()
+
+    @staticmethod
+    def _join(listing: Listing, group: str, known: Known) -> None:
+        name = known["name"]
+        if "team" in known:
+            listing.groups[group].teams.add(name)
+        elif name in listing.users:
+            listing.groups[group].members.add(name)
+        else:
+            raise Unreachable(f"There is no {name}.")
 
     def _names(self, where: str) -> list[str]:
         with self._target.store.open() as listing:

@@ -314,3 +314,49 @@ def test_random_requests_of_many_clients_with_faults_end_in_agreement(world, cor
     world.settle()
     world.check_equal()
     assert not world.backend.verify_audit().problems
+
+
+def test_a_name_that_has_passed_to_somebody_else_gives_nobody_anothers_membership(world, cores):
+    """Who adds a member reads its name; until the target is called, the name may be somebody else's."""
+    bob, group = world.core.user("bob"), world.core.group("staff")
+    held, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        held.set()
+        assert go_on.wait(20)
+
+    world.target.fault("change_members", "before", wait)
+    slow = threading.Thread(target=lambda: add(cores[0], group, bob))
+    slow.start()
+    assert held.wait(20)
+    assert patch(cores[1], bob, {"op": "replace", "path": "userName", "value": "rob"}) == 200
+    other = cores[1].user("bob")
+    go_on.set()
+    slow.join()
+    assert (other["id"], group["id"]) not in world.target.rights()
+    assert (bob["id"], group["id"]) in world.target.rights()
+    world.check_equal()
+
+
+def test_a_name_that_has_passed_to_somebody_else_takes_nobodys_membership(world, cores):
+    bob = world.core.user("bob")
+    group = world.core.group("staff", bob)
+    held, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        held.set()
+        assert go_on.wait(20)
+
+    world.target.fault("change_members", "before", wait)
+    slow = threading.Thread(target=lambda: remove(cores[0], group, bob))
+    slow.start()
+    assert held.wait(20)
+    assert patch(cores[1], bob, {"op": "replace", "path": "userName", "value": "rob"}) == 200
+    other = cores[1].user("bob")
+    joining = threading.Thread(target=lambda: add(cores[1], group, other))
+    joining.start()
+    go_on.set()
+    slow.join()
+    joining.join()
+    assert world.target.rights() == world.wanted()
+    assert (other["id"], group["id"]) in world.target.rights()
