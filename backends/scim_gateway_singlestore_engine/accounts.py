@@ -192,8 +192,7 @@ def lock(work: Work, account: Account, mark: Mark) -> None:
             f"On this server a lock does not keep out accounts that log in by {account.type}: set "
             "engine_on_deactivate=drop."
         )
-    if account.locked and account.mark == mark.with_lock(True):
-        return
+    # Also if it is shown as locked: that may be for failed log-ins, and pass.
     work.run(change_user(account.name, lock=True, attribute=_marked(work, account, mark.with_lock(True))))
 
 

@@ -23,7 +23,7 @@ from .facts import Probe
 from .failures import Refused
 from .protection import ProtectedNames
 from .settings import EngineSettings
-from .statements import ALL_USERS, CLOCK
+from .statements import ALL_USERS, CLOCK, TRANSFER_MODE
 from .users import Account, account_of
 from .work import Work, lacking
 
@@ -44,6 +44,7 @@ def findings(settings: EngineSettings, connections: Connections, probe: Probe | 
             yield from _version(settings, can)
             yield _aggregators(can)
             yield from _privileges(work)
+            yield from _transfer(line)
             yield _clock(line)
             yield from _accounts(work)
             yield _probed(can, probe)
@@ -125,8 +126,22 @@ def _privileges(work: Work) -> Iterator[Finding]:
         )
 
 
+def _transfer(line: Line) -> Iterator[Finding]:
+    try:
+        mode = str(line.rows(TRANSFER_MODE)[0][0]).lower()
+    except Refused:
+        return  # older versions have one mode only
+    if mode == "per_privilege":
+        yield Finding(
+            "engine privileges",
+            False,
+            "privilege_transfer_mode is per_privilege: whether groups can be managed then is not documented",
+            "scim-gateway check --probe tells; if it fails, set it back to grant_option",
+        )
+
+
 def _clock(line: Line) -> Finding:
-    before = datetime.now(UTC).replace(tzinfo=None)
+    before = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     answer = line.rows(CLOCK)[0][0]
     after = datetime.now(UTC).replace(tzinfo=None)
     there = answer if isinstance(answer, datetime) else datetime.fromisoformat(str(answer))

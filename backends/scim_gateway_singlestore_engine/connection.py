@@ -24,8 +24,12 @@ CONNECT_SECONDS = 3
 ANSWER_SECONDS = 8
 """How long one statement may take; account statements wait for a lock of the whole cluster."""
 
-SQL_MODE = "STRICT_ALL_TABLES,NO_AUTO_CREATE_USER"
-"""No name is cut off in silence, and GRANT makes no users, on old servers either."""
+SQL_MODES = ("STRICT_ALL_TABLES,NO_AUTO_CREATE_USER", "STRICT_ALL_TABLES")
+"""No name is cut off in silence, and GRANT makes no users, on old servers either; without the second where a server
+does not know it: nothing is granted to anybody who was not seen before.
+"""
+
+_WRONG_VALUE = 1231
 
 _IDLE_SECONDS = 600.0
 _HUNG_SECONDS = 2.0
@@ -38,6 +42,7 @@ _NEEDED = {
     "KILL CONNECTION": "PROCESS",
     "SELECT of MV_PROCESSLIST": "PROCESS",
     "SELECT of GROUPS": "SHOW METADATA",
+    "SHOW AGGREGATORS": "SHOW METADATA",
 }
 
 
@@ -168,19 +173,7 @@ class Connections:
         """
         there = self._endpoint
         try:
-            return pymysql.connect(
-                host=there.host,
-                port=there.port,
-                user=user,
-                password=password,
-                charset="utf8mb4",
-                autocommit=True,
-                sql_mode=SQL_MODE,
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=ANSWER_SECONDS,
-                write_timeout=ANSWER_SECONDS,
-                **_encrypted(there),
-            )
+            return _open(there, user, password)
         except DRIVER_ERRORS as error:
             number = number_of(error)
             where = f"{there.host}:{there.port}"
@@ -208,6 +201,28 @@ class Connections:
             self._idle = []
         for connection, _ in idle:
             discard(connection)
+
+
+def _open(there: Endpoint, user: str, password: str) -> pymysql.Connection[Any]:
+    for mode in SQL_MODES:
+        try:
+            return pymysql.connect(
+                host=there.host,
+                port=there.port,
+                user=user,
+                password=password,
+                charset="utf8mb4",
+                autocommit=True,
+                sql_mode=mode,
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=ANSWER_SECONDS,
+                write_timeout=ANSWER_SECONDS,
+                **_encrypted(there),
+            )
+        except pymysql.err.Error as error:
+            if number_of(error) != _WRONG_VALUE or mode == SQL_MODES[-1]:
+                raise
+    raise AssertionError("there is no mode to try")
 
 
 def failure_of(error: Unreachable) -> int:

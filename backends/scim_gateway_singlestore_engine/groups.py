@@ -13,7 +13,7 @@ from scim_gateway.text import shown
 
 from .accounts import LONG, leave, too_long
 from .failures import Refused, SetupFault
-from .memberships import existing, join, member_names
+from .memberships import join, member_names
 from .notes import Note
 from .people import keeps_name
 from .protection import administrator, refuse
@@ -215,7 +215,7 @@ class OneGroup:
         old, new = member_names(work, stands), member_names(work, wanted)
         for name in sorted(new - old):
             leave(work, name, wanted)
-        missing = sorted(existing(work, old - new))
+        missing = sorted(work.existing(old - new))
         for done, name in enumerate(missing):
             if work.line.deadline.left() < _RESERVE_SECONDS:
                 return len(missing) - done

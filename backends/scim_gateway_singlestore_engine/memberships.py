@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from scim_gateway_provisioning.target import MemberChanges, Unreachable
 
@@ -13,12 +13,8 @@ from .failures import FOR_EVER, Refused
 from .names import parse_account
 from .notes import Note
 from .protection import administrator, refuse
-from .statements import HOST, grant_group, members_among, members_of, names_among
-from .users import is_true
-from .work import Work
-
-_BATCH = 200
-"""Names in one statement."""
+from .statements import HOST, grant_group, members_among, members_of
+from .work import Work, in_batches
 
 
 def change_members(work: Work, changes: MemberChanges) -> None:
@@ -62,7 +58,7 @@ def _name(id: str, note: Note) -> str:
 
 def _remove(work: Work, group: str, names: Sequence[str]) -> None:
     unseen = False
-    for batch in _batches(names):
+    for batch in in_batches(names):
         here = _members_among(work, group, batch)
         unseen |= len(here) < len(batch)
         for name in batch:
@@ -74,7 +70,7 @@ def _remove(work: Work, group: str, names: Sequence[str]) -> None:
 
 
 def _add(work: Work, group: str, names: Sequence[str]) -> None:
-    for batch in _batches(names):
+    for batch in in_batches(names):
         here = _members_among(work, group, batch)
         missing = [name for name in batch if name not in here]
         if missing and work.can.grant_makes_users:
@@ -102,19 +98,10 @@ def join(work: Work, name: str, group: str) -> None:
 
 def _refuse_strangers(work: Work, names: Sequence[str]) -> None:
     """Old servers may make an account of whoever is granted something: only those who are there are."""
-    here = existing(work, names)
+    here = work.existing(names)
     for name in names:
         if name not in here:
             raise Unreachable(f"The Engine has no account {shown(name)} yet, or no longer.")
-
-
-def existing(work: Work, names: Collection[str]) -> set[str]:
-    """Which of these accounts are there; dropped ones may be listed on while they have sessions."""
-    found: set[str] = set()
-    for batch in _batches(sorted(names)):
-        rows = work.line.rows(names_among(batch))
-        found |= {str(name) for name, host, deleted in rows if str(host) == HOST and not is_true(deleted)}
-    return found & set(names)
 
 
 def _members_among(work: Work, group: str, names: Sequence[str]) -> set[str]:
@@ -129,8 +116,3 @@ def member_names(work: Work, group: str) -> set[str]:
 def _accounts(rows: Collection[tuple[object, ...]]) -> set[str]:
     accounts = (parse_account(str(row[0])) for row in rows)
     return {name for name, host in accounts if host == HOST}
-
-
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), _BATCH):
-        yield names[start : start + _BATCH]

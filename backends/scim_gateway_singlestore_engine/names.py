@@ -19,9 +19,8 @@ from scim_gateway.text import collision_key, shown
 Step = Callable[[str], str]
 
 _HASH = 8
-_QUOTES = frozenset("'\"`\\")
-# What may stand in a list of groups, or would end one, is not taken in a group's name until a probe says otherwise.
-_FORBIDDEN = {"User": _QUOTES, "Group": _QUOTES | {","}}
+# Of quotes only the apostrophe of an address, and in an account's name only: how groups write theirs is not documented.
+_FORBIDDEN = {"User": frozenset('"`\\'), "Group": frozenset("'\"`\\,")}
 # Characters that show nothing although their category is that of letters or marks.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}
 _CATEGORIES = {
@@ -55,14 +54,10 @@ def step_of(text: str) -> Step:
     raise ValueError("local-part, lower, upper, prefix:TEXT or suffix:TEXT")
 
 
-def account_text(name: str, host: str = "%") -> str:
-    """An account as the Engine's views write it; names hold no quotes, so nothing is escaped."""
-    return f"'{name}'@'{host}'"
-
-
 def account_spellings(name: str) -> tuple[str, ...]:
-    """Every form in which a view may name the account ``'name'@'%'``."""
-    return account_text(name), f"{name}@%", name
+    """Every form in which a view may name ``'name'@'%'``: in quotes, with any escape of an apostrophe, or without."""
+    escaped = (name, name.replace("'", "''"), name.replace("'", "\\'"))
+    return (*dict.fromkeys(f"'{text}'@'%'" for text in escaped), f"{name}@%", name)
 
 
 def parse_account(text: str) -> tuple[str, str]:
@@ -73,7 +68,7 @@ def parse_account(text: str) -> tuple[str, str]:
     """
     if text.startswith("'") and text.endswith("'") and "'@'" in text:
         name, _, host = text[1:-1].rpartition("'@'")
-        return name.replace("''", "'"), host
+        return name.replace("\\'", "'").replace("''", "'"), host
     return text.removesuffix("@%"), "%"
 
 
@@ -147,4 +142,6 @@ def fault_of(kind: Kind, name: str) -> str | None:
             return f"holds {_CATEGORIES[category]} (U+{ord(char):04X})"
         if ord(char) > 0xFFFF:
             return f"holds {char}, which not every server keeps apart from others"
+    if "''" in name or name.startswith("'") or name.endswith("'"):
+        return "holds an apostrophe at an end, or two together"
     return None

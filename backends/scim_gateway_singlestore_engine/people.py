@@ -100,6 +100,7 @@ class Person:
         work = self._work
         work.protected.admit("User", name)
         standing = look(work, name)
+        stood = name in (self._began.name, self._began.old)
         if standing.here is None:
             work.prove_sight()
             # Dropped by hand, or by a call that was cut: sessions live on.
@@ -108,7 +109,9 @@ class Person:
         elif self._is_own(standing.here):
             accounts.refuse_administrator(work, name)
             accounts.drop(work, standing.here, self._mark)
-        accounts.none_elsewhere(standing)
+            stood = True
+        if stood:
+            accounts.none_elsewhere(standing)
 
     def _is_own(self, account: Account) -> bool:
         """Whether an account is this person's; one that is not has a name that this person had, and is left alone."""

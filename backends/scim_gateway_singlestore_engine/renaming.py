@@ -12,7 +12,7 @@ from scim_gateway.errors import Conflict
 from scim_gateway.text import shown
 
 from . import accounts
-from .failures import Refused
+from .failures import Denied, Refused
 from .grants import Grant, UnreadableGrant, parse_grant
 from .marks import Mark, attribute_text
 from .sessions import end_sessions
@@ -100,7 +100,20 @@ class Renaming:
         for scope, privileges in sorted(old.items()):
             missing = privileges - new.get(scope, frozenset())
             if missing:
-                self._work.run(grant_privileges(Grant(tuple(sorted(missing)), scope), self._name))
+                self._give(Grant(tuple(sorted(missing)), scope))
+
+    def _give(self, grant: Grant) -> None:
+        try:
+            self._work.run(grant_privileges(grant, self._name))
+        except Denied as error:
+            made = accounts.look(self._work, self._name).here
+            if made is not None:
+                accounts.drop(self._work, made, self._mark)
+            raise Conflict(
+                f"The Engine's account {shown(self._old.name)} was given rights that the gateway's account may not "
+                "hand on, so they cannot be carried over to another name. Set engine_on_rename=keep, or give them by "
+                "groups."
+            ) from error
 
     def _held_by(self, name: str) -> Held:
         """What an account was given directly, but for USAGE, which everybody has."""

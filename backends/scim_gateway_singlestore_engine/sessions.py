@@ -26,15 +26,27 @@ def end_sessions(work: Work, name: str) -> None:
     work.need("PROCESS", to="end the sessions of people who are deactivated or deleted")
     pause, empty = _FIRST_PAUSE, 0
     while empty < 2:
-        sessions = work.line.rows(sessions_of(name))
+        sessions = _sessions(work, name)
         for node, id in sessions:
-            _kill(work, int(id), int(node))
+            _kill(work, id, node)
         empty = 0 if sessions else empty + 1
         if empty < 2:
             # A log-in that was under way when the account was locked may still become a session.
             work.line.deadline.check()
             time.sleep(min(pause, work.line.deadline.left()))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _sessions(work: Work, name: str) -> list[tuple[int, int]]:
+    """Nodes and ids of the sessions of a name.
+
+    To some servers a name is the same in any letter case, and a log-in may have spelled it otherwise; where it is not,
+    another spelling is somebody else, who has an account of that very name.
+    """
+    rows = work.line.rows(sessions_of(name))
+    others = {str(user) for _, _, user in rows} - {name}
+    foreign = work.existing(others) if others else set()
+    return [(int(node), int(id)) for node, id, user in rows if str(user) not in foreign]
 
 
 def _kill(work: Work, id: int, node: int) -> None:

@@ -172,11 +172,12 @@ def kill_connection(id: int, node: int) -> Statement:
 
 
 def sessions_of(name: str) -> Statement:
-    """Sessions of a user on all nodes: NODE_ID, ID."""
+    """Sessions of a user on all nodes, in any letter case: NODE_ID, ID, USER."""
     return Statement(
         "SELECT of MV_PROCESSLIST",
-        "SELECT NODE_ID, ID FROM information_schema.MV_PROCESSLIST WHERE `USER` = %s",
-        (name,),
+        "SELECT NODE_ID, ID, `USER` FROM information_schema.MV_PROCESSLIST "
+        "WHERE `USER` = %s OR LOWER(`USER`) = LOWER(%s)",
+        (name, name),
     )
 
 
@@ -238,11 +239,8 @@ def members_among(group: str, names: Sequence[str]) -> Statement:
 def groups_of(name: str) -> Statement:
     """The groups that an account is in: GROUP, USER."""
     spellings = account_spellings(name)
-    return Statement(
-        "SELECT of USERS_GROUPS",
-        "SELECT `GROUP`, `USER` FROM information_schema.USERS_GROUPS WHERE `USER` IN (%s, %s, %s)",
-        spellings,
-    )
+    sql = "SELECT `GROUP`, `USER` FROM information_schema.USERS_GROUPS WHERE `USER` IN "
+    return Statement("SELECT of USERS_GROUPS", sql + _list(spellings), spellings)
 
 
 def roles_of_groups(groups: Sequence[str]) -> Statement:
@@ -273,5 +271,6 @@ VERSION = Statement("SELECT @@memsql_version", "SELECT @@memsql_version")
 VERSIONS = Statement("SHOW VARIABLES", "SHOW VARIABLES LIKE '%%version%%'")
 SYNC_PERMISSIONS = Statement("SELECT @@sync_permissions", "SELECT @@sync_permissions")
 AGGREGATORS = Statement("SHOW AGGREGATORS", "SHOW AGGREGATORS")
-CLOCK = Statement("SELECT UTC_TIMESTAMP", "SELECT UTC_TIMESTAMP(6)")
+TRANSFER_MODE = Statement("SELECT @@privilege_transfer_mode", "SELECT @@privilege_transfer_mode")
+CLOCK = Statement("SELECT UTC_TIMESTAMP", "SELECT UTC_TIMESTAMP()")
 OWN_ACCOUNT = Statement("SELECT CURRENT_USER", "SELECT CURRENT_USER()")

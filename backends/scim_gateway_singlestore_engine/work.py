@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scim_gateway.text import shown
@@ -22,17 +22,26 @@ from .statements import (
     grants_of,
     grants_of_role,
     groups_of,
+    names_among,
     roles_of,
     roles_of_groups,
     somebody_but,
 )
+from .users import is_true
 
 _ALL = "ALL PRIVILEGES"
+_BATCH = 200
 
 
 def lacking(needed: Collection[str], held: Collection[str]) -> list[str]:
     """Which privileges of the cluster are not among those held; ALL PRIVILEGES is all but the grant option."""
     return [name for name in needed if name not in held and (_ALL not in held or name == "GRANT OPTION")]
+
+
+def in_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many names at a time as fit one statement."""
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]
 
 
 @dataclass(slots=True)
@@ -74,6 +83,14 @@ class Work:
             if error.meaning in ("gone", "either"):
                 return None
             raise
+
+    def existing(self, names: Collection[str]) -> set[str]:
+        """Which of these names have an account of any host; dropped ones may be listed on while they have sessions."""
+        found: set[str] = set()
+        for batch in in_batches(sorted(names)):
+            rows = self.line.rows(names_among(batch))
+            found |= {str(name) for name, host, deleted in rows if str(host) == HOST and not is_true(deleted)}
+        return found & set(names)
 
     def privilege_of_role(self, role: str) -> str | None:
         """What makes holders of a role administrators, in a word; ``None``: nothing does."""

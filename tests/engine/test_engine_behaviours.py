@@ -122,6 +122,29 @@ def test_a_life_goes_the_same_way_when_everything_is_answered_the_other_way(make
     life(make_world(behaviour=Behaviour(**OTHER)))
 
 
+@pytest.mark.parametrize("spelling", ["quoted", "bare"])
+@pytest.mark.parametrize("name", ["o'hara@example.com", "Ada Lovelace", "a%b_c", "x@%", "Zo\u00eb", "-- x", "a,b;c"])
+def test_a_name_of_every_kind_that_is_let_through_lives_the_same_life(make_world, name, spelling):
+    world = make_world(behaviour=Behaviour(users_groups_user=spelling))
+    world.put_user("u1", name)
+    world.put_group("g1", "eng")
+    world.members("g1", add=["u1"])
+    assert world.groups == {"eng": {name}}
+    with world.session() as session:
+        assert len(session.observe().members[b"eng"]) == 1
+    world.put_user("u1", f"{name} 2")
+    assert world.groups == {"eng": {f"{name} 2"}}
+    world.put_user("u1", name)
+    world.members("g1", remove=["u1"])
+    assert world.groups == {"eng": set()}
+    world.members("g1", add=["u1"])
+    world.put_user("u1", name, active=False)
+    assert world.groups == {"eng": set()}
+    assert world.users == {name: True}
+    world.remove_user("u1")
+    assert world.users == {}
+
+
 @pytest.mark.parametrize("number", [1396, 1918, 9999])
 def test_a_repeated_membership_may_be_answered_by_any_error(make_world, number):
     behaviour = Behaviour(repeat_grant_group="error", repeat_revoke_group="error", repeat_error=number)

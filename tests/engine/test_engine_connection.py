@@ -46,6 +46,17 @@ def test_a_connection_says_what_mode_and_characters_it_wants_and_commits_by_itse
         assert line.rows(Statement("SELECT", "SELECT @@character_set_client, @@autocommit")) == [("utf8mb4", 1)]
 
 
+def test_a_server_that_does_not_know_a_mode_is_asked_for_the_others(world, connections):
+    world.double.fail("SET sql_mode=.*NO_AUTO_CREATE_USER", 1231, times=None)
+    with connections.line(Deadline(5)) as line:
+        assert line.rows(Statement("SELECT", "SELECT @@sql_mode")) == [("STRICT_ALL_TABLES",)]
+    world.double.fail("SET sql_mode", 1231, times=None)
+    connections.close()
+    refusal = pytest.raises(Lost, match="error 1231")
+    with refusal, Connections(world.target.settings.endpoint, 1).line(Deadline(5)):
+        raise AssertionError("connected")
+
+
 def test_no_more_connections_than_the_operator_allows(world):
     connections = Connections(world.target.settings.endpoint, 2)
     with (

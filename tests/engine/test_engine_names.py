@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scim_gateway_singlestore_engine.names import NameRule, fault_of, parse_account, step_of
+from scim_gateway_singlestore_engine.names import NameRule, account_spellings, fault_of, parse_account, step_of
 
 from scim_gateway.errors import InvalidValue
 from scim_gateway.text import collision_key
@@ -69,7 +69,9 @@ def test_a_step_that_does_not_exist_is_refused_with_those_that_do(step):
         ("a\ud800b", "half of a character"),
         ("a\ue000b", "private"),
         ("a\u0378b", "does not exist"),
-        ("a'b", "holds '"),
+        ("''b", "holds"),
+        ("a''b", "holds"),
+        ("b'", "holds"),
         ('a"b', 'holds "'),
         ("a`b", "holds `"),
         ("a\\b", "holds \\\\"),
@@ -83,10 +85,11 @@ def test_a_name_that_could_be_mistaken_is_refused_and_not_repaired(kind, value, 
     assert f"engine_{kind.lower()}_name_steps" in caught.value.detail
 
 
-def test_a_comma_stands_in_a_users_name_and_not_in_a_groups():
-    assert rule().name_of("Lovelace, Ada") == "Lovelace, Ada"
-    with pytest.raises(InvalidValue, match="holds ,"):
-        rule(kind="Group").name_of("Sales, EMEA")
+@pytest.mark.parametrize(("name", "held"), [("Lovelace, Ada", ","), ("o'hara@example.com", "'")])
+def test_a_comma_and_an_apostrophe_stand_in_a_users_name_and_not_in_a_groups(name, held):
+    assert rule().name_of(name) == name
+    with pytest.raises(InvalidValue, match=f"holds {held}"):
+        rule(kind="Group").name_of(name)
 
 
 @pytest.mark.parametrize("value", [None, "", 0, 1, True, [], {}, ["ada"]])
@@ -130,7 +133,7 @@ def test_what_is_let_through_fits_is_composed_and_means_nothing_else_than_it_sho
     assert name == unicodedata.normalize("NFC", name)
     assert name == name.strip()
     assert not {unicodedata.category(char) for char in name} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-    assert not set(name) & set("'\"`\\")
+    assert not set(name) & set('"`\\')
     assert collision_key(name)
     assert fault_of("User", name) is None
 
@@ -141,6 +144,9 @@ def test_what_is_let_through_fits_is_composed_and_means_nothing_else_than_it_sho
         ("'ada'@'%'", ("ada", "%")),
         ("'ada@example.com'@'10.0.0.1'", ("ada@example.com", "10.0.0.1")),
         ("'o''neil'@'%'", ("o'neil", "%")),
+        ("'o\\'neil'@'%'", ("o'neil", "%")),
+        ("'o'neil'@'%'", ("o'neil", "%")),
+        ("o'neil@%", ("o'neil", "%")),
         ("'a'@'b'@'%'", ("a'@'b", "%")),
         ("ada@example.com@%", ("ada@example.com", "%")),
         ("ada@%", ("ada", "%")),
@@ -150,3 +156,10 @@ def test_what_is_let_through_fits_is_composed_and_means_nothing_else_than_it_sho
 )
 def test_an_account_is_read_in_every_form_that_a_view_may_have(text, account):
     assert parse_account(text) == account
+
+
+@given(st.text(max_size=32))
+def test_every_spelling_of_an_account_is_read_as_that_account(name):
+    if fault_of("User", name) is None and not name.endswith("@%"):
+        for spelling in account_spellings(name):
+            assert parse_account(spelling) == (name, "%")

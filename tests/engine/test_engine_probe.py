@@ -93,6 +93,12 @@ def test_a_limit_that_the_version_does_not_take_is_told(make_world):
     assert not finding.ok
 
 
+def test_a_mode_of_handing_on_rights_that_nobody_has_tried_is_told(world):
+    world.double.cluster.variables.defaults["privilege_transfer_mode"] = "per_privilege"
+    failing = [finding for finding in world.another_target().check() if not finding.ok]
+    assert ["per_privilege" in finding.message for finding in failing] == [True]
+
+
 def test_locks_that_a_restart_lost_are_told(world):
     world.put_user("u1", "ada", active=False)
     assert "engine locks" not in check(world)

@@ -202,6 +202,20 @@ def test_what_cannot_be_carried_over_is_refused_before_anything_is_made(ada):
     assert ada.double.state() == before
 
 
+def test_rights_that_the_gateway_may_not_hand_on_are_told_and_nothing_is_left(make_world):
+    world = make_world(behaviour=Behaviour(grant_option_grants_anything=False))
+    world.put_user("u1", "ada")
+    world.double.execute("GRANT SELECT ON shop.* TO 'ada'@'%'")
+    before = world.double.state()
+    with pytest.raises(Conflict, match="may not hand on"):
+        world.put_user("u1", "lovelace")
+    assert world.double.state() == before
+    assert world.known["u1"]["name"] == "ada"
+    assert "making" not in world.known["u1"]
+    world.put_user("u1", "ada", active=False)
+    assert world.users == {"ada": True}
+
+
 @pytest.mark.parametrize(
     ("authentication", "type"), [("pam:s2", "PAM"), ("saml", "SAML"), ("gssapi:{name}@X", "GSSAPI"), ("jwt", "JWT")]
 )

@@ -78,6 +78,17 @@ def test_who_is_deactivated_leaves_the_gateways_groups_and_keeps_those_of_the_ad
     assert ada.groups == {"eng": set(), "dba_made": {"ada"}}
 
 
+def test_sessions_of_somebody_whose_name_differs_in_letter_case_only_are_left_alone(make_world):
+    for blind in (True, False):
+        world = make_world(behaviour=Behaviour(views_ignore_case=blind))
+        world.put_user("u1", "ada")
+        world.double.execute(f"CREATE USER 'Ada'@'%' IDENTIFIED BY '{SECRET}'")
+        other = log_in(world, "Ada")
+        own = log_in(world, "ada")
+        world.put_user("u1", "ada", active=False)
+        assert (is_open(other), is_open(own)) == (True, False)
+
+
 def test_the_lock_comes_before_anything_else_is_taken(ada):
     session = log_in(ada, "ada")
     ada.double.log.clear()
@@ -298,6 +309,9 @@ def test_another_account_of_the_name_made_by_hand_keeps_a_deactivation_from_bein
     with pytest.raises(Unreachable, match="localhost"):
         ada.remove_user("u1")
     assert ada.users == {}
+    ada.known["u1"] = {"making": "ada"}
+    ada.remove_user("u1")
+    ada.known["u1"] = {"name": "ada"}
     ada.double.execute("DROP USER 'ada'@'localhost'")
     ada.remove_user("u1")
     assert ada.double.state().users.keys() == {account for account in ada.state.users if account.name == "scim_gw"}
