@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -43,7 +45,29 @@ def record(
         "bytes": size,
         "client": client,
     }
-    logger.info("%s %s %s", entry["method"], route, status, extra={"entry": entry})
+    direct = _only_listener()
+    if direct is not None:
+        direct.write_line(_request_line(time.time(), "info", entry))
+    else:
+        logger.info("%s %s %s", entry["method"], route, status, extra={"entry": entry})
+
+
+def _only_listener() -> _StandardOutput | None:
+    """Our own handler, if nobody else listens: a line is then written without the work that logging has with it."""
+    ours = logger.parent
+    if ours is None or logger.handlers or logger.filters or len(ours.handlers) != 1:
+        return None
+    (handler,) = ours.handlers
+    above = ours.parent.handlers if ours.propagate and ours.parent is not None else ()
+    return handler if isinstance(handler, _StandardOutput) and not handler.filters and not above else None
+
+
+def _request_line(created: float, level: str, entry: dict[str, Any]) -> str:
+    return _dumps({"ts": _time(created), "level": level, "event": "request", **entry})
+
+
+def _time(created: float) -> str:
+    return datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class JsonFormatter(logging.Formatter):
@@ -53,20 +77,14 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-        }
-        entry = getattr(record, "entry", None)
+        level, entry = record.levelname.lower(), getattr(record, "entry", None)
         if isinstance(entry, dict):
-            line["event"] = "request"
-            line |= entry
-        else:
-            line["event"] = record.name
-            line["message"] = record.getMessage()
-            request_id = getattr(record, "request_id", None)
-            if request_id is not None:
-                line["request_id"] = request_id
+            return _request_line(record.created, level, entry)
+        line: dict[str, Any] = {"ts": _time(record.created), "level": level, "event": record.name}
+        line["message"] = record.getMessage()
+        request_id = getattr(record, "request_id", None)
+        if request_id is not None:
+            line["request_id"] = request_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return _dumps(line)
@@ -85,6 +103,20 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
+
+    def write_line(self, line: str) -> None:
+        """Write a line that is complete."""
+        self.acquire()
+        try:
+            stream = sys.stdout
+            stream.write(f"{line}\n")
+            stream.flush()
+        except Exception:
+            # As in logging: that a line cannot be written is no reason for a request to fail.
+            if logging.raiseExceptions:
+                traceback.print_exc(file=sys.stderr)
+        finally:
+            self.release()
 
     @property
     def stream(self) -> TextIO:

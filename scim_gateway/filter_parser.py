@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +32,14 @@ _VALUES = frozenset({"COMP_VALUE", "NUMBER", "TRUE", "FALSE", "NULL"})
 _OPERATOR_NAMES = "eq, ne, co, sw, ew, gt, ge, lt, le or pr"
 _CLOSING = {"LPAREN": 'a closing ")"', "LBRACKET": 'a closing "]"'}
 _WORD_ENDS = r"(?![A-Za-z0-9_$:.-])"
+# What identity providers ask before each assignment, always with another value: one comparison with a text that has no
+# escapes. The grammar would give the same tree, in twenty times the time.
+_SIMPLE = re.compile(
+    r"([A-Za-z][A-Za-z0-9_]*)(?:\.([A-Za-z][A-Za-z0-9_]*))? +(eq|ne|co|sw|ew|gt|ge|lt|le) +"
+    r'"([^"\\\x00-\x1f\ud800-\udfff]*)"',
+    re.IGNORECASE | re.ASCII,
+)
+_RESERVED = frozenset({"not", "and", "or", "true", "false", "null"})
 # What a store can hold and compare as an integer in every dialect.
 _LARGEST_INTEGER = 2**63
 
@@ -240,8 +249,17 @@ def _check_length(text: str, limits: FilterLimits) -> None:
         raise _Fault(f"It is longer than {limits.max_length} characters")
 
 
-@lru_cache(maxsize=512)
 def _parsed(text: str, limits: FilterLimits) -> Filter:
+    simple = _SIMPLE.fullmatch(text)
+    if simple and limits.max_terms > 0:
+        name, sub, operator, value = simple.groups()
+        if name.lower() not in _RESERVED:
+            return Comparison(AttributePath(None, name, sub), cast(Operator, operator.lower()), value)
+    return _parsed_at_length(text, limits)
+
+
+@lru_cache(maxsize=512)
+def _parsed_at_length(text: str, limits: FilterLimits) -> Filter:
     return _tree(_run(_Parser, text, limits))
 
 

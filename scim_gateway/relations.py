@@ -68,6 +68,8 @@ class Relations:
     def memberships(self, ids: Collection[str]) -> dict[str, list[Membership]]:
         """For each id: every group it is in, each once, the direct ones first; groups in a circle are no problem."""
         parents = self.containing(ids)
+        if not parents:
+            return {id: [] for id in ids}
         known = set(ids)
         level = {group.id for groups in parents.values() for group in groups} - known
         while level:

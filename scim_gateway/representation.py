@@ -70,9 +70,10 @@ class Representation:
         fields = [field for field in self.fields[resource_type.name] if field.attribute.name not in without]
         known = self._look_up(resources, resource_type, fields, known or {})
         completed = []
+        endpoint = f"{base_url}{resource_type.endpoint}/"
         for resource in resources:
             id = resource["id"]
-            version, location = _tag(resource, groups.get(id, ())), self.location(resource_type, id, base_url)
+            version, location = _tag(resource, groups.get(id, ())), endpoint + id
             whole = {**resource, "meta": {**resource["meta"], "location": location, "version": version}}
             if resource_type.containers and groups.get(id):
                 whole[resource_type.containers] = [self._group(group, base_url) for group in groups[id]]

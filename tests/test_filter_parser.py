@@ -207,7 +207,7 @@ class TestGrammar:
         assert parse(text) == expected
 
     def test_the_same_text_is_parsed_once(self) -> None:
-        assert parse('cached eq "yes"') is parse('cached eq "yes"')
+        assert parse('cached eq "yes" and more eq "yes"') is parse('cached eq "yes" and more eq "yes"')
 
     def test_a_long_chain_is_one_level(self) -> None:
         limits = FilterLimits(max_length=10**6, max_terms=20_000)

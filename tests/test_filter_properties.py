@@ -372,3 +372,26 @@ def test_equal_operands_of_different_types_are_not_taken_for_each_other(text: st
         else:
             with pytest.raises(InvalidFilter):
                 resolve(tree, GADGET, STRICT)
+
+
+_NAMES = st.sampled_from(
+    ("userName", "a", "not", "And", "OR", "true", "nullable", "null", "name.familyName", "x.not", "a_1")
+)
+_WORDS = st.sampled_from(("eq", "EQ", "sW", "pr", "eq ", "  ge", "x"))
+_TEXTS = st.text(st.sampled_from('ab é\\"\n\t\x7f\u2028()[]'), max_size=6)
+
+
+@given(_NAMES, st.sampled_from((" ", "  ", "", "\t")), _WORDS, _TEXTS, st.sampled_from(("", " ", " and a pr")))
+@example("userName", " ", "eq", "", "")
+def test_the_short_way_for_one_comparison_leads_where_the_grammar_leads(
+    attribute: str, blank: str, word: str, value: str, rest: str
+) -> None:
+    text = f'{attribute}{blank}{word}{blank}"{value}"{rest}'
+    assert _outcome(text) == _outcome(f"({text})")
+
+
+def _outcome(text: str) -> Filter | None:
+    try:
+        return parse(text)
+    except InvalidFilter:
+        return None
