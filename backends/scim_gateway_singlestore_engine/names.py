@@ -51,7 +51,11 @@ def step_of(text: str) -> Step:
             return lambda name: added + name
         case "suffix", ":", added if added:
             return lambda name: name + added
-    raise ValueError("local-part, lower, upper, prefix:TEXT or suffix:TEXT")
+        case "replace", ":", change:
+            old, equals, new = change.partition("=")
+            if old and equals:
+                return lambda name: name.replace(old, new)
+    raise ValueError("local-part, lower, upper, prefix:TEXT, suffix:TEXT or replace:OLD=NEW")
 
 
 def account_spellings(name: str) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ def rule(*steps: str, kind: str = "User", limit: int = 32, shorten: bool = False
         (("lower", "prefix:okta_"), "ADA", "okta_ada"),
         (("prefix:okta_", "upper"), "ada", "OKTA_ADA"),
         (("suffix:.x",), "ada", "ada.x"),
+        (("replace:,=", "replace: =_"), "Sales, EMEA", "Sales_EMEA"),
+        (("replace:@=.at.",), "ada@example.com", "ada.at.example.com"),
         ((), "Zoe\u0308", "Zo\u00eb"),
         ((), "Ada Lovelace", "Ada Lovelace"),
     ],
@@ -41,9 +43,11 @@ def test_steps_are_done_in_their_order_on_the_composed_text(steps, value, name):
     assert rule(*steps).name_of(value) == name
 
 
-@pytest.mark.parametrize("step", ["", "local", "prefix", "prefix:", "lower:x", "reverse"])
+@pytest.mark.parametrize(
+    "step", ["", "local", "prefix", "prefix:", "lower:x", "reverse", "replace:", "replace:x", "replace:=x"]
+)
 def test_a_step_that_does_not_exist_is_refused_with_those_that_do(step):
-    with pytest.raises(ValueError, match="local-part, lower, upper, prefix:TEXT or suffix:TEXT"):
+    with pytest.raises(ValueError, match="local-part, lower, upper, prefix:TEXT, suffix:TEXT or replace:OLD=NEW"):
         step_of(step)
 
 
