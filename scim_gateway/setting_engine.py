@@ -80,7 +80,7 @@ ENGINE_SETTINGS: tuple[Setting, ...] = (
         "engine_roles",
         a_table,
         {},
-        'Roles by displayName or pattern, {"data-*" = ["analyst"]}: granted to such groups, never taken away.',
+        'Roles by displayName or pattern, {"data-team" = ["analyst"]}: granted to such groups, never taken away.',
     ),
     Setting(
         "engine_protected_users",
