@@ -25,7 +25,7 @@ ENGINE_SETTINGS: tuple[Setting, ...] = (
         "engine_user_name_steps",
         a_list_of_texts,
         (),
-        "What is done to that value, in this order: local-part, lower, upper, prefix:TEXT, suffix:TEXT, replace:OLD=NEW.",
+        "What is done to that value, in order: local-part, lower, upper, prefix:TEXT, suffix:TEXT, replace:OLD=NEW.",
     ),
     Setting(
         "engine_group_name_steps", a_list_of_texts, (), "What is done to displayName to get the group's name; as above."
