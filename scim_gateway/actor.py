@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -39,11 +37,16 @@ def current() -> Actor:
     return _current.get()
 
 
-@contextmanager
-def acting(actor: Actor) -> Iterator[None]:
+class acting:  # noqa: N801 - read as a statement: with acting(…)
     """Operations inside the block are this actor's."""
-    token = _current.set(actor)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_actor", "_token")
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._actor)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -103,6 +103,11 @@ def create_blueprint(
     view = _View(provider, authenticate, public_url)
     blueprint = flask.Blueprint(name, __name__)
 
+    def serve(rest: str = "", **_: Any) -> flask.Response:
+        # A function: of any other callable Flask finds out at each request whether it is a coroutine.
+        http: flask.Request = flask.request._get_current_object()  # type: ignore[attr-defined]
+        return view.answer(http, rest)
+
     @blueprint.record
     def add_rules(state: BlueprintSetupState) -> None:
         # Flask's add_url_rule wants a list of methods, but PROPFIND is to be authenticated like GET. A rule of
@@ -124,7 +129,7 @@ def create_blueprint(
             )
             rule.provide_automatic_options = False  # type: ignore[attr-defined]
             app.url_map.add(rule)
-        app.view_functions[endpoint] = view
+        app.view_functions[endpoint] = serve
 
     return blueprint
 
@@ -138,9 +143,9 @@ class _View:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._largest = max(provider.settings.max_body, provider.settings.bulk_max_payload)
 
-    def __call__(self, rest: str = "", **_: Any) -> flask.Response:
+    def answer(self, http: flask.Request, rest: str) -> flask.Response:
+        """The answer to a request for what is below the prefix."""
         began = time.perf_counter()
-        http = flask.request
         sent = http.environ.get("HTTP_X_REQUEST_ID", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
         principal: Principal | None = None
@@ -154,8 +159,18 @@ class _View:
                 response = self._answer_anonymously(http, request, error)
             else:
                 body = b"" if request.method in _WITHOUT_BODY else self._read_body(http)
-                request = replace(request, principal=principal, query=_query(http), body=body)
-                response = self._provider.handle(request)
+                response = self._provider.handle(
+                    Request(
+                        request.method,
+                        request.path,
+                        request.base_url,
+                        _query(http),
+                        request.headers,
+                        body,
+                        principal,
+                        client,
+                    )
+                )
         except ScimError as error:
             response = error_response(error)
         except Exception:
@@ -181,9 +196,7 @@ class _View:
 
     def _read_head(self, http: flask.Request, rest: str, request_id: str, client: str) -> Request:
         environ = http.environ
-        headers = {
-            key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")
-        }
+        headers = {_header_name(key): value for key, value in environ.items() if key.startswith("HTTP_")}
         headers["x-request-id"] = request_id
         if environ.get("CONTENT_TYPE"):
             headers["content-type"] = environ["CONTENT_TYPE"]
@@ -254,6 +267,12 @@ def _base_url(http: flask.Request, rest: str) -> str:
     # A Host header that is missing or no host at all leaves what the server itself goes by.
     host = http.host or f"{http.environ['SERVER_NAME']}:{http.environ['SERVER_PORT']}"
     return f"{http.scheme}://{host}{_quoted(http.root_path.rstrip('/') + prefix.rstrip('/'))}"
+
+
+@lru_cache(maxsize=256)
+def _header_name(key: str) -> str:
+    """The name of a header, from that of its variable in WSGI."""
+    return key[5:].replace("_", "-").lower()
 
 
 @lru_cache(maxsize=256)

@@ -77,7 +77,7 @@ class Relations:
             above = self.containing(level)
             parents |= above
             level = {group.id for groups in above.values() for group in groups} - known
-        return {id: list(_climb(id, parents)) for id in ids}
+        return {id: list(_climb(id, parents)) if id in parents else [] for id in ids}
 
     def members_within(self, group_id: str) -> set[str]:
         """Ids of the members of a group and of the groups in it, at any depth."""

@@ -13,7 +13,6 @@ import pytest
 
 from scim_gateway import access_log
 
-
 LINE: dict[str, Any] = {
     "request_id": "r1",
     "token": "okta",
