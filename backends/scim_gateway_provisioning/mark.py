@@ -124,7 +124,7 @@ class Marker:
         elif task.desired is not None and whole and self._is_complete(task):
             noted = self._complete(task)
         elif self._failure is not None and self._failure.concerns(task):
-            noted = self._failed(work, self._failure)
+            noted = self._failed(task, self._failure)
         elif task.desired is not None and self._is_put(task):
             noted = self._changed(rows.STEP, self._step(task, whole=False))
         else:
@@ -166,9 +166,14 @@ class Marker:
             return True
         return False
 
-    def _failed(self, work: Work, failure: Failure) -> bool:
-        trouble = {"trouble_": failure.text, "again_ms_": int(failure.again(work) * 1000)}
-        if not self._changed(rows.FAILED, {**self._here(work), **trouble}):
+    def _failed(self, task: Task, failure: Failure) -> bool:
+        work = task.work
+        row = {**self._here(work), "trouble_": failure.text, "again_ms_": int(failure.again(work) * 1000)}
+        statement = rows.FAILED
+        if outcome := self._progress.put.get(work.id):
+            statement = rows.FAILED_LATER
+            row |= {"known_": orjson.dumps(dict(outcome.known)), "gen_no_": work.generation}
+        if not self._changed(statement, row):
             return False
         self._results.append(Result(self._target, work.kind, work.id, "pending", failure.text))
         return True

@@ -51,14 +51,21 @@ STEP = (
         next_ms=clock(),
     )
 )
-FAILED = (
+_FAILED: dict[str, Any] = {
+    **_FREE,
+    "attempt_count": works.c.attempt_count + 1,
+    "trouble_text": bindparam("trouble_"),
+    "next_ms": clock() + bindparam("again_ms_"),
+}
+FAILED = update(works).where(_MINE).values(**_FAILED)
+# The resource itself was made or changed; what failed were memberships of it.
+FAILED_LATER = (
     update(works)
     .where(_MINE)
     .values(
-        **_FREE,
-        attempt_count=works.c.attempt_count + 1,
-        trouble_text=bindparam("trouble_"),
-        next_ms=clock() + bindparam("again_ms_"),
+        **_FAILED,
+        known_doc=bindparam("known_"),
+        stale_no=case((works.c.stale_no <= bindparam("gen_no_"), 0), else_=works.c.stale_no),
     )
 )
 RELEASED = update(works).where(_MINE).values(**_FREE)

@@ -43,7 +43,12 @@ _RAISE_AND_CLAIM = update(works).where(HERE).values(**_RAISE, **_HOLD)
 _CLAIM = update(works).where(HERE).values(**_HOLD, beat_no=works.c.beat_no + 1)
 _RENEW = (
     update(works)
-    .where(HERE, works.c.holder == bindparam("holder_"))
+    .where(
+        works.c.tenant == bindparam("tenant_"),
+        works.c.resource_id.in_(bindparam("ids", expanding=True)),
+        works.c.target_name == bindparam("target_"),
+        works.c.holder == bindparam("holder_"),
+    )
     .values(held_until_ms=clock() + bindparam("claim_ms_"), beat_no=works.c.beat_no + 1)
 )
 _CAUSED = (
@@ -317,9 +322,9 @@ def know_answered(session: Session, context: Context, unanswered: Iterable[Work]
 
 def renew(session: Session, context: Context, target: str, ids: Sequence[str], holder: str) -> bool:
     """Hold claims for as long again; ``False`` if one of them was lost."""
+    here = {"tenant_": context.tenant, "target_": target, "holder_": holder}
     claim = int(context.times.claim * 1000)
-    for id in ids:
-        row = {"tenant_": context.tenant, "target_": target, "id_": id, "holder_": holder, "claim_ms_": claim}
-        if session.execute(_RENEW, row).rowcount != 1:
-            return False
-    return True
+    return all(
+        session.execute(_RENEW, {**here, "ids": batch, "claim_ms_": claim}).rowcount == len(batch)
+        for batch in batches(ids)
+    )

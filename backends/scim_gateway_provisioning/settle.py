@@ -147,18 +147,16 @@ class Settlement:
             self.goals.setdefault(id, member.generation)
 
     def _call(self, desired: Desired, progress: Progress, claim: _Claim) -> None:
-        def step() -> None:
-            self.deadline.check()
-            claim.renew_in_time()
-
+        deadline = _Watched(self.deadline, claim)
+        deadline.check()
         target = self.context.targets[self.target]
         with ExitStack() as stack:
             Application(
-                lambda: stack.enter_context(target.session(self.deadline)),
+                lambda: stack.enter_context(target.session(deadline)),
                 desired,
                 progress,
                 holder=self.holder,
-                step=step,
+                step=deadline.check,
                 saver=self._saver,
                 failpoints=self.context.failpoints,
             ).run()
@@ -218,6 +216,18 @@ class _Claim:
 
     def _renewed(self, session: Session) -> bool:
         return renew(session, self._context, self._target, self._ids, self._holder)
+
+
+class _Watched(Deadline):
+    """The deadline of a request, asked before each step of a target: a claim does not get old in a long call."""
+
+    def __init__(self, deadline: Deadline, claim: _Claim) -> None:
+        super().__init__(deadline.left())
+        self._claim = claim
+
+    def check(self) -> None:
+        super().check()
+        self._claim.renew_in_time()
 
 
 def pauses(first: float, longest: float) -> Callable[[], float]:

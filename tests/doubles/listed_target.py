@@ -131,7 +131,7 @@ class ListTarget(Target):
     :param path: file that processes share.
     :param limit: most characters of a name.
     :param protected: names that must not be touched.
-    :param unwanted: groups whose names begin so are not for this target.
+    :param unwanted: users and groups whose names begin so are not for this target.
     :param nests: whether groups can be members of groups.
     :param refused: words that the target itself refuses in a name, when it is asked.
     """
@@ -167,6 +167,8 @@ class ListTarget(Target):
         self._faults: list[tuple[str, str, Fault, int]] = []
         self._lock = threading.Lock()
         self.closed = False
+        self.deadline = Deadline(0)
+        """That of the newest session."""
 
     # Faults
 
@@ -227,7 +229,8 @@ class ListTarget(Target):
             raise Forbidden(f"The {kind} {name} of {self.name} is protected.")
 
     def wants(self, kind: Kind, resource: Resource) -> bool:
-        return kind == "User" or not resource.get("displayName", "").startswith(self._unwanted)
+        name = resource.get("displayName" if kind == "Group" else self._attribute) or ""
+        return not name.startswith(self._unwanted)
 
     def concerns(self, kind: Kind, before: Resource, after: Resource) -> bool:
         names = ("displayName",) if kind == "Group" else (self._attribute, "active", "title")
@@ -236,6 +239,7 @@ class ListTarget(Target):
     @contextmanager
     def session(self, deadline: Deadline) -> Iterator[TargetSession]:
         self.reach("*", "connect")
+        self.deadline = deadline
         yield _Session(self, deadline)
 
     def close(self) -> None:
@@ -379,6 +383,7 @@ class _Session(TargetSession):
 
     @contextmanager
     def _step(self) -> Iterator[Listing]:
+        self._deadline.check()
         with self._target.store.open() as listing:
             yield listing
         self._target.watch()

@@ -241,3 +241,17 @@ def test_a_group_that_becomes_wanted_is_made_with_its_members_and_removed_when_i
     world.core.patch(group, {"op": "replace", "path": "displayName", "value": "private-notes"})
     assert world.target.listing.groups == {}
     world.check_equal()
+
+
+def test_a_user_that_the_target_does_not_want_any_more_loses_the_account_and_gets_it_back_with_the_groups(world):
+    bob = world.core.user("bob")
+    inner = world.core.group("inner", bob)
+    world.core.group("outer", inner)
+    for name in ("private-bob", "bob"):
+        world.core.patch(bob, {"op": "replace", "path": "userName", "value": name})
+        world.check_equal()
+    assert len(world.target.rights()) == 3
+    world.core.patch(bob, {"op": "replace", "value": {"userName": "private-bob", "active": False}})
+    world.core.patch(bob, {"op": "replace", "path": "active", "value": True})
+    assert world.target.listing.users == {}
+    assert world.core.send("DELETE", f"/Users/{bob['id']}").status == 204

@@ -14,6 +14,7 @@ from core_client import Core
 from doubles.listed_target import CALLS
 from provisioned import World, directory_at, directory_in, provisioned, quick
 from scim_gateway_provisioning.target import Unreachable
+from scim_gateway_provisioning.work import read
 from scim_gateway_sql import SqlBackend
 
 PATIENT = quick(request=30.0, retry=1.0, claim=20.0)
@@ -250,6 +251,24 @@ def test_a_claim_that_ran_out_is_taken_over_and_the_one_who_lost_it_marks_nothin
     assert answers == [200]
     assert world.target.rights() == set()
     world.check_equal()
+    world.close()
+
+
+def test_a_claim_is_renewed_in_a_call_that_takes_long(tmp_path):
+    world = World(tmp_path, times=quick(request=20.0, claim=0.3))
+    bob = world.core.user("bob")
+    free: list[bool] = []
+
+    def take_long() -> None:
+        for _ in range(12):
+            time.sleep(0.05)
+            world.target.deadline.check()
+        with world.context.database.operation(write=False) as session:
+            free.append(read(session, world.context.tenant, [bob["id"]])[bob["id"], "list"].free)
+
+    world.target.fault("put_user", "middle", take_long)
+    assert patch(world.core, bob, {"op": "replace", "path": "active", "value": False}) == 200
+    assert free == [False]
     world.close()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from doubles.listed_target import ListTarget
-from provisioned import World
+from provisioned import World, quick
+from scim_gateway_provisioning.health import FAILURES
 from scim_gateway_provisioning.target import Unreachable
+from scim_gateway_provisioning.work import read
 
 LOST = Unreachable("The connection was cut.")
 
@@ -304,6 +307,57 @@ def test_members_that_come_and_go_are_split_in_every_target(pair, broken):
     pair.targets[broken].up()
     pair.settle()
     pair.check_equal()
+
+
+def test_a_target_that_hangs_leaves_the_other_its_time(tmp_path):
+    world = World(tmp_path, ListTarget("first"), ListTarget("second"), times=quick(request=0.6))
+    user = world.core.user("bob")
+
+    def hang() -> None:
+        time.sleep(0.35)
+        raise LOST
+
+    world.targets[0].fault("put_user", "before", hang)
+    deactivate(world, user, expect=503)
+    assert world.targets[0].rights() != set()
+    assert world.targets[1].rights() == set()
+    world.settle()
+    world.check_equal()
+    world.close()
+
+
+def test_a_target_that_is_down_for_long_is_asked_once_by_each_request(tmp_path):
+    world = World(tmp_path, times=quick(retry=0.2))
+    world.target.down()
+    asked: list[int] = []
+    for _ in range(FAILURES):
+        world.core.refused("POST", "/Users", {"userName": "bob"})
+    world.target.up()
+    world.target.fault("*", "connect", lambda: asked.append(1) or _raise(LOST), times=1000)
+    world.core.refused("POST", "/Users", {"userName": "bob"})
+    assert len(asked) == 1
+    world.target.up()
+    world.core.user("bob")
+    world.target.fault("*", "connect", LOST, times=2)
+    world.core.user("eve")
+    world.close()
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_the_note_of_a_group_is_kept_when_its_members_cannot_be_added(world):
+    user = world.core.user("bob")
+    group = world.core.group("private-staff", user)
+    world.target.fault("change_members", "before", LOST, times=1000)
+    world.core.patch(group, {"op": "replace", "path": "displayName", "value": "staff"}, expect=503)
+    with world.context.database.operation(write=False) as session:
+        work = read(session, world.context.tenant, [group["id"]])[group["id"], "list"]
+    assert work.known == {"name": "staff"}
+    world.target.up()
+    world.settle()
+    assert world.target.listing.groups == {}
 
 
 # Names
