@@ -125,7 +125,7 @@ def _durability(session: Session) -> Finding:
 
 
 def _packet(driver: MysqlDriver) -> Finding:
-    largest = driver.largest() or 0
+    largest = (driver.largest() or 0) // 2  # bytes are sent as two digits each
     ok = largest >= _LARGEST_NEEDED
     remedy = "" if ok else "Set max_allowed_packet to 16M or more."
     return Finding("largest resource", ok, f"{largest} bytes", remedy)

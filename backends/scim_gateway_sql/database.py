@@ -39,7 +39,6 @@ PROOF_SECONDS = 8.0
 _TRIES = 20
 _STATEMENT = 4096
 """More than enough for a statement without its document."""
-_ESCAPED = (b"'", b'"', b"\\", b"\0", b"\n", b"\r", b"\x1a")
 
 Proof = Callable[["Session"], bool | None]
 """Tells from what is stored whether a transaction was committed; ``None`` if that cannot be told any more."""
@@ -174,15 +173,14 @@ class Session:
         """
         self.proofs.append(proof)
 
-    def fit(self, content: bytes) -> None:
-        """See that content fits into a statement: a server ends the connection when it does not.
+    def fit(self, doc: bytes, text: str | None = None) -> None:
+        """See that a document, and a text beside it, fit into a statement: a server ends the connection otherwise.
 
-        :raises PayloadTooLarge: it does not.
+        :raises PayloadTooLarge: they do not.
         """
-        if self.largest is not None and 2 * len(content) + _STATEMENT > self.largest:
-            escaped = len(content) + sum(content.count(each) for each in _ESCAPED)
-            if escaped + _STATEMENT > self.largest:
-                raise too_large()
+        # Bytes are sent as two digits each, and of a text each byte may get a backslash before it.
+        if self.largest is not None and 2 * (len(doc) + len((text or "").encode())) + _STATEMENT > self.largest:
+            raise too_large()
 
 
 Transactions = Callable[[bool], AbstractContextManager[Session]]

@@ -122,7 +122,7 @@ class SqlHandler(ResourceHandler):
     def create(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
             id, state = resource["id"], self._state(resource)
-            session.fit(state["doc"])
+            session.fit(state["doc"], state["display"])
             if session.locks is not None:
                 session.locks.settle()
             try:
@@ -136,7 +136,7 @@ class SqlHandler(ResourceHandler):
     def modify(self, before: Resource, after: Resource) -> None:
         with self._database.session(write=True) as session:
             id, state = before["id"], self._state(after)
-            session.fit(state["doc"])
+            session.fit(state["doc"], state["display"])
             self._replace(session, _MODIFY, before, {f"{column}_": value for column, value in state.items()})
             self._wrote(session, id, state, before)
             self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))

@@ -33,8 +33,6 @@ _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
 
-# Bytes are sent as two digits each.
-_PACKET_SHARE = 2
 
 _COMMON = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -216,7 +214,7 @@ class MysqlDriver(Driver):
             dialect, version = "mysql", version if "MariaDB" in version else f"MySQL {version}"
         cursor.execute("SELECT @@max_allowed_packet")
         (packet,) = cursor.fetchone()
-        self._largest = int(packet) // _PACKET_SHARE
+        self._largest = int(packet)
         self.version = str(version)
         self._dialect = dialect
 
