@@ -15,7 +15,8 @@ All that the author of a target reads. The rules:
     protected (:class:`~scim_gateway.errors.Forbidden`), whatever the spelling of the request.
 6.  Before it makes something of a name, it saves its intention (``save``): after a crash it knows that this is its own.
 7.  No step gives more rights, not for a moment, than the state before or the state after.
-8.  Nothing begins when the deadline is over: a write that lands after the client gave up is a surprise.
+8.  Nothing begins when the deadline is over: a write that lands after the client gave up is a surprise. A call of many
+    steps asks :meth:`Deadline.check` before each; that also keeps others from working on the same resource meanwhile.
 """
 
 from __future__ import annotations
@@ -126,12 +127,15 @@ class Observed:
     :param active: whether a user can log in; ``True`` for groups. ``None`` where that cannot be told, or is not the
         gateway's to change (locked by an administrator, or for failed log-ins): no difference from either state.
     :param protected: why the gateway must not touch it, or ``None``.
+    :param shut_out: the target's own mark says that the gateway shut this user out, whatever ``active`` says: a lock
+        may have been lost since.
     """
 
     name: str
     owner: str | None = None
     active: bool | None = True
     protected: str | None = None
+    shut_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,9 @@ class TargetSession(ABC):
     @abstractmethod
     def change_members(self, changes: MemberChanges) -> frozenset[str]:
         """Bring memberships about, in proportion to the changes; removals first.
+
+        A note may be older than the member: to one that is not there under its name nothing is given, and nothing is made
+        for it; that is :class:`Unreachable`, and is looked at again with the note of then.
 
         :return: SCIM ids whose membership has to wait (for an invitation to be accepted); asked for again later.
         """
