@@ -30,6 +30,7 @@ class Comparison:
     :param staged: why the plan needs an approval, or ``None``.
     :param attended: why nobody but a person may carry it out, approval or not; ``None``: nothing speaks against it.
     :param alarm: what only a person can mend, and somebody has to; among the warnings as well.
+    :param doubt: why nobody but a person may carry out what gives rights; among the warnings as well.
     """
 
     target: Target
@@ -40,11 +41,22 @@ class Comparison:
     staged: str | None
     attended: str | None
     alarm: str | None = None
+    doubt: str | None = None
 
     @property
     def held(self) -> str | None:
-        """Why the gateway does not carry it out by itself."""
-        return self.staged or self.attended
+        """Why the gateway does not carry out all of it by itself."""
+        return self.staged or self.attended or self.doubt
+
+    @property
+    def unattended(self) -> list[Difference]:
+        """The steps that the gateway takes by itself.
+
+        A lock that was lost is put back in any case: directory and target agree that the gateway had put it on.
+        """
+        if self.staged or self.attended:
+            return [difference for difference in self.to_do if difference.again]
+        return [difference for difference in self.to_do if difference.revokes or not self.doubt]
 
     @property
     def to_do(self) -> list[Difference]:
@@ -81,7 +93,8 @@ def compare_target(context: Context, breaker: Breaker, target: Target, looked: L
             f"{target.name}: {len(found.moving)} resources are being worked on and were left out; compare again later."
         )
     alarm = _out_of_reach(target, differences)
-    warnings += [alarm] if alarm else []
+    doubt = _doubt(target, differences)
+    warnings += [text for text in (alarm, doubt) if text]
     reasons = [f"{target.name}: {doubt}" for doubt in doubts(found, inventory)]
     reasons += _removals(breaker, target, found, differences)
     return Comparison(
@@ -93,6 +106,7 @@ def compare_target(context: Context, breaker: Breaker, target: Target, looked: L
         staged=" ".join(reasons) or None,
         attended=_attended(target, differences),
         alarm=alarm,
+        doubt=doubt,
     )
 
 
@@ -110,7 +124,8 @@ def plan_of(comparisons: Iterable[Comparison]) -> Plan:
 
 def _removals(breaker: Breaker, target: Target, found: Survey, differences: Sequence[Difference]) -> Iterable[str]:
     memberships = sum(d.revokes and d.step.kind == "Membership" for d in differences)
-    others = sum(d.revokes and d.step.kind != "Membership" for d in differences)
+    # A lock that was put on is put back: a target that forgot all of them does not make that a mass removal.
+    others = sum(d.revokes and d.step.kind != "Membership" and not d.again for d in differences)
     sides = (found.users, found.groups)
     resources = sum(len(side.wanted) + len(side.gone) for side in sides)
     pairs = sum(len(ids) for ids in found.members.values()) + memberships
@@ -136,13 +151,28 @@ def _attended(target: Target, differences: Sequence[Difference]) -> str | None:
     )
 
 
+def _doubt(target: Target, differences: Iterable[Difference]) -> str | None:
+    """People whom the gateway locked and the directory takes for active, with nothing pending: it may be an old one."""
+    names = [d.step.name for d in differences if d.doubtful]
+    if not names:
+        return None
+    return (
+        f"{target.name}: locked by the gateway, and active in a directory that knows nothing of it: {_listed(names)}. "
+        "If the directory was restored from a backup, let the identity provider send everything again first; until "
+        "somebody applies the plan, nothing that gives rights is mended."
+    )
+
+
 def _out_of_reach(target: Target, differences: Iterable[Difference]) -> str | None:
     """People who have rights that the gateway was to take, and may not: somebody has to know."""
     names = [d.step.name for d in differences if d.step.action == "protected" and d.effect == DEACTIVATE]
     if not names:
         return None
-    listed = ", ".join(printable(name) for name in names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     return (
-        f"{target.name}: inactive in the directory and active in the target, but protected: {listed}. "
+        f"{target.name}: inactive in the directory and active in the target, but protected: {_listed(names)}. "
         "Lock them there by hand."
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(printable(name) for name in names[:_LISTED]) + (" …" if len(names) > _LISTED else "")

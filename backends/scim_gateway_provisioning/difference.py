@@ -103,6 +103,9 @@ class Difference:
     :param member: of a membership: SCIM id of the member.
     :param left_over: SCIM id in the target's mark, of something that the directory does not know at all.
     :param stands: name in the target, where the target's own mark says it and the note says otherwise, or nothing.
+    :param again: the step takes what the gateway took before, by the target's own mark: it was counted then.
+    :param doubtful: the step gives what the gateway took, by the target's own mark, to somebody whom the directory had
+        confirmed as active: the directory may be an old one.
     """
 
     step: Step
@@ -111,6 +114,8 @@ class Difference:
     member: str | None = None
     left_over: str | None = None
     stands: str | None = None
+    again: bool = False
+    doubtful: bool = False
 
     @property
     def to_do(self) -> bool:

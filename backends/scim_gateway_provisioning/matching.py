@@ -120,7 +120,14 @@ def _changes(found: Matching, wanted: Wanted, seen: Observed) -> Iterator[Differ
         else:
             cause = "" if effect is UNNOTED else ", changed by hand" if wanted.confirmed else ", pending"
             step = found.step("change", seen.name, f"{effect}{cause}", wanted.id)
-            yield Difference(step, effect, wanted.id, stands=stands)
+            yield Difference(
+                step,
+                effect,
+                wanted.id,
+                stands=stands,
+                again=effect is DEACTIVATE and seen.shut_out,
+                doubtful=effect is ACTIVATE and seen.shut_out and wanted.confirmed,
+            )
 
 
 def _absent(found: Matching, wanted: Wanted) -> Iterator[Difference]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from scim_gateway_sql.tables import resources
@@ -106,11 +107,14 @@ class Reconciler:
                 reason = each.held
                 if reason is None or not each.to_do:
                     free.append(each)
-                    continue
-                left.append(each)
-                problems.append(f"Nothing was changed in {each.target.name}: {reason}")
-                self._note(each.target, each, left=len(each.to_do), problem=reason)
-            done, trouble, after = self._carry_out(free, alive, progress)
+                elif each.unattended:
+                    free.append(each)
+                    problems.append(f"Only what is safe was changed in {each.target.name}: {reason}")
+                else:
+                    left.append(each)
+                    problems.append(f"Nothing was changed in {each.target.name}: {reason}")
+                    self._note(each.target, each, left=len(each.to_do), problem=reason)
+            done, trouble, after = self._carry_out(free, alive, progress, attended=False)
             in_order = sorted([*left, *after], key=lambda each: each.target.name)
             return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble])
 
@@ -182,28 +186,32 @@ class Reconciler:
         )
 
     def _carry_out(
-        self, comparisons: Sequence[Comparison], alive: Alive, progress: Progress | None
+        self, comparisons: Sequence[Comparison], alive: Alive, progress: Progress | None, *, attended: bool = True
     ) -> tuple[int, list[str], list[Comparison]]:
         """Carry out what was found, and compare once more where something was done.
 
+        :param attended: whether a person wants all of it; otherwise only what needs nobody is done.
         :return: how many steps are done, what did not work, and what a comparison finds now.
         """
-        total, before, done = sum(len(each.to_do) for each in comparisons), 0, 0
+        chosen = [(each, each.to_do if attended else each.unattended) for each in comparisons]
+        total, before, done = sum(len(steps) for _, steps in chosen), 0, 0
         problems: list[str] = []
         found: list[Comparison] = []
-        for each in comparisons:
+        for each, steps in chosen:
             after, trouble = each, None
-            if each.to_do:
-                lines = carry_out(self._context, each, alive, _shifted(progress, before, total))
+            if steps:
+                portion = replace(each, differences=steps)
+                lines = carry_out(self._context, portion, alive, _shifted(progress, before, total))
                 problems += lines
                 trouble = lines[0] if lines else None
                 alive()
                 after = compare_target(self._context, self._breaker, each.target)
-            before += len(each.to_do)
+            before += len(steps)
             left = {difference.fingerprint for difference in after.to_do}
-            done += sum(difference.fingerprint not in left for difference in each.to_do)
+            done += sum(difference.fingerprint not in left for difference in steps)
             strike_taken(self._context, after.target, after.survey)
-            self._note(each.target, each, left=len(left), problem=trouble or after.alarm)
+            held = after.held if left else None
+            self._note(each.target, each, left=len(left), problem=trouble or held or after.alarm)
             found.append(after)
         return done, problems, found
 

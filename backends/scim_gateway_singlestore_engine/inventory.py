@@ -114,7 +114,9 @@ class Observation:
             reason = f"it is for the host {shown(account.host)} only"
         if reason is None and mark is not None and not ours:
             reason = "it is another directory's"
-        return Observed(account.name, mark.id if mark is not None and ours else None, self._active(account), reason)
+        owner = mark.id if mark is not None and ours else None
+        shut_out = mark is not None and ours and mark.locked
+        return Observed(account.name, owner, self._active(account), reason, shut_out)
 
     def _active(self, account: Account) -> bool | None:
         if not self._work.can.locks or not self._work.can.facts.lock_shown or account.locked is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,69 @@ def test_locks_that_a_restart_of_the_cluster_forgot_are_put_on_again(make_world,
     assert gateway.apply() == []
     assert gateway.world.users == {"ann": True, "bob": False}
     assert gateway.plan().to_do == []
+
+
+LOST = 3
+
+
+def shut_out(gateway: Running, count: int) -> None:
+    for number in range(count):
+        user = gateway.core.user(f"u{number}")
+        gateway.core.patch(user, {"op": "replace", "path": "active", "value": False})
+
+
+def test_locks_that_were_lost_are_no_mass_removal_however_many_they_are(make_world, running):
+    gateway = running(make_world("8.5"), breaker_removals="2", breaker_share="0", breaker_minutes="1")
+    gateway.backend.approve(minutes=60)
+    shut_out(gateway, LOST)
+    gateway.world.double.restart()
+    assert set(gateway.world.users.values()) == {False}
+    assert gateway.plan().staged is None
+    assert gateway.backend.reconcile().done == LOST
+    assert set(gateway.world.users.values()) == {True}
+
+
+def test_locks_that_were_lost_are_put_back_even_where_all_else_waits_for_a_person(make_world, running):
+    gateway = running(make_world("8.5"))
+    shut_out(gateway, LOST)
+    ann = gateway.core.user("ann")
+    gateway.world.put_user("a-lost-id", "stranger")
+    gateway.world.double.restart()
+    gateway.world.double.execute("DROP USER 'ann'@'%'")
+    repair = gateway.backend.reconcile()
+    assert repair.done == LOST
+    assert repair.problems[0].startswith("Only what is safe was changed in engine: engine has 1 users or groups")
+    assert gateway.world.users == {"stranger": False, **{f"u{number}": True for number in range(LOST)}}
+    (told,) = gateway.backend.reconciled()
+    assert "that the directory does not know" in (told.problem or "")
+    assert ann["active"] is not False
+    assert gateway.apply() == []
+    assert gateway.world.users == {"ann": False, **{f"u{number}": True for number in range(LOST)}}
+
+
+def test_a_restored_directory_does_not_let_anybody_in_again_whom_the_gateway_has_locked_since(
+    make_world, running, tmp_path
+):
+    gateway = running(make_world("8.5"))
+    ann, bob = gateway.core.user("ann"), gateway.core.user("bob")
+    gateway.core.group("staff", ann, bob)
+    backup = tmp_path / "backup.db"
+    with sqlite3.connect(tmp_path / "scim-gateway.db") as source, sqlite3.connect(backup) as copy:
+        source.backup(copy)
+    gateway.core.patch(ann, {"op": "replace", "path": "active", "value": False})
+    gateway.backend.close()
+    with sqlite3.connect(backup) as source, sqlite3.connect(tmp_path / "scim-gateway.db") as copy:
+        source.backup(copy)
+    restored = running(gateway.world)
+    restored.world.double.execute("REVOKE GROUP 'staff' FROM 'bob'@'%'", "CREATE GROUP 'mine'")
+    repair = restored.backend.reconcile()
+    assert (repair.done, restored.world.users) == (0, {"ann": True, "bob": False})
+    assert restored.world.groups["staff"] == set(), "nothing that gives rights is mended"
+    assert "If the directory was restored from a backup" in repair.problems[0]
+    (told,) = restored.backend.reconciled()
+    assert "active in a directory that knows nothing of it: ann" in (told.problem or "")
+    assert restored.apply() == [], "a person may decide otherwise"
+    assert (restored.world.users, restored.world.groups["staff"]) == ({"ann": False, "bob": False}, {"ann", "bob"})
 
 
 @pytest.mark.parametrize("version", VERSIONS)
