@@ -195,8 +195,8 @@ class TargetSession(ABC):
     def change_members(self, changes: MemberChanges) -> frozenset[str]:
         """Bring memberships about, in proportion to the changes; removals first.
 
-        A note may be older than the member: to one that is not there under its name nothing is given, and nothing is made
-        for it; that is :class:`Unreachable`, and is looked at again with the note of then.
+        A note may be older than the member: to one that is not there under its name nothing is given, and nothing is
+        made for it; that is :class:`Unreachable`, and is looked at again with the note of then.
 
         :return: SCIM ids whose membership has to wait (for an invitation to be accepted); asked for again later.
         """
