@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from scim_gateway.bench.workloads import all_workloads
 
 KEPT = Path(__file__).parent / "results.json"
 SCRATCH = Path(tempfile.gettempdir()) / "scim-gateway-benchmark-peers"
+_PRIORITY = -15
 OWN = tuple(name for name, kind in KINDS.items() if not kind.peer)
 
 
@@ -36,6 +38,9 @@ def main() -> int:
         print(f"There is no such workload; there are: {names}.", file=sys.stderr)
         return 2
     theirs = _take_own_core()
+    with suppress(PermissionError):
+        # Where that is allowed, whatever else is running on the machine has to wait.
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     results = Results(_machine(options.rounds, options.seconds))
     amount = Options(options.rounds, options.seconds, options.committee, options.fill_seconds)
     with tempfile.TemporaryDirectory(prefix="scim-benchmark-") as folder:
