@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
@@ -25,6 +26,9 @@ from .tables import resources
 from .tokens import SqlTokenStore
 
 DEFAULT_TENANT = "default"
+
+# What a driver says is for the log of a gateway, not for the terminal of a command, which has a line of its own.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _REFERENCES = Prepared(
     select(resources.c.id, resources.c.kind, resources.c.display).where(

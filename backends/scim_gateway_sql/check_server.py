@@ -14,7 +14,7 @@ from scim_gateway.backend import Finding
 from scim_gateway.errors import Unavailable
 
 from .database import Database, Session
-from .failures import DRIVER_ERRORS, Refused, Untrusted
+from .failures import DRIVER_ERRORS, Refused, Unknown, Unprivileged, Untrusted
 from .mysql import MysqlDriver
 from .portable import insert_if_absent
 from .tables import settings
@@ -60,7 +60,7 @@ def privileges(database: Database, driver: MysqlDriver, tenant: str) -> Finding:
             session.execute(_REMOVE, here)
             raise _Undo
     except Refused as error:
-        return Finding("privileges", False, error.detail, grant_for(driver, "SELECT, INSERT, UPDATE, DELETE"))
+        return Finding("privileges", False, _shown(error), grant_for(driver, "SELECT, INSERT, UPDATE, DELETE"))
     return Finding("privileges", True, f"{driver.address.user} can read and write the tables")
 
 
@@ -68,14 +68,18 @@ def trouble(driver: MysqlDriver, error: Unavailable) -> Finding:
     """Why nothing could be looked at, in words for the operator."""
     where = f"{driver.place} as {driver.address.user}"
     remedy = "Put this right and run the check again."
-    if isinstance(error, Refused):
-        if isinstance(error, Untrusted):
-            remedy = (
-                "Set database_tls_ca to its authority's file; the certificate has to name the host of database_url."
-            )
-        elif "privilege" in error.detail:
-            remedy = grant_for(driver, "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP")
-    return Finding("database", False, f"{where}: {error.detail}", remedy)
+    if isinstance(error, Unknown):
+        remedy = "Compare user, password and the host of the account with what the administrator has created."
+    elif isinstance(error, Untrusted):
+        remedy = "Set database_tls_ca to its authority's file; the certificate has to name the host of database_url."
+    elif isinstance(error, Unprivileged):
+        remedy = grant_for(driver, "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP")
+    return Finding("database", False, f"{where}: {_shown(error)}", remedy)
+
+
+def _shown(error: Unavailable) -> str:
+    """What is said to a client, without what sends the administrator here."""
+    return error.detail.partition("; scim-gateway check")[0].rstrip(".")
 
 
 def grant_for(driver: MysqlDriver, rights: str) -> str:

@@ -20,7 +20,16 @@ from scim_gateway.errors import StaleResource, Unavailable
 
 from .breaker import UNREACHABLE, Breaker
 from .driver import Driver
-from .failures import DRIVER_ERRORS, Contended, Locked, Lost, meaning_of, too_large
+from .failures import (
+    DRIVER_ERRORS,
+    Contended,
+    Locked,
+    Lost,
+    log,
+    meaning_of,
+    meaning_without_log,
+    too_large,
+)
 from .locks import Locks, Row
 from .portable import NOW, instant
 
@@ -453,10 +462,12 @@ class Database:
             try:
                 connection = engine.connect()
             except DRIVER_ERRORS as error:
-                meaning = meaning_of(error)
+                meaning = meaning_without_log(error)
                 if not isinstance(meaning, Lost):
+                    log(error)
                     raise meaning from error
                 if time.monotonic() + pause > deadline:
+                    log(error)
                     self._breaker.failed()
                     raise Unavailable(UNREACHABLE) from error
             else:

@@ -35,6 +35,14 @@ class Refused(Unavailable):
     """The server knows us and does not let us do it, or does not know us; somebody has to change that."""
 
 
+class Unknown(Refused):
+    """The server does not know the account, or not with this password, or not from here."""
+
+
+class Unprivileged(Refused):
+    """The account lacks a privilege."""
+
+
 class Untrusted(Refused):
     """The server could not show that it is who it should be."""
 
@@ -52,7 +60,7 @@ class Contended(StaleResource):
 
 _BUSY = "The database is busy with other writes; try again."
 _LOST = "The connection to the database was lost; try again."
-_DENIED = "The database refuses the gateway's user name or password; scim-gateway check tells more."
+_DENIED = "The database refuses the gateway's user name or password."
 _PRIVILEGE = "The database account of the gateway lacks a privilege; scim-gateway check tells which."
 _FULL = "The disk that holds the database is full; free some space."
 _READ_ONLY = "The database cannot be written: its server is read-only."
@@ -95,16 +103,16 @@ _SERVER_TROUBLE: dict[int, tuple[type[Unavailable], str]] = {
     1226: (Unavailable, "The database server has no connection left for the gateway; try again."),
     1129: (Refused, "The database server has blocked this machine; see FLUSH HOSTS there."),
     1130: (Refused, "The database server lets nobody in from this machine; check the account's host."),
-    1044: (Refused, _PRIVILEGE),
-    1045: (Refused, _DENIED),
-    1698: (Refused, _DENIED),
+    1044: (Unprivileged, _PRIVILEGE),
+    1045: (Unknown, _DENIED),
+    1698: (Unknown, _DENIED),
     1820: (Refused, "The password of the gateway's database account has expired; set a new one."),
     1862: (Refused, "The password of the gateway's database account has expired; set a new one."),
     3118: (Refused, "The gateway's database account is locked."),
     4151: (Refused, "The gateway's database account is locked."),
-    1142: (Refused, _PRIVILEGE),
-    1143: (Refused, _PRIVILEGE),
-    1227: (Refused, _PRIVILEGE),
+    1142: (Unprivileged, _PRIVILEGE),
+    1143: (Unprivileged, _PRIVILEGE),
+    1227: (Unprivileged, _PRIVILEGE),
     1049: (Refused, "The database that database_url names does not exist; an administrator has to create it."),
     1146: (Unavailable, "The tables of the directory are missing; was the database replaced? Restart the gateway."),
     1114: (Unavailable, "A table of the database is full; free some space or memory."),
@@ -128,7 +136,20 @@ _TOO_LARGE = 1153
 
 
 def meaning_of(error: Exception) -> Exception:
-    """The exception to raise instead of what SQLAlchemy or the driver raised."""
+    """The exception to raise instead of what SQLAlchemy or the driver raised; trouble is logged."""
+    found = meaning_without_log(error)
+    if isinstance(found, Unavailable):
+        log(error, logging.INFO if isinstance(found, Locked) else logging.ERROR)
+    return found
+
+
+def log(error: Exception, level: int = logging.ERROR) -> None:
+    """Log what the driver said, which is not for clients."""
+    _log.log(level, "database: %s", error.orig if isinstance(error, DBAPIError) else error)
+
+
+def meaning_without_log(error: Exception) -> Exception:
+    """:func:`meaning_of` for somebody who tries again."""
     if isinstance(error, PoolTimeoutError):
         return Unavailable("All database connections are in use; try again.", retry_after=1)
     driver_error = error.orig if isinstance(error, DBAPIError) else error
@@ -140,8 +161,6 @@ def meaning_of(error: Exception) -> Exception:
         found = None
     if found is None and isinstance(error, DBAPIError) and error.connection_invalidated:
         found = Lost(_LOST)
-    if isinstance(found, Unavailable):
-        _log.log(logging.INFO if isinstance(found, Locked) else logging.ERROR, "database: %s", driver_error)
     return error if found is None else found
 
 
@@ -173,7 +192,7 @@ def _on_server(error: BaseException) -> Exception | None:
         return Lost(_LOST)
     if number in _SERVER_TROUBLE:
         kind, detail = _SERVER_TROUBLE[number]
-        return kind(detail, retry_after=30 if kind is Refused else 5)
+        return kind(detail, retry_after=30 if issubclass(kind, Refused) else 5)
     return None
 
 

@@ -1,8 +1,11 @@
 """The tables of the directory as SQLAlchemy Core sees them; the statements that make them are in :mod:`.migrations`.
 
-Every key starts with ``tenant``, the shard key on SingleStore, so that each unique key contains it. Nothing relies on a
-foreign key or on a collation: ids and names of ours are ASCII, whatever a person typed is compared as bytes.
-Rows are locked in the order of this module: resources by id, then identifiers, memberships, values.
+Every key starts with ``tenant``, the shard key on SingleStore, so that each unique key contains it. Nothing relies on
+a foreign key or on a collation: keys and values are compared as bytes (:mod:`.columns`).
+
+The order in which rows are locked, everywhere: those of resources, all that a write depends on at once, by tenant and
+id (:mod:`.locks`); identifiers, by attribute and key; memberships and values, which belong to a resource that is locked
+by then, so nobody else wants them; rows of other packages; leases last.
 """
 
 from __future__ import annotations
