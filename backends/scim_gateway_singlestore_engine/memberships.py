@@ -13,7 +13,7 @@ from .failures import FOR_EVER, Refused
 from .names import parse_account
 from .notes import Note
 from .protection import administrator, refuse
-from .statements import HOST, grant_group, members_among, members_of
+from .statements import HOST, grant_group, groups_like, members_among, members_of
 from .work import Work, in_batches
 
 
@@ -71,7 +71,7 @@ def _remove(work: Work, group: str, names: Sequence[str]) -> None:
 
 def _add(work: Work, group: str, names: Sequence[str]) -> None:
     for batch in in_batches(names):
-        here = _members_among(work, group, batch)
+        here = _members_among(work, group, batch, exactly=True)
         missing = [name for name in batch if name not in here]
         if missing and work.can.grant_makes_users:
             _refuse_strangers(work, missing)
@@ -104,13 +104,28 @@ def _refuse_strangers(work: Work, names: Sequence[str]) -> None:
             raise Unreachable(f"The Engine has no account {shown(name)} yet, or no longer.")
 
 
-def _members_among(work: Work, group: str, names: Sequence[str]) -> set[str]:
-    return _accounts(work.line.rows(members_among(group, names))) if names else set()
+def _members_among(work: Work, group: str, names: Sequence[str], *, exactly: bool = False) -> set[str]:
+    """Which of these accounts are members of a group.
+
+    Two spellings of a name may be two groups to the server, or one that a view shows in the other spelling: who is in
+    the other one counts where that means that something is sent once too often, and not where it would be left out.
+
+    :param exactly: only in the spelling that was asked for.
+    """
+    rows = work.line.rows(members_among(group, names)) if names else []
+    return _accounts([row for row in rows if str(row[1]) == group] if exactly else rows)
 
 
 def member_names(work: Work, group: str) -> set[str]:
-    """The names of all members that are accounts of any host."""
-    return _accounts(work.line.rows(members_of(group)))
+    """The names of all members that are accounts of any host.
+
+    Who is in a group of another spelling is one only if there is none of this spelling: then the two are the same.
+    """
+    rows = work.line.rows(members_of(group))
+    if any(str(row[1]) != group for row in rows):
+        spellings = {str(row[0]) for row in work.line.rows(groups_like(group))}
+        rows = [row for row in rows if str(row[1]) == group or group not in spellings]
+    return _accounts(rows)
 
 
 def _accounts(rows: Collection[tuple[object, ...]]) -> set[str]:

@@ -223,16 +223,15 @@ PRIVILEGES = Statement(
 
 
 def members_of(group: str) -> Statement:
-    """All members of a group: USER."""
-    return Statement(
-        "SELECT of USERS_GROUPS", "SELECT `USER` FROM information_schema.USERS_GROUPS WHERE `GROUP` = %s", (group,)
-    )
+    """All members of the groups of one name in any letter case: USER, GROUP."""
+    sql = "SELECT `USER`, `GROUP` FROM information_schema.USERS_GROUPS WHERE LOWER(`GROUP`) = LOWER(%s)"
+    return Statement("SELECT of USERS_GROUPS", sql, (group,))
 
 
 def members_among(group: str, names: Sequence[str]) -> Statement:
-    """Which of these accounts are members of a group: USER."""
+    """Which of these accounts are members of the groups of one name in any letter case: USER, GROUP."""
     spellings = tuple(spelling for name in names for spelling in account_spellings(name))
-    sql = "SELECT `USER` FROM information_schema.USERS_GROUPS WHERE `GROUP` = %s AND `USER` IN "
+    sql = "SELECT `USER`, `GROUP` FROM information_schema.USERS_GROUPS WHERE LOWER(`GROUP`) = LOWER(%s) AND `USER` IN "
     return Statement("SELECT of USERS_GROUPS", sql + _list(spellings), (group, *spellings))
 
 

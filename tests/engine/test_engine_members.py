@@ -232,3 +232,36 @@ def test_a_right_that_was_gone_for_a_moment_only_does_not_make_one_either(world)
         )
     with pytest.raises(Unreachable, match="shows the gateway none of them"):
         observe(world)
+
+
+@pytest.mark.parametrize("two_names", [True, False])
+@pytest.mark.parametrize("blind", [True, False])
+def test_who_leaves_a_group_that_the_views_spell_otherwise_leaves_it(make_world, two_names, blind):
+    world = make_world(behaviour=Behaviour(case_sensitive_names=two_names, views_ignore_case=blind))
+    world.put_user("u1", "ada")
+    world.put_user("u2", "bob")
+    spelled = "eng" if two_names else "Eng"
+    world.double.execute(
+        f"CREATE GROUP '{spelled}'", *(f"GRANT GROUP '{spelled}' TO '{u}'@'%'" for u in ("ada", "bob"))
+    )
+    world.put_group("g1", "eng", adoptable=True)
+    world.members("g1", remove=["u1"])
+    assert world.groups == {spelled: {"bob"}}
+    world.put_group("g1", "engineering")
+    assert world.groups == {"engineering": {"bob"}}
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_group_of_the_same_name_in_other_letters_lends_no_members(make_world, blind):
+    world = make_world(behaviour=Behaviour(case_sensitive_names=True, views_ignore_case=blind))
+    world.put_user("u1", "ada")
+    world.put_user("u2", "bob")
+    world.put_group("g1", "eng")
+    world.double.execute("CREATE GROUP 'ENG'", "GRANT GROUP 'ENG' TO 'ada'@'%'", "GRANT GROUP 'ENG' TO 'bob'@'%'")
+    world.members("g1", add=["u1"])
+    assert world.groups == {"eng": {"ada"}, "ENG": {"ada", "bob"}}
+    world.members("g1", remove=["u1", "u2"])
+    assert world.groups == {"eng": set(), "ENG": {"ada", "bob"}}
+    world.members("g1", add=["u1"])
+    world.put_group("g1", "engineering")
+    assert world.groups == {"engineering": {"ada"}, "ENG": {"ada", "bob"}}
