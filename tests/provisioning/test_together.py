@@ -174,6 +174,64 @@ def test_groups_that_are_nested_while_members_come_and_go_reach_everybody(world,
     assert world.backend.pending() == []
 
 
+@pytest.mark.parametrize("first", ["activate", "nest"])
+def test_who_becomes_active_while_his_group_is_nested_has_what_both_together_give(world, cores, monkeypatch, first):
+    """Two changes with no row in common: each is recorded while the other one cannot be seen yet."""
+    bob = world.core.user("bob", active=False)
+    inner, outer = world.core.group("inner", bob), world.core.group("outer")
+    recording, other_done = threading.Event(), threading.Event()
+    safeguards, recorded = world.backend.safeguards, world.backend.safeguards.recorded
+
+    def slowly(session, changes, *, undone=False) -> None:
+        recording.set()
+        other_done.wait(1)  # in vain where writes come one after the other
+        recorded(session, changes, undone=undone)
+
+    monkeypatch.setattr(safeguards, "recorded", slowly)
+    activate = lambda core: patch(core, bob, {"op": "replace", "path": "active", "value": True})  # noqa: E731
+    nest = lambda core: add(core, outer, inner)  # noqa: E731
+    slow, quickly = (activate, nest) if first == "activate" else (nest, activate)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(slow(cores[0])))
+    thread.start()
+    assert recording.wait(20)
+    answers.append(quickly(cores[1]))
+    other_done.set()
+    thread.join()
+    assert answers == [200, 200]
+    world.check_equal()
+    assert (bob["id"], outer["id"]) in world.target.rights()
+
+
+@pytest.mark.parametrize("first", ["add", "nest"])
+def test_who_joins_a_group_while_one_above_it_is_nested_has_what_both_together_give(world, cores, monkeypatch, first):
+    bob = world.core.user("bob")
+    inner, middle, outer = (world.core.group(name) for name in ("inner", "middle", "outer"))
+    add(world.core, middle, inner)
+    recording, other_done = threading.Event(), threading.Event()
+    safeguards, recorded = world.backend.safeguards, world.backend.safeguards.recorded
+
+    def slowly(session, changes, *, undone=False) -> None:
+        recording.set()
+        other_done.wait(1)
+        recorded(session, changes, undone=undone)
+
+    monkeypatch.setattr(safeguards, "recorded", slowly)
+    join = lambda core: add(core, inner, bob)  # noqa: E731
+    nest = lambda core: add(core, outer, middle)  # noqa: E731
+    slow, quickly = (join, nest) if first == "add" else (nest, join)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(slow(cores[0])))
+    thread.start()
+    assert recording.wait(20)
+    answers.append(quickly(cores[1]))
+    other_done.set()
+    thread.join()
+    assert answers == [200, 200]
+    world.check_equal()
+    assert (bob["id"], outer["id"]) in world.target.rights()
+
+
 def test_one_change_does_not_wait_for_another_resource(world, cores):
     bob, eve = world.core.user("bob"), world.core.user("eve")
     held, go_on = threading.Event(), threading.Event()
