@@ -94,7 +94,8 @@ class _Undo:
         # Locks first, in the order of everybody: groups by id, then users by id.
         self._changes = sorted(recorded.changes, key=lambda change: (change.kind != "Group", change.kind, change.id))
         self._current = {change.id: self._now(change) for change in self._changes}
-        self._rows = read(session, context.tenant, [change.id for change in self._changes])
+        ids = {id for id, _ in recorded.generations}.union(change.id for change in self._changes)
+        self._rows = read(session, context.tenant, ids)
         self._concerned, self._ours = self._edges()
 
     def run(self, operation: Operation) -> None:
@@ -132,8 +133,11 @@ class _Undo:
                     now[group, member] = number
             for group, member in wrote:
                 concerned.add(member)
-                number = now.get((group, member))
-                if number == self._recorded.generations.get((group, target)) or (number is None and self._whole):
+                number, mine = now.get((group, member)), self._recorded.generations.get((group, target))
+                # One that the target has by now goes back with a change that was refused, unless the group went on.
+                row = self._rows.get((group, target))
+                alone = row is not None and row.generation == mine
+                if number == mine or (number is None and self._whole and alone):
                     ours.add(member)
         return concerned, ours
 

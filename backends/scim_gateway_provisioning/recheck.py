@@ -45,7 +45,6 @@ def _write_down(
             "Group",
             work.id,
             work,
-            granting=True,
             edges={user for user, found in indirect.items() if work.id in found},
         )
         for work in rows.values()

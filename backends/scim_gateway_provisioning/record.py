@@ -226,7 +226,7 @@ class _Survey:
         deactivated = kind == "User" and active(before) and not active(after)
         activated = there and _activated(change)
         touch.revoking |= deactivated
-        touch.granting |= not there or activated or _gives(before, after)
+        touch.granting |= not there or activated or named != was_named
         if renamed and not isinstance(named, InvalidValue):
             touch.name, touch.renaming = named, there
         if not there or activated:
@@ -237,7 +237,6 @@ class _Survey:
         if change.kind == "User":
             for group in sorted(self._groups_of(change.id)):
                 if touch := self._group(target, group, touches):
-                    touch.granting = True
                     touch.edges.add(change.id)
                     touch.causes[change.id] = change.id
                     touches[change.id].spread = True
@@ -269,7 +268,6 @@ class _Survey:
             for group in sorted(groups):
                 if touch := self._group(target, group, touches):
                     touch.edges |= moved
-                    touch.granting |= giving
                     touch.revoking |= not giving
                     self._spread(change, touch, moved, touches)
 
@@ -324,10 +322,3 @@ def _same_name(target: Target, kind: Kind, old: str | InvalidValue | None, new: 
 def _activated(change: Change) -> bool:
     """Whether a user could not log in before, and can now."""
     return change.kind == "User" and change.before is not None and not active(change.before) and active(change.after)
-
-
-def _gives(before: Resource | None, after: Resource) -> bool:
-    """Whether a change is anything else than a deactivation: then it may give rights."""
-    ignored: Collection[str] = ("active", "meta")
-    old = {name: value for name, value in (before or {}).items() if name not in ignored}
-    return old != {name: value for name, value in after.items() if name not in ignored}

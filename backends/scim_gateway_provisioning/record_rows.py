@@ -88,6 +88,8 @@ class Touch:
     :param work: the row as it was, if there is one.
     :param stale: the resource itself is another one, not only its memberships.
     :param absent: the target is not to have it any more.
+    :param granting: it gives the resource itself something: it is new, active, or has another name.
+    :param revoking: it takes something away.
     :param edges: ids of members whose membership has to be looked at.
     :param causes: by member, the resource whose change made it necessary; by default the group itself.
     :param spread: its own change touches memberships of other groups.

@@ -43,7 +43,8 @@ class Work:
     :param applied: the generation that the target has; less than ``generation``: there is something to do.
     :param stale: generation of the last change of the resource itself, 0 if the target has that; memberships change
         ``generation`` alone.
-    :param granted: generation of the last change that gave something: who takes back his own change compares it.
+    :param granted: generation of the last change that gave the resource itself something (made it, activated it, named
+        it anew): who takes back his own change compares it. Memberships have generations of their own.
     :param absent: the target is not to have the resource (deleted, or not wanted any more).
     :param revoking: the pending change takes rights away.
     :param renaming: more than one name is held for the resource.
