@@ -14,7 +14,9 @@ class Patterns:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.written = tuple(patterns)
-        self._compiled = [re.compile(translate(collision_key(pattern))) for pattern in self.written]
+        # A bracket stands for itself: to fnmatch it would begin a set, and the name in the setting would not match.
+        keys = [collision_key(pattern).replace("[", "[[]") for pattern in self.written]
+        self._compiled = [re.compile(translate(key)) for key in keys]
 
     def match(self, name: str) -> bool:
         """Whether a name matches one of the patterns, compared by its collision key."""

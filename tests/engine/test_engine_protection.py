@@ -91,6 +91,13 @@ def test_patterns_of_the_operator_protect_accounts_and_groups_in_any_spelling(ma
     unchanged(world, lambda w: w.put_group("g1", "dba"), caplog, "engine_protected_groups")
 
 
+def test_a_bracket_in_a_pattern_is_a_bracket(make_world, caplog):
+    world = populated(make_world(protected_users=("svc[prod]-*",), protected_groups=("dba[1]",)))
+    unchanged(world, lambda w: w.put_user("u9", "SVC[prod]-backup"), caplog, "engine_protected_users")
+    unchanged(world, lambda w: w.put_group("g9", "DBA[1]"), caplog, "engine_protected_groups")
+    world.put_group("g9", "dba1")
+
+
 def test_what_became_protected_by_a_pattern_is_left_alone_from_then_on(world, caplog):
     populated(world)
     world.target = world.another_target(protected_users=("ada",), protected_groups=("eng",))
