@@ -83,11 +83,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is shown of a resource where another one refers to it."""
+    """What is shown of a resource where another one refers to it.
+
+    :param contained: ``False`` if it is known to be a member of nothing, which spares a look.
+    """
 
     id: str
     resource_type: str
     display: str | None
+    contained: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,12 @@ class Relations:
         if not parents:
             return {id: [] for id in ids}
         known = set(ids)
-        level = {group.id for groups in parents.values() for group in groups} - known
+        level = _contained(parents) - known
         while level:
             known |= level
             above = self.containing(level)
             parents |= above
-            level = {group.id for groups in above.values() for group in groups} - known
+            level = _contained(above) - known
         return {id: list(_climb(id, parents)) if id in parents else [] for id in ids}
 
     def members_within(self, group_id: str) -> set[str]:
@@ -159,6 +159,11 @@ def _search_containing(handler: ResourceHandler, ids: Collection[str]) -> dict[s
             for id in {element["value"] for element in group[kind.members]}.intersection(some):
                 found.setdefault(id, []).append(reference)
     return found
+
+
+def _contained(parents: Mapping[str, Sequence[Reference]]) -> set[str]:
+    """The groups that may be in other groups."""
+    return {group.id for groups in parents.values() for group in groups if group.contained}
 
 
 def _climb(id: str, parents: Mapping[str, Sequence[Reference]]) -> Iterator[Membership]:

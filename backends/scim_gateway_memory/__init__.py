@@ -81,7 +81,10 @@ class MemoryHandler(ContainingHandler):
         for id in ids:
             if holders := self._by_member.get(id):
                 in_order = sorted((self._stored[holder].place, self._stored[holder].display) for holder in holders)
-                found[id] = [Reference(place[1], self.resource_type.name, display) for place, display in in_order]
+                kind = self.resource_type.name
+                found[id] = [
+                    Reference(place[1], kind, display, place[1] in self._by_member) for place, display in in_order
+                ]
         return found
 
     def put_back(self, id: str, stored: _Stored | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select
 
 from scim_gateway.backend import MemberChange, MembershipHandler, Reference
 from scim_gateway.errors import StaleResource
@@ -38,8 +38,13 @@ _MEMBERS = Prepared(
     .order_by(members.c.group_id, members.c.member_id),
     among="groups",
 )
+_ABOVE = members.alias()
+# Whether a group is itself in a group is told with it: as a rule none is, and there is no more to ask.
+_IS_CONTAINED = exists(
+    select(_ABOVE.c.group_id).where(_ABOVE.c.tenant == resources.c.tenant, _ABOVE.c.member_id == resources.c.id)
+).correlate(resources)
 _CONTAINING = Prepared(
-    select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display)
+    select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display, _IS_CONTAINED)
     .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.group_id))
     .where(
         members.c.tenant == bindparam("tenant_"),
@@ -93,8 +98,8 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
         found: dict[str, list[Reference]] = {}
         with self._database.session() as session:
             for batch in batches(set(ids)):
-                for member, *reference in _CONTAINING.rows(session, {**self._at, "ids": batch}):
-                    found.setdefault(member, []).append(Reference(*reference))
+                for member, id, kind, display, contained in _CONTAINING.rows(session, {**self._at, "ids": batch}):
+                    found.setdefault(member, []).append(Reference(id, kind, display, bool(contained)))
         return found
 
     def _add_members(self, session: Session, id: str, ids: Iterable[str]) -> None:
