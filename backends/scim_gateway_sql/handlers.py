@@ -140,9 +140,9 @@ class SqlHandler(ResourceHandler):
             self._replace(session, _MODIFY, before, {f"{column}_": value for column, value in state.items()})
             self._wrote(session, id, state, before)
             self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
-            old, new = self.index.rows(before), self.index.rows(after)
-            self._drop_values(session, id, {at: form for at, form in old.items() if new.get(at) != form})
-            self._add_values(session, id, {at: form for at, form in new.items() if old.get(at) != form})
+            going, coming = self.index.changes(before, after)
+            self._drop_values(session, id, going)
+            self._add_values(session, id, coming)
 
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:

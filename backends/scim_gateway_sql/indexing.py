@@ -10,7 +10,7 @@ import hashlib
 import math
 import struct
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -123,24 +123,49 @@ class Index:
 
     def rows(self, resource: Resource) -> Rows:
         """The rows of the value index that a resource has."""
+        return self._rows_of(resource, self._by_owner)
+
+    def changes(self, before: Resource, after: Resource) -> tuple[Rows, Rows]:
+        """The rows that go and the rows that come, when one becomes the other."""
+        touched = [name for name in self._by_owner if before.get(name) != after.get(name)]
+        old, new = self._rows_of(before, touched), self._rows_of(after, touched)
+        if any(attr == self.cut for attr, _ in (*old, *new)):
+            # Long texts are numbered through all attributes.
+            old, new = self.rows(before), self.rows(after)
+        return (
+            {at: form for at, form in old.items() if new.get(at) != form},
+            {at: form for at, form in new.items() if old.get(at) != form},
+        )
+
+    @cached_property
+    def _by_owner(self) -> Mapping[str, Sequence[Leaf]]:
+        """The indexed values by the member of a resource that they are in: an attribute, or an extension."""
+        found: dict[str, list[Leaf]] = {}
+        for leaf in self.leaves.values():
+            found.setdefault(leaf.path.urn or leaf.path.name, []).append(leaf)
+        return found
+
+    def _rows_of(self, resource: Resource, owners: Iterable[str]) -> Rows:
         rows: Rows = {}
         cut = 0
-        for leaf in self.leaves.values():
-            path = leaf.path
-            owner: Any = resource if path.urn is None else resource.get(path.urn)
-            value = owner.get(path.name) if owner else None
-            if value is None:
+        for owner in owners:
+            if owner not in resource:
                 continue
-            for number, element in enumerate(value if isinstance(value, list) else (value,)):
-                single: Any = element if path.sub is None else element.get(path.sub)
-                form = None if single is None else sortable(leaf.attribute, single)
-                if form is None:
+            for leaf in self._by_owner[owner]:
+                path = leaf.path
+                value = resource[owner] if path.urn is None else resource[owner].get(path.name)
+                if value is None:
                     continue
-                if len(form) > LIMIT:
-                    form = form[:LIMIT]
-                    rows[self.cut, cut] = b""
-                    cut += 1
-                rows[leaf.number, number] = form
+                for number, element in enumerate(value if isinstance(value, list) else (value,)):
+                    single: Any = element if path.sub is None else element.get(path.sub)
+                    form = None if single is None else sortable(leaf.attribute, single)
+                    if form is None:
+                        continue
+                    if len(form) > LIMIT:
+                        form = form[:LIMIT]
+                        rows[self.cut, cut] = b""
+                        cut += 1
+                    rows[leaf.number, number] = form
         return rows
 
     @cached_property
