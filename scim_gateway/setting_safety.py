@@ -32,8 +32,8 @@ SAFETY_SETTINGS: tuple[Setting, ...] = (
         "breaker_removals",
         a_number(0),
         50,
-        "Removals within breaker_minutes that are always let through: users deactivated or deleted and groups deleted; "
-        "as many memberships. 0: no limit.",
+        "Removals within breaker_minutes that are always let through: users deactivated, deleted or given another name "
+        "in a target, groups deleted; as many memberships. 0: no limit.",
     ),
     Setting(
         "breaker_share",

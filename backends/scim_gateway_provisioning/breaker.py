@@ -1,8 +1,9 @@
 """The circuit breaker: too many removals within a while are refused until an administrator approves them.
 
-What counts is what somebody loses: users deactivated or deleted and groups deleted on one side, memberships taken away
-on the other, each side against a limit of its own. What follows from a counted removal (the memberships of a deleted
-user) is not counted again, and neither is the same removal when it is asked for again.
+What counts is what somebody loses: users deactivated, deleted or given another name in a target, groups deleted or not
+wanted there any more on one side; memberships taken away on the other. Each side has a limit of its own. What follows
+from a counted removal (the memberships of a deleted user) is not counted again, and neither is the same removal when it
+is asked for again.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from .guard import Guard, Peek, peek, removals, set_approval
 
 _security = logging.getLogger("scim_gateway.security")
 
-INACTIVE, DELETED, MEMBERSHIP = "inactive", "deleted", "membership"
+INACTIVE, DELETED, UPROOTED, MEMBERSHIP = "inactive", "deleted", "uprooted", "membership"
 #: What is counted together, under the name by which people know it.
-_SIDES = {"users and groups": (INACTIVE, DELETED), "memberships": (MEMBERSHIP,)}
+_SIDES = {"users and groups": (INACTIVE, DELETED, UPROOTED), "memberships": (MEMBERSHIP,)}
 _GONE = frozenset({DELETED, MEMBERSHIP})
 _MINUTE = 60_000
 
@@ -73,7 +74,7 @@ _THERE: Mapping[str, Select[Any]] = {
 class Removal:
     """Something that somebody loses.
 
-    :param kind: ``inactive``, ``deleted`` or ``membership``.
+    :param kind: ``inactive``, ``deleted``, ``uprooted`` or ``membership``.
     :param key: the same for the same loss, whenever and however it is asked for.
     """
 
@@ -149,17 +150,20 @@ class Breaker:
         counted = self._counted(session, self._since(now), now.now)
         return {side: _on(side, counted) for side in _SIDES}
 
-    def staged(self, count: int, total: int, what: str = "users, groups and memberships") -> str | None:
+    def staged(
+        self, count: int, total: int, what: str = "users, groups and memberships", verb: str = "removes"
+    ) -> str | None:
         """Why a plan has to be approved, or ``None``.
 
         :param count: how much it removes.
         :param total: how much there is of the same.
+        :param verb: what it does to them.
         """
         limit = self.limits.of(total)
         if not self.limits.removals or count <= limit:
             return None
         return (
-            f"The plan removes {count} of {total} {what}; without an approval it may remove {limit} "
+            f"The plan {verb} {count} of {total} {what}; without an approval it may remove {limit} "
             f"({self.limits.explained(total, what)})."
         )
 
@@ -178,9 +182,10 @@ class Breaker:
             "circuit breaker: removal of %d %s refused after %d within %d minutes, limit %d",
             *(now, side, before, self.limits.minutes, limit),
         )
+        verb = "removed or given another name" if counted[UPROOTED] + more[UPROOTED] else "removed"
         raise BreakerOpen(
             f"The circuit breaker refused this request, and nothing was changed: with it, {before + now} {side} "
-            f"would have been removed within {self.limits.minutes} minutes, and the limit is {limit} "
+            f"would have been {verb} within {self.limits.minutes} minutes, and the limit is {limit} "
             f"({self.limits.explained(total, side)}). If so many removals are intended, an administrator of the "
             "gateway lets them through with: scim-gateway approve"
         )
@@ -231,12 +236,15 @@ def _on(side: str, counts: Counter[str]) -> int:
     return sum(counts[kind] for kind in _SIDES[side])
 
 
-def removals_of(kind: str, before: Resource, after: Resource | None, removed: Iterable[str] = ()) -> list[Removal]:
+def removals_of(
+    kind: str, before: Resource, after: Resource | None, removed: Iterable[str] = (), *, uprooted: bool = False
+) -> list[Removal]:
     """What a change takes away; of what no target knows nothing is counted.
 
     :param kind: resource type.
     :param after: ``None`` if the resource is deleted; its members go with it, and are not counted one by one.
     :param removed: ids of members that go.
+    :param uprooted: a target takes away the name by which a user logs in, or a group that the directory keeps.
     """
     id = before["id"]
     if kind not in _COUNTED:
@@ -246,4 +254,6 @@ def removals_of(kind: str, before: Resource, after: Resource | None, removed: It
     lost = [Removal(MEMBERSHIP, f"{id}:{member}") for member in sorted(removed)]
     if before.get("active", True) is not False and after.get("active", True) is False:
         lost.append(Removal(INACTIVE, f"{kind}:{id}"))
+    elif uprooted:
+        lost.append(Removal(UPROOTED, f"{kind}:{id}"))
     return lost

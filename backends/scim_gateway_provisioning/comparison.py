@@ -125,12 +125,13 @@ def plan_of(comparisons: Iterable[Comparison]) -> Plan:
 def _removals(breaker: Breaker, target: Target, found: Survey, differences: Sequence[Difference]) -> Iterable[str]:
     memberships = sum(d.revokes and d.step.kind == "Membership" for d in differences)
     # A lock that was put on is put back: a target that forgot all of them does not make that a mass removal.
-    others = sum(d.revokes and d.step.kind != "Membership" and not d.again for d in differences)
+    others = sum(d.renames or (d.revokes and d.step.kind != "Membership" and not d.again) for d in differences)
+    verb = "removes or renames" if any(d.renames for d in differences) else "removes"
     sides = (found.users, found.groups)
     resources = sum(len(side.wanted) + len(side.gone) for side in sides)
     pairs = sum(len(ids) for ids in found.members.values()) + memberships
     for reason in (
-        breaker.staged(others, resources, "users and groups"),
+        breaker.staged(others, resources, "users and groups", verb),
         breaker.staged(memberships, pairs, "memberships"),
     ):
         if reason is not None:

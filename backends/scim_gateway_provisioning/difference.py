@@ -103,6 +103,7 @@ class Difference:
     :param member: of a membership: SCIM id of the member.
     :param left_over: SCIM id in the target's mark, of something that the directory does not know at all.
     :param stands: name in the target, where the target's own mark says it and the note says otherwise, or nothing.
+    :param renames: the step gives a user another name, and whoever knows only the old one does not get in any more.
     :param again: the step takes what the gateway took before, by the target's own mark: it was counted then.
     :param doubtful: the step gives what the gateway took, by the target's own mark, to somebody whom the directory had
         confirmed as active: the directory may be an old one.
@@ -114,6 +115,7 @@ class Difference:
     member: str | None = None
     left_over: str | None = None
     stands: str | None = None
+    renames: bool = False
     again: bool = False
     doubtful: bool = False
 

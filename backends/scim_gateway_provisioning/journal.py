@@ -23,6 +23,8 @@ class Change:
     :param added: ids of members that came, each with the name of its resource type.
     :param removed: ids of members that went.
     :param disbanded: ids of the members that a group had when it was deleted.
+    :param uprooted: whether a target takes away what it had, although the directory keeps the resource: the name by
+        which a person logs in, or a whole group that it is not to have any more.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Change:
     added: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     disbanded: frozenset[str] = frozenset()
+    uprooted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

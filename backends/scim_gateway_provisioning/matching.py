@@ -105,8 +105,9 @@ def _changes(found: Matching, wanted: Wanted, seen: Observed) -> Iterator[Differ
     key = found.standing[wanted.id]
     stands = seen.name if seen.owner == wanted.id and key != wanted.noted else None
     effects: list[str] = []
+    renamed = f"to be called {wanted.name}"
     if wanted.key != key:
-        effects.append(f"to be called {wanted.name}")
+        effects.append(renamed)
     elif stands is not None:
         effects.append(UNNOTED)
     if seen.active and not wanted.active:
@@ -125,6 +126,7 @@ def _changes(found: Matching, wanted: Wanted, seen: Observed) -> Iterator[Differ
                 effect,
                 wanted.id,
                 stands=stands,
+                renames=found.kind == "User" and effect is renamed,
                 again=effect is DEACTIVATE and seen.shut_out,
                 doubtful=effect is ACTIVATE and seen.shut_out and wanted.confirmed,
             )

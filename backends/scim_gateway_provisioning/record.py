@@ -64,6 +64,9 @@ def record(
     survey = _Survey(session, context, operation, admit=not undone)
     touches = [touch for target in context.targets.values() for touch in survey.of_target(target)]
     touches.sort(key=lambda touch: touch.key)
+    for touch in touches:
+        if touch.absent or (touch.renaming and touch.kind == "User"):
+            operation.changes[touch.id].uprooted = True
     named = survey.pending()
     spread = survey.caused()
     goals = {work.key: work.generation for work in (*named, *spread)}

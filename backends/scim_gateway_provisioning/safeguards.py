@@ -222,7 +222,8 @@ def _removals(changes: Sequence[Change]) -> Iterator[Removal]:
     for change in changes:
         if change.before is not None:
             # Memberships of somebody who is deleted go with him, and are not counted one by one.
-            yield from removals_of(change.kind, change.before, change.after, change.removed - gone)
+            left = change.removed - gone
+            yield from removals_of(change.kind, change.before, change.after, left, uprooted=change.uprooted)
 
 
 def _outcome(kind: str, id: str, results: Sequence[Result]) -> Event:

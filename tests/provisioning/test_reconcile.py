@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from core_client import USER
 from doubles.listed_target import Account, ListTarget
 from reconciled import Compared, foreign, short
 from scim_gateway_provisioning import carry_out, turn
@@ -26,6 +27,10 @@ def world(tmp_path: Path) -> Iterator[Compared]:
     world = Compared(tmp_path)
     yield world
     world.close()
+
+
+def user_named(number: int) -> dict[str, object]:
+    return {"schemas": [USER], "userName": f"u{number}", "displayName": f"d{number}"}
 
 
 def active(value: bool) -> dict[str, object]:
@@ -138,6 +143,23 @@ def test_names_that_a_setting_makes_in_another_way_are_renames(world, tmp_path):
     assert other.target.listing.groups["staff"].members == {"Ann A."}
     other.core.json("POST", "/Users", {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "bob",
                                        "displayName": "ann"}, expect=201)  # fmt: skip
+
+
+def test_a_setting_that_gives_many_people_other_names_waits_for_a_person(world, tmp_path):
+    for number in range(3):
+        world.core.json("POST", "/Users", user_named(number), expect=201)
+    other = Compared(tmp_path, ListTarget(attribute="displayName"), limits=Limits(removals=2, share=0))
+    other.target.store = world.target.store
+    plan = other.plan()
+    assert (plan.staged or "").startswith(
+        "list: The plan removes or renames 3 of 3 users and groups; without an approv"
+    )
+    assert other.reconciler.reconcile().done == 0
+    assert sorted(world.target.listing.users) == ["u0", "u1", "u2"]
+    other.reconciler.approve(plan.hash, 60)
+    assert other.reconciler.apply(plan.hash).left.to_do == []
+    assert sorted(world.target.listing.users) == ["d0", "d1", "d2"]
+    other.close()
 
 
 def test_a_target_that_does_not_rename_keeps_the_names_that_stand_there(world, tmp_path):

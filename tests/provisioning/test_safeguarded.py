@@ -313,3 +313,28 @@ def test_the_check_says_when_removals_have_no_limit_and_when_the_key_is_in_the_d
     assert "switched off" in findings(world)["circuit breaker"][1]
     [trail] = [finding for finding in world.backend.check() if finding.subject == "audit trail"]
     assert "SCIM_GATEWAY_AUDIT_KEY" in trail.remedy
+
+
+def test_new_names_in_a_target_are_removals_of_the_old_ones(make: Make) -> None:
+    world = make(Limits(removals=2, share=0))
+    people = [world.core.user(f"u{number}") for number in range(4)]
+    for number in range(2):
+        world.core.patch(people[number], {"op": "replace", "path": "userName", "value": f"lost{number}"})
+        world.core.patch(people[number], {"op": "replace", "path": "userName", "value": f"again{number}"})
+    world.core.patch(people[2], {"op": "replace", "path": "userName", "value": "U2"})
+    world.core.patch(people[2], {"op": "replace", "path": "title", "value": "Countess"})
+    lost = {"op": "replace", "path": "userName", "value": "lost2"}
+    error = world.core.json("PATCH", path_of(people[2]), {"schemas": [PATCH_OP], "Operations": [lost]}, expect=403)
+    assert "with it, 3 users and groups would have been removed or given another name" in error["detail"]
+    assert sorted(world.targets[0].listing.users) == ["U2", "again0", "again1", "u3"]
+
+
+def test_a_group_that_is_renamed_so_that_a_target_is_not_to_have_it_is_a_removal(make: Make) -> None:
+    world = make(Limits(removals=1, share=0))
+    ann = world.core.user("ann")
+    groups = [world.core.group(f"g{number}", ann) for number in range(3)]
+    world.core.patch(groups[0], {"op": "replace", "path": "displayName", "value": "kept"})
+    world.core.patch(groups[1], {"op": "replace", "path": "displayName", "value": "private-1"})
+    hidden = {"op": "replace", "path": "displayName", "value": "private-2"}
+    world.core.json("PATCH", path_of(groups[2]), {"schemas": [PATCH_OP], "Operations": [hidden]}, expect=403)
+    assert sorted(world.targets[0].listing.groups) == ["g2", "kept"]
