@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
-from scim_gateway_provisioning.target import Group, Outcome, Save, Unreachable
+from scim_gateway_provisioning.target import Group, Outcome, Unreachable
 
-from scim_gateway.errors import Conflict, InvalidValue, ScimError
+from scim_gateway.errors import Conflict, InvalidValue
 from scim_gateway.text import shown
 
 from .accounts import LONG, leave, too_long
 from .failures import Refused, SetupFault
 from .memberships import join, member_names
+from .named import Named
 from .notes import Note
-from .people import keeps_name
 from .protection import administrator, refuse
 from .statements import create_group, drop_group, grant_role, groups_like
-from .work import Work
 
 _RESERVE_SECONDS = 3.0
 """What is left of the time of a request when a large group stops taking its members along: another call goes on."""
@@ -26,30 +23,17 @@ _RESERVE_SECONDS = 3.0
 _ROUNDS = 4
 
 
-class OneGroup:
-    """One call about one group.
+class OneGroup(Named):
+    """One call about one group."""
 
-    :param note: what provisioning kept.
-    :param save: keeps a note in the middle of the call.
-    """
-
-    def __init__(self, work: Work, note: Note, save: Save) -> None:
-        self._work = work
-        self._note = note
-        self._began = note
-        self._save = save
+    kind = "Group"
 
     def put(self, group: Group, wanted: str) -> Outcome:
         """Make the group equal to what the directory says.
 
         :param wanted: name that it has to have.
         """
-        stands = self._note.name
-        if stands is not None and keeps_name(self._work, stands, wanted):
-            wanted = stands
-        for name in (stands, wanted):
-            if name is not None:
-                self._work.protected.admit("Group", name)
+        stands, wanted = self._note.name, self._settled_name(wanted)
         self._clear(wanted)
         if stands is not None and stands != wanted:
             waiting = self._carry(stands, wanted)
@@ -58,33 +42,6 @@ class OneGroup:
         roles = self._ensure(group, wanted)
         self._give_roles(group, wanted, roles)
         return Outcome(self._note.known)
-
-    def remove(self) -> None:
-        """Remove whatever stands under any name of this group."""
-        for name in self._note.names:
-            self._remove(name)
-
-    def _keep(self, note: Note) -> None:
-        if note != self._note:
-            self._save(note.known)
-            self._note = note
-
-    @contextmanager
-    def _intending(self, note: Note) -> Iterator[None]:
-        before = self._note
-        self._keep(note)
-        try:
-            yield
-        except ScimError:
-            self._keep(before)
-            raise
-
-    def _clear(self, wanted: str) -> None:
-        if self._note.making not in (None, wanted, self._note.name):
-            self._remove(str(self._note.making))
-        if self._note.old is not None:
-            self._remove(self._note.old)
-        self._keep(self._note.cleared(but=wanted))
 
     def _remove(self, name: str) -> None:
         work = self._work

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from scim_gateway_provisioning.target import Outcome, Save, Unreachable, User
 
-from scim_gateway_provisioning.target import Outcome, Save, User
-
-from scim_gateway.errors import Conflict, ScimError
-from scim_gateway.text import collision_key
+from scim_gateway.errors import Conflict
 
 from . import accounts
 from .accounts import look
 from .marks import Mark
+from .named import Named
 from .notes import Note
 from .renaming import Renaming
 from .sessions import end_sessions
@@ -20,25 +17,17 @@ from .users import Account
 from .work import Work
 
 
-def keeps_name(work: Work, stands: str, wanted: str) -> bool:
-    """Whether a name stays: by the operator's choice, or spelled otherwise, which may be one name to the server."""
-    return not work.settings.carry_names or collision_key(stands) == collision_key(wanted)
-
-
-class Person:
+class Person(Named):
     """One call about one person.
 
     :param id: SCIM id.
-    :param note: what provisioning kept.
-    :param save: keeps a note in the middle of the call.
     """
 
+    kind = "User"
+
     def __init__(self, work: Work, id: str, note: Note, save: Save) -> None:
-        self._work = work
+        super().__init__(work, note, save)
         self._id = id
-        self._note = note
-        self._began = note
-        self._save = save
         self._mark = Mark(id, work.settings.tenant)
 
     def put(self, user: User, wanted: str) -> Outcome:
@@ -46,55 +35,27 @@ class Person:
 
         :param wanted: name that it has to have.
         """
-        stands = self._note.name
-        if stands is not None and (
-            not self._work.settings.carry_names or collision_key(stands) == collision_key(wanted)
-        ):
-            wanted = stands  # kept by choice; or spelled otherwise, which may be the same name to the server
-        for name in (stands, wanted):
-            if name is not None:
-                self._work.protected.admit("User", name)
+        stands, wanted = self._note.name, self._settled_name(wanted)
         if not user.active and self._work.settings.on_deactivate == "drop":
             self.remove()
             return Outcome({})
-        self._clear(wanted)
+        try:
+            self._clear(wanted)
+        except Unreachable:
+            # What an earlier call left under another name must not keep the one that counts open.
+            if not user.active and stands is not None:
+                self._shut_out_as(user, stands)
+            raise
         account = self._carry(user, stands, wanted) if stands not in (None, wanted) else None
         account = account or self._ensure(user, wanted)
         if not user.active:
-            self._shut_out(user, account or self._made(wanted))
+            if account is None:
+                return Outcome({})
+            self._shut_out(user, account)
         elif account is not None:
             accounts.unlock(self._work, account, self._mark, noted=self._note.locked)
             self._note = self._note.with_lock(False)
         return Outcome(self._note.known)
-
-    def remove(self) -> None:
-        """Remove whatever stands under any name of this person."""
-        for name in self._note.names:
-            self._remove(name)
-
-    def _keep(self, note: Note) -> None:
-        if note != self._note:
-            self._save(note.known)
-            self._note = note
-
-    @contextmanager
-    def _intending(self, note: Note) -> Iterator[None]:
-        """Keep a note before something is made; if that is refused, what exists under the name is not the gateway's."""
-        before = self._note
-        self._keep(note)
-        try:
-            yield
-        except ScimError:
-            self._keep(before)
-            raise
-
-    def _clear(self, wanted: str) -> None:
-        """Remove what an earlier call left under names that do not count any more."""
-        if self._note.making not in (None, wanted, self._note.name):
-            self._remove(str(self._note.making))
-        if self._note.old is not None:
-            self._remove(self._note.old)
-        self._keep(self._note.cleared(but=wanted))
 
     def _remove(self, name: str) -> None:
         work = self._work
@@ -124,14 +85,25 @@ class Person:
             return False
 
     def _ensure(self, user: User, name: str) -> Account | None:
-        """The account of a name: taken over if it may be; ``None``: it was just made."""
+        """The account of a name: taken over if it may be; ``None``: it was just made, or there is to be none.
+
+        Nobody inactive gets an account: none can be made that is locked from the beginning, and one that is open for
+        the time of a statement is open for longer when the next statement does not get through.
+        """
         work = self._work
         standing = look(work, name)
         account = standing.here
-        if account is None or user.active:
+        if user.active:
             accounts.alone(standing)
         if account is None:
-            self._make(name, recreated=bool(standing.dropped))
+            work.prove_sight()
+            if standing.dropped:
+                # Sessions of a dropped account might go on with the rights of a new one of its name.
+                end_sessions(work, name)
+            if user.active:
+                self._make(name, recreated=bool(standing.dropped))
+            elif self._began.name is not None:
+                accounts.none_elsewhere(standing)
             return None
         ours = accounts.is_ours(
             work, account, self._id, noted=name == self._began.name, begun=name == self._began.making
@@ -145,10 +117,6 @@ class Person:
 
     def _make(self, name: str, *, recreated: bool) -> None:
         work = self._work
-        work.prove_sight()
-        if recreated:
-            # Sessions of a dropped account might go on with the rights of the new one of its name.
-            end_sessions(work, name)
         with self._intending(Note(making=name, method=work.settings.authentication.method)):
             accounts.make(work, name, self._mark)
         if recreated:
@@ -171,6 +139,12 @@ class Person:
         end_sessions(work, account.name)
         self._note = self._note.with_lock(True)
         accounts.none_elsewhere(look(work, account.name))
+
+    def _shut_out_as(self, user: User, name: str) -> None:
+        account = look(self._work, name).here
+        if account is not None and self._is_own(account):
+            accounts.refuse_administrator(self._work, name)
+            self._shut_out(user, account)
 
     def _carry(self, user: User, stands: str | None, wanted: str) -> Account | None:
         """Give the account another name, with all that it has; ``None``: there is no account to give one to."""

@@ -52,9 +52,6 @@ class Operation:
 ALL_GROUPS = {"eng": {"ada", "bob"}, "dba_made": {"ada"}}
 OPERATIONS = {
     "create": Operation(nobody, lambda w: w.put_user("u1", "ada"), {"bob": False, "ada": False}, {}),
-    "create inactive": Operation(
-        nobody, lambda w: w.put_user("u1", "ada", active=False), {"bob": False, "ada": True}, {}, ("8.5", "8.0")
-    ),
     "deactivate": Operation(
         people,
         lambda w: w.put_user("u1", "ada", active=False),

@@ -149,6 +149,7 @@ def test_the_inventory_takes_the_same_few_statements_whatever_there_is(crowd):
 def test_the_inventory_says_what_is_whose_and_in_which_state(make_world):
     world = make_world(tenant="acme")
     world.put_user("u1", "Ada")
+    world.put_user("u2", "bob")
     world.put_user("u2", "bob", active=False)
     world.put_group("g1", "Eng")
     world.members("g1", add=["u1"])
@@ -168,6 +169,7 @@ def test_the_inventory_says_what_is_whose_and_in_which_state(make_world):
 @pytest.mark.parametrize("behaviour", [Behaviour(lock_shown="OPEN"), Behaviour(attribute_shown=False)])
 def test_a_state_that_cannot_be_told_is_no_difference(make_world, behaviour):
     world = make_world(behaviour=behaviour)
+    world.put_user("u1", "ada")
     world.put_user("u1", "ada", active=False)
     expected = True if behaviour.lock_shown == "OPEN" else None
     assert observe(world).users[b"ada"].active is expected
@@ -175,6 +177,7 @@ def test_a_state_that_cannot_be_told_is_no_difference(make_world, behaviour):
 
 def test_on_servers_without_a_lock_no_state_can_be_told(make_world):
     world = make_world("7.8")
+    world.put_user("u1", "ada")
     world.put_user("u1", "ada", active=False)
     assert observe(world).users[b"ada"].active is None
 

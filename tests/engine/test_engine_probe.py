@@ -100,6 +100,7 @@ def test_a_mode_of_handing_on_rights_that_nobody_has_tried_is_told(world):
 
 
 def test_locks_that_a_restart_lost_are_told(world):
+    world.put_user("u1", "ada")
     world.put_user("u1", "ada", active=False)
     assert "engine locks" not in check(world)
     world.double.restart()

@@ -206,6 +206,26 @@ def test_sessions_of_a_dropped_account_do_not_wake_up_with_a_new_one_of_its_name
     assert world.users == {"ada": False}
 
 
+def test_nobody_gets_an_account_before_being_active(world):
+    for _ in range(2):
+        assert world.put_user("u1", "ada", active=False).known == {}
+    assert world.users == {}
+    assert world.sent() == []
+    world.put_user("u1", "ada")
+    assert world.users == {"ada": False}
+
+
+def test_an_account_that_was_dropped_by_hand_is_not_made_to_be_locked(ada):
+    session = log_in(ada, "ada")
+    ada.double.execute("DROP USER 'ada'@'%'", f"CREATE USER 'ada'@'localhost' IDENTIFIED BY '{SECRET}'")
+    with pytest.raises(Unreachable, match="localhost"):
+        ada.put_user("u1", "ada", active=False)
+    ada.double.execute("DROP USER 'ada'@'localhost'")
+    assert ada.put_user("u1", "ada", active=False).known == {}
+    assert not is_open(session)
+    assert ada.users == {}
+
+
 def test_a_lock_that_a_restart_lost_is_put_back(ada):
     ada.put_user("u1", "ada", active=False)
     ada.double.restart()
@@ -218,6 +238,7 @@ def test_a_lock_that_a_restart_lost_is_put_back(ada):
 
 def test_a_lock_that_is_not_shown_is_set_again_rather_than_trusted(make_world):
     world = make_world(behaviour=Behaviour(lock_shown="OPEN"))
+    world.put_user("u1", "ada")
     world.put_user("u1", "ada", active=False)
     world.double.restart()
     assert world.users == {"ada": False}
