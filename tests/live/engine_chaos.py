@@ -45,16 +45,20 @@ AUDIT_KEY = "audit-key-of-the-tests-0123456789-abcdef"
 
 
 class EngineProcess:
-    """The double in a process of its own, as ``make engine-double`` starts it."""
+    """The double in a process of its own, as ``make engine-double`` starts it.
+
+    :ivar statements: the file to which it writes each account statement that it carries out.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.port = _free_port()
-        self._log = (folder / "engine.log").open("ab")
+        self.statements = folder / "engine-statements.log"
+        self._said, self._log = self.statements.open("wb"), (folder / "engine.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "doubles.singlestore", "--port", str(self.port)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=self._said,
             stderr=self._log,
         )
         deadline = time.monotonic() + 30
@@ -90,6 +94,10 @@ class EngineProcess:
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._said.close()
         self._log.close()
 
 
@@ -115,6 +123,7 @@ class Report:
 
     def __str__(self) -> str:
         ordered = sorted(self.seconds) or [0.0]
+        forgotten = f"locks that restarts had forgotten: {self.forgotten_locks}"
         share = {f"p{n}": ordered[min(len(ordered) - 1, len(ordered) * n // 100)] for n in (50, 99)}
         return "\n".join(
             [
@@ -123,8 +132,7 @@ class Report:
                 f"on the way    {self.broken} broken connections, {self.refused} answers of 5xx or 429, asked again",
                 f"took          p50 {share['p50']:.3f} s, p99 {share['p99']:.3f} s, longest {ordered[-1]:.2f} s",
                 f"sessions      {self.sessions} opened by people who then had to be thrown out",
-                f"at the end    nothing pending after {self.settled_after:.1f} s; "
-                + f"locks forgotten by restarts and set again: {self.forgotten_locks}; audit trail: {self.audited}",
+                f"at the end    nothing pending after {self.settled_after:.1f} s; {forgotten}; {self.audited}",
                 f"wrong         {len(self.problems)}",
                 *(f"    {problem}" for problem in self.problems),
             ]
@@ -141,6 +149,7 @@ class Chaos:
         self.database = maria.new_database()
         self.seed = seed
         self.report = Report()
+        self.ledgers: list[Ledger] = []
         self.to_maria, self.to_engine = FaultProxy(maria.port), FaultProxy(engine.port)
         self.settings = {
             "SCIM_GATEWAY_DATABASE_URL": maria.url(self.database, port=self.to_maria.port),
@@ -200,9 +209,10 @@ class Chaos:
             client.join(180)
             if client.is_alive():
                 self.report.problems.append(f"{client.name} hangs")
-        self._sum_up([client.ledger for client in working])
+        self.ledgers = [client.ledger for client in working]
+        self._sum_up()
         self._wait_until_settled()
-        self._compare([client.ledger for client in working])
+        self.compare()
         return self.report
 
     def _torment(
@@ -295,8 +305,8 @@ class Chaos:
 
     # The comparison
 
-    def _sum_up(self, ledgers: list[Ledger]) -> None:
-        for ledger in ledgers:
+    def _sum_up(self) -> None:
+        for ledger in self.ledgers:
             self.report.changes.update(ledger.changes)
             self.report.requests += ledger.requests
             self.report.broken += ledger.broken
@@ -322,7 +332,9 @@ class Chaos:
         )
         self.report.problems.append(f"still pending after {QUIET_SECONDS:.0f} seconds: {rows[:5]}")
 
-    def _compare(self, ledgers: list[Ledger]) -> None:
+    def compare(self) -> None:
+        """Hold directory, Engine, sessions and audit trail against the ledgers."""
+        ledgers = self.ledgers
         people = {person.name: person for ledger in ledgers for person in ledger.people}
         groups = {**self.shared, **dict(ledger.own_group for ledger in ledgers)}
         active = {name: person.active for name, person in people.items()}
