@@ -58,14 +58,16 @@ class Representation:
         *,
         without: frozenset[str] = frozenset(),
         known: Mapping[str, Reference] | None = None,
+        new: bool = False,
     ) -> list[Resource]:
         """Whole resources, with the entity tag as ``meta.version``; the given ones are not changed.
 
         :param without: attributes that will not be shown and need no work.
         :param known: references that were just looked up.
+        :param new: whether they were created just now, so that nothing can hold them.
         """
         groups: Mapping[str, Sequence[Membership]] = {}
-        if resource_type.containers and not {resource_type.containers, "meta"} <= without:
+        if resource_type.containers and not new and not {resource_type.containers, "meta"} <= without:
             groups = self._relations.memberships([resource["id"] for resource in resources])
         fields = [field for field in self.fields[resource_type.name] if field.attribute.name not in without]
         known = self._look_up(resources, resource_type, fields, known or {})
@@ -114,14 +116,16 @@ class Representation:
         requested: frozenset[str] = frozenset(),
         known: Mapping[str, Reference] | None = None,
         tags: bool = True,
+        new: bool = False,
     ) -> list[Shown]:
         """Stored resources as they stand in an answer.
 
         :param tags: whether the entity tag is needed even where the document does not show it.
+        :param new: whether they were created just now.
         """
         # What is named by the request may be shown although an answer to GET would not hold it.
         without = frozenset() if requested else projection.without - {"meta"} if tags else projection.without
-        completed = self.complete(resources, resource_type, base_url, without=without, known=known)
+        completed = self.complete(resources, resource_type, base_url, without=without, known=known, new=new)
         return self.project(completed, resource_type, projection, requested)
 
     def _look_up(

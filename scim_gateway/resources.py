@@ -71,7 +71,7 @@ class TypeOperations:
             if self._apart and self._members and self._members.elements(resource):
                 # A store that keeps members apart has an order of its own: the answer is what a GET will show.
                 resource = self._apart.get(resource["id"], without=call.projection().without - {"meta"})
-            return self._show(call, resource, self._named(body), check)
+            return self._show(call, resource, self._named(body), check, new=True)
 
         try:
             shown = self._write(work)
@@ -282,6 +282,8 @@ class TypeOperations:
         resource: Resource,
         requested: frozenset[str] = frozenset(),
         check: ReferenceCheck | None = None,
+        *,
+        new: bool = False,
     ) -> Shown:
         return self._representation.show(
             [resource],
@@ -290,6 +292,7 @@ class TypeOperations:
             call.projection(),
             requested=requested,
             known=check.found if check else None,
+            new=new,
         )[0]
 
     def _location(self, call: Call) -> str:
