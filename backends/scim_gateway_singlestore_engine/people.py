@@ -97,8 +97,8 @@ class Person(Named):
             accounts.alone(standing)
         if account is None:
             work.prove_sight()
-            if standing.dropped:
-                # Sessions of a dropped account might go on with the rights of a new one of its name.
+            if standing.dropped or (not user.active and self._began.name is not None):
+                # Sessions of a dropped account live on, listed or not, and might get the rights of a new one.
                 end_sessions(work, name)
             if user.active:
                 self._make(name, recreated=bool(standing.dropped))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pymysql
@@ -10,6 +11,8 @@ import pytest
 from doubles.singlestore.api import Behaviour
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Unreachable, User
+from scim_gateway_singlestore_engine import people
+from scim_gateway_singlestore_engine.accounts import look
 from scim_gateway_singlestore_engine.facts import Facts, Probe, write_probe
 from scim_gateway_singlestore_engine.failures import Denied, SetupFault
 
@@ -224,6 +227,14 @@ def test_an_account_that_was_dropped_by_hand_is_not_made_to_be_locked(ada):
     assert ada.put_user("u1", "ada", active=False).known == {}
     assert not is_open(session)
     assert ada.users == {}
+
+
+def test_sessions_of_an_account_that_was_dropped_and_is_not_listed_any_more_are_ended_too(ada, monkeypatch):
+    session = log_in(ada, "ada")
+    ada.double.execute("DROP USER 'ada'@'%'")
+    monkeypatch.setattr(people, "look", lambda work, name: replace(look(work, name), dropped=()))
+    assert ada.put_user("u1", "ada", active=False).known == {}
+    assert not is_open(session)
 
 
 def test_a_lock_that_a_restart_lost_is_put_back(ada):
