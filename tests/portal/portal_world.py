@@ -84,6 +84,28 @@ class PortalWorld:
     def waiting_for_nothing(self) -> bool:
         return not self.backend.pending()
 
+    def wanted(self) -> tuple[set[str], dict[str, set[str]]]:
+        """What the directory says: addresses of those who are active, and by group those of its active members."""
+        users = {user["id"]: user for user in self.core.json("GET", "/Users").get("Resources", ())}
+        groups = {group["id"]: group for group in self.core.json("GET", "/Groups").get("Resources", ())}
+        active = {id: user["emails"][0]["value"] for id, user in users.items() if user.get("active", True)}
+        names = {**active, **{id: group["displayName"] for id, group in groups.items()}}
+        members = {
+            group["displayName"]: {names[one["value"]] for one in group.get("members", ()) if one["value"] in names}
+            for group in groups.values()
+        }
+        return set(active.values()), members
+
+    def check_equal(self) -> None:
+        """Directory and organization say the same; who has not accepted is in no team yet."""
+        people, groups = self.wanted()
+        invited = self.invited
+        assert self.members | invited == people
+        assert not self.members & invited
+        assert self.teams == {name: members - invited for name, members in groups.items()}
+        pending = [one.email for one in self.double.organization.invitations.values() if one.state == "Pending"]
+        assert len(pending) == len(set(pending)), "nobody is invited twice"
+
     @property
     def members(self) -> set[str]:
         """Addresses of the members whom somebody invited."""

@@ -7,11 +7,12 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from doubles.portal.api import Api
@@ -19,6 +20,8 @@ from doubles.portal.behaviour import Behaviour
 from doubles.portal.faults import Fault, Faults
 from doubles.portal.judge import Judge, Request
 from doubles.portal.organization import Organization, Refused
+
+Moment = Literal["before", "after"]
 
 _JUDGE = Judge()
 _BEARER = re.compile(r"Bearer (\S+)")
@@ -65,6 +68,8 @@ class PortalDouble:
         self.violations: list[str] = []
         """Requests and answers that the document does not allow; a test fails when there are any."""
         self.api = Api(self.organization)
+        self.watch: Callable[[Moment, str, str], None] = lambda moment, method, path: None
+        """Called with method and path of each call, before it has its effect and after."""
         self.stopping = threading.Event()
         self._context = context
         self._connections: set[socket.socket] = set()
@@ -192,7 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
             double.calls.append(Call(self.command, path, query, body, fault.status if fault.how == "status" else None))
             self._strike(fault, None)
             return
+        double.watch("before", self.command, path)
         status, media_type, answer = self._answer(request, path, query, raw)
+        double.watch("after", self.command, path)
         double.calls.append(Call(self.command, path, query, body, status))
         if fault is not None:
             self._strike(fault, answer)
