@@ -12,6 +12,10 @@ from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 
 from scim_gateway.testing import BackendTests, create, user
+from scim_gateway.testing.changes import ChangeTests
+from scim_gateway.testing.memberships import MembershipTests
+from scim_gateway.testing.surroundings import SurroundingsTests
+from scim_gateway.testing.uniqueness import UniquenessTests
 
 
 @pytest.fixture
@@ -32,27 +36,25 @@ def make_unreachable(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Call
     return proxy.refuse
 
 
-class OnAServer(BackendTests):
-    """The suite with its store cut off by the proxy."""
-
-    @pytest.fixture
-    def make_unreachable(self, make_unreachable: Callable[[], None]) -> Callable[[], None]:
-        return make_unreachable
-
-
-class TestSqlBackendOnMariaDb(OnAServer):
+class TestSqlBackendOnMariaDb(BackendTests):
     @pytest.fixture
     def backend(self, url: str) -> Iterator[SqlBackend]:
         backend = SqlBackend.from_settings({"database_url": url}, self.resource_types)
         yield backend
         backend.close()
 
+    @pytest.fixture
+    def make_unreachable(self, make_unreachable: Callable[[], None]) -> Callable[[], None]:
+        return make_unreachable
+
     def test_it_knows_what_it_speaks_to(self, backend: SqlBackend) -> None:
         create(backend, user("ada"))
         assert backend.database.driver.dialect == "mysql"
 
 
-class TestSqlBackendWithItsStatementsForSingleStore(OnAServer):
+class TestSqlBackendWithItsStatementsForSingleStore(UniquenessTests, ChangeTests, MembershipTests, SurroundingsTests):
+    """What writes; reads are the same statements on both (test_sql_statements.py)."""
+
     @pytest.fixture
     def backend(self, url: str) -> Iterator[SqlBackend]:
         backend = SqlBackend(SingleStoreOnMariaDb.at(url), self.resource_types)
