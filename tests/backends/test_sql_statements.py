@@ -14,6 +14,7 @@ from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.ddl import FOUNDATIONS, MigrationSet
 from scim_gateway_sql.lease import Lease
 from scim_gateway_sql.mysql_dialect import DRIVER_NAME
+from scim_gateway_sql.portable import _insert
 from scim_gateway_sql.prepared import Prepared
 from scim_gateway_sql.tables import metadata
 from servers.mariadb import MariaDb
@@ -313,3 +314,12 @@ KEYED = "PRIMARY KEY (tenant), SHARD KEY (tenant)"
 def test_a_table_that_breaks_a_rule_is_found(start: str | None, columns: str, said: str) -> None:
     found = broken_table_rules(f"{start or 'CREATE ROWSTORE TABLE IF NOT EXISTS t'} ({columns})", "singlestore")
     assert any(said in problem for problem in found), found
+
+
+def test_newer_mysql_is_asked_in_its_own_words_to_add_a_row_unless_it_is_there() -> None:
+    """From 8.0.20 on SQLAlchemy names the new row; nothing here runs on MySQL, so at least the grammar is checked."""
+    dialect = create_engine(f"{DRIVER_NAME}://", paramstyle="format").dialect
+    dialect._requires_alias_for_on_duplicate_key = True  # type: ignore[attr-defined]
+    text = str(_insert(metadata.tables["scim_identifier"], "mysql").compile(dialect=dialect))
+    assert " AS new ON DUPLICATE KEY UPDATE resource_id = scim_identifier.resource_id" in text
+    assert wrong(text.replace(" AS new ", " ")) == []
