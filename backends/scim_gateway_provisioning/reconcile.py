@@ -86,11 +86,17 @@ class Reconciler:
             return Repair(plan, left, done, problems)
 
     def reconcile(
-        self, progress: Progress | None = None, *, target: str | None = None, patience: float = SECONDS + 5
+        self,
+        progress: Progress | None = None,
+        *,
+        target: str | None = None,
+        patience: float = SECONDS + 5,
+        paused: str | None = None,
     ) -> Repair:
         """See :meth:`scim_gateway.provisioned.Provisioned.reconcile`.
 
         :param patience: seconds to wait for another process that is at it.
+        :param paused: the reason of a pause in which nothing is done but to put back locks that were lost.
         """
         with turn(self._context, patience=patience) as alive:
             problems: list[str] = []
@@ -101,6 +107,8 @@ class Reconciler:
                 except Unavailable as error:
                     problems.append(error.detail)
                     self._note(one, problem=error.detail)
+            if paused is not None:
+                comparisons = [replace(each, attended=f"the gateway is paused: {paused}") for each in comparisons]
             free: list[Comparison] = []
             left: list[Comparison] = []
             for each in comparisons:

@@ -34,7 +34,7 @@ class Periodic:
 class Watch:
     """A thread that compares when no process did for a while; the retry goes on beside it.
 
-    :param paused: the reason of a pause, if there is one: nothing is mended then.
+    :param paused: the reason of a pause, if there is one: nothing is mended then but locks that were lost.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Watch:
             _log.exception("comparing failed")
 
     def _compare(self) -> None:
-        if not self._repair or self._paused() is not None:
+        if not self._repair:
             plan = self._reconciler.report()
             if plan.to_do:
                 _log.warning("%d differences between directory and targets: scim-gateway plan", len(plan.to_do))
             return
-        repair = self._reconciler.reconcile(patience=0.0)
+        repair = self._reconciler.reconcile(patience=0.0, paused=self._paused())
         if repair.done:
             _log.info("%d differences of directory and targets mended, %d left", repair.done, len(repair.left.to_do))
         for problem in repair.problems:

@@ -11,6 +11,7 @@ import pytest
 from core_client import Core
 from doubles.singlestore.api import Behaviour
 from engine_world import PASSWORD, EngineWorld
+from scim_gateway_provisioning.watch import Periodic, Watch
 from scim_gateway_singlestore_engine import EngineBackend
 
 from scim_gateway.config import load
@@ -148,6 +149,22 @@ def test_locks_that_were_lost_are_put_back_even_where_all_else_waits_for_a_perso
     assert "that the directory does not know" in (told.problem or "")
     assert ann["active"] is not False
     assert gateway.apply() == []
+    assert gateway.world.users == {"ann": False, **{f"u{number}": True for number in range(LOST)}}
+
+
+def test_in_a_pause_locks_that_were_lost_are_put_back_and_nothing_else_is_done(make_world, running):
+    gateway = running(make_world("8.5"))
+    shut_out(gateway, LOST)
+    gateway.core.user("ann")
+    gateway.backend.pause("the cluster moves")
+    gateway.world.double.restart()
+    gateway.world.double.execute("DROP USER 'ann'@'%'")
+    Watch(gateway.backend.reconciler, Periodic(15), paused=gateway.backend.paused).look()
+    assert gateway.world.users == {f"u{number}": True for number in range(LOST)}
+    (told,) = gateway.backend.reconciled()
+    assert told.counts["left"] == 1
+    gateway.backend.resume()
+    Watch(gateway.backend.reconciler, Periodic(0), paused=gateway.backend.paused).look()
     assert gateway.world.users == {"ann": False, **{f"u{number}": True for number in range(LOST)}}
 
 

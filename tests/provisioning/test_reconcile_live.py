@@ -189,9 +189,16 @@ class Compares(Reconciler):
         self.calls.append("report")
         return self._plan
 
-    def reconcile(self, progress: object = None, *, target: str | None = None, patience: float = 35.0) -> Repair:
+    def reconcile(
+        self,
+        progress: object = None,
+        *,
+        target: str | None = None,
+        patience: float = 35.0,
+        paused: str | None = None,
+    ) -> Repair:
         assert patience == 0
-        self.calls.append("reconcile")
+        self.calls.append("reconcile" if paused is None else f"only lost locks: {paused}")
         if self._answer:
             raise self._answer
         return Repair(self._plan, Plan((), "y"), 1, ["engine is down"])
@@ -204,7 +211,12 @@ def test_by_itself_the_gateway_mends_or_tells_as_it_was_set(caplog):
     Watch(telling, Periodic(15, repair=False)).look()
     Watch(pausing, Periodic(15, repair=True), paused=lambda: "an audit").look()
     Watch(young, Periodic(15, repair=True)).look()
-    assert [each.calls for each in (mending, telling, pausing, young)] == [["reconcile"], ["report"], ["report"], []]
+    assert [each.calls for each in (mending, telling, pausing, young)] == [
+        ["reconcile"],
+        ["report"],
+        ["only lost locks: an audit"],
+        [],
+    ]
     assert "1 differences of directory and targets mended, 0 left" in caplog.text
     assert "comparing: engine is down" in caplog.text
     assert "1 differences between directory and targets: scim-gateway plan" in caplog.text
