@@ -14,7 +14,7 @@ from scim_gateway.provisioned import Progress
 
 from .comparison import Comparison
 from .context import Context, new_holder
-from .difference import Difference
+from .difference import SECOND, Difference
 from .journal import Result
 from .raise_again import Again, Raised, raise_again
 from .settle import Settlement
@@ -181,7 +181,8 @@ def _again(id: str, steps: Sequence[Difference]) -> Again:
         itself=any(step.member is None for step in steps),
         members=frozenset(members),
         revoking=all(step.revokes for step in steps),
-        stands=next((step.stands for step in steps if step.stands is not None), None),
+        stands=next((step.stands for step in steps if step.stands is not None and step.effect != SECOND), None),
+        beside=tuple(sorted(step.stands for step in steps if step.stands is not None and step.effect == SECOND)),
     )
 
 

@@ -35,6 +35,7 @@ class Again:
     :param members: ids of members whose membership is to be looked at.
     :param revoking: whether all that is expected to be done takes rights away.
     :param stands: name under which the target has it, by its own mark; the note did not say so.
+    :param beside: names under which the target has it besides, by its own mark: these are to go.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Again:
     members: frozenset[str] = frozenset()
     revoking: bool = False
     stands: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +91,21 @@ def raise_again(session: Session, context: Context, target: Target, wanted: Iter
     # The directory had them before: a client knows the ids.
     know_answered(session, context, [written[touch.key] for touch in touches if touch.work is None])
     mine = [
-        _corrected(session, context, work, by_id[work.id].stands, holder)
-        for work in written.values()
-        if work.holder == holder
+        _corrected(session, context, work, by_id[work.id], holder) for work in written.values() if work.holder == holder
     ]
     desired = read_desired(session, context, target.name, mine, known=documents) if mine else None
     return Raised({work.id: work.generation for work in written.values()}, desired, problems)
 
 
-def _corrected(session: Session, context: Context, work: Work, stands: str | None, holder: str) -> Work:
-    """A row that is claimed, with the name in its note that the target's own mark proves."""
-    if stands is None or work.absent:
+def _corrected(session: Session, context: Context, work: Work, again: Again, holder: str) -> Work:
+    """A row that is claimed, with the names in its note that the target's own mark proves."""
+    if work.absent or not (again.stands or again.beside):
         return work
-    known = {**work.known, "name": stands}
+    known = dict(work.known)
+    if again.stands:
+        known["name"] = again.stands
+    if again.beside:
+        known["also"] = list(again.beside)
     note(session, context.tenant, work, holder, known)
     return replace(work, known=known)
 

@@ -85,7 +85,7 @@ class Named(ABC):
         """Remove what an earlier call left under names that do not count any more."""
         self._remove_each(
             name
-            for name in (self._note.making, self._note.old)
+            for name in (self._note.making, self._note.old, *self._note.also)
             if name is not None and (name == self._note.old or name not in (wanted, self._note.name))
         )
         self._keep(self._note.cleared(but=wanted))

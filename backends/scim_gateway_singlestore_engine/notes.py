@@ -16,6 +16,7 @@ class Note:
     :param making: name that is being made: what exists under it from then on is the gateway's own.
     :param old: name that it had, and that is being removed.
     :param locked: whether the gateway has locked the account, for servers that keep no mark.
+    :param also: names under which something of it was found besides, and that are to be removed.
     :param method: how the account logs in, if the gateway made it: ``jwt``, ``password``, …
     """
 
@@ -24,6 +25,7 @@ class Note:
     old: str | None = None
     locked: bool = False
     method: str | None = None
+    also: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, known: Known) -> Self:
@@ -33,19 +35,23 @@ class Note:
             value = known.get(key)
             return value if isinstance(value, str) and value else None
 
-        return cls(text("name"), text("making"), text("old"), known.get("locked") is True, text("method"))
+        listed = known.get("also")
+        also = tuple(name for name in listed if isinstance(name, str) and name) if isinstance(listed, list) else ()
+        return cls(text("name"), text("making"), text("old"), known.get("locked") is True, text("method"), also)
 
     @property
     def known(self) -> Known:
         """The note as it is kept."""
         found: dict[str, object] = {"name": self.name, "making": self.making, "old": self.old, "method": self.method}
         kept = {key: value for key, value in found.items() if value is not None}
+        if self.also:
+            kept["also"] = list(self.also)
         return {**kept, "locked": True} if self.locked else kept
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every name under which something of it may stand, the one that counts first."""
-        return tuple(dict.fromkeys(name for name in (self.name, self.making, self.old) if name is not None))
+        return tuple(dict.fromkeys(name for name in (self.name, self.making, self.old, *self.also) if name is not None))
 
     def beginning(self, name: str) -> Self:
         """The note before something is made under a name."""
@@ -57,7 +63,7 @@ class Note:
 
     def cleared(self, *, but: str) -> Self:
         """The note after all is removed that does not count, except what is being made under one name."""
-        return replace(self, making=self.making if self.making == but else None, old=None)
+        return replace(self, making=self.making if self.making == but else None, old=None, also=())
 
     def with_lock(self, locked: bool) -> Self:
         """The note of an account that the gateway has locked, or not."""

@@ -273,3 +273,23 @@ def test_a_gateway_that_lost_its_sight_concludes_nothing(make_world, running):
     gateway.world.double.execute("REVOKE SHOW METADATA ON *.* FROM 'scim_gw'@'%'")
     with pytest.raises(Exception, match="engine cannot be compared"):
         gateway.plan()
+
+
+def test_a_second_account_that_carries_the_mark_goes_and_the_one_that_is_noted_keeps_everything(make_world, running):
+    gateway = running(make_world("8.5"))
+    gateway.core.group("staff", gateway.core.user("ann"))
+    mark = gateway.world.account("ann")["ATTRIBUTE"]
+    gateway.world.double.execute(
+        "GRANT SELECT ON sales.* TO 'ann'@'%'",
+        f"CREATE USER 'ann_2'@'%' IDENTIFIED BY 'Second-password-1' ATTRIBUTE '{mark}'",
+        "GRANT INSERT ON sales.* TO 'ann_2'@'%'",
+    )
+    before = gateway.world.double.execute("SHOW GRANTS FOR 'ann'@'%'")
+    sent = len(gateway.world.sent())
+    assert gateway.steps() == ["change User ann_2"]
+    assert gateway.backend.reconcile().problems == []
+    assert gateway.world.users == {"ann": False}
+    assert gateway.world.groups == {"staff": {"ann"}}
+    assert gateway.world.double.execute("SHOW GRANTS FOR 'ann'@'%'") == before
+    assert not any("'ann'@" in statement for statement in gateway.world.sent()[sent:]), "nothing was done to the first"
+    assert gateway.steps() == []
