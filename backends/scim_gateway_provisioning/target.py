@@ -39,6 +39,7 @@ Known = Mapping[str, Any]
 
 Provisioning keeps it, and reads two keys of it: ``name``, the name under which the resource stands in the target now,
 and ``also``, a list of names under which it still stands besides, as long as the target waits (:class:`Outcome`).
+A comparison that finds it twice by the target's own mark puts the second name into ``also``: it is to go.
 """
 
 Save = Callable[[Known], None]
