@@ -71,9 +71,10 @@ PORTAL_SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "portal_pending_teams",
-        one_of(("wait", "email")),
-        "wait",
-        "Teams of somebody who has not accepted yet: joined after that, or already asked for by address.",
+        one_of(("invitation", "email", "wait")),
+        "invitation",
+        "Teams of somebody who has not accepted yet: named in the invitation, also asked for by address later, or "
+        "joined after the acceptance only.",
     ),
     Setting(
         "portal_team_description",

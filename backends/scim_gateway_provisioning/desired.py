@@ -16,7 +16,7 @@ from scim_gateway.schema import Resource
 
 from . import nesting
 from .context import Context
-from .managed import managed_groups
+from .managed import groups_of, managed_groups
 from .operation import active
 from .tables import edges, works
 from .target import Group, Kind, Known, Target, User
@@ -167,7 +167,8 @@ class _Reader:
                 yield Task(work, None)
             elif work.kind == "User":
                 managed = managed_groups(self._context, self._target)
-                yield Task(work, User(work.id, resource, active(resource), work.id in adoptable, managed))
+                groups_ = groups_of(self._context, self._target, work.id)
+                yield Task(work, User(work.id, resource, active(resource), work.id in adoptable, managed, groups_))
             else:
                 more = cut is not None and work.id >= cut
                 yield Task(work, Group(work.id, resource, work.id in adoptable), edges.get(work.id, ()), more)
@@ -178,18 +179,20 @@ class _Reader:
                 found[id] = orjson.loads(doc)
 
     def _adoptable(self, claimed: Sequence[Work], found: Mapping[str, Resource]) -> set[str]:
-        """Ids of those that the target does not have yet, and whose names are listed for adoption."""
+        """Ids of those that the target does not have under their names yet, and whose names are listed for adoption."""
         ids: set[str] = set()
         kinds: tuple[Kind, ...] = ("User", "Group")
         for kind in kinds:
             by_key: dict[bytes, str] = {}
             for work in claimed:
-                if work.kind == kind and not work.known and not work.absent and work.id in found:
+                if work.kind == kind and not work.absent and work.id in found:
                     try:
                         name = self._target.name_of(kind, found[work.id])
                     except InvalidValue:
                         continue
-                    by_key[self._target.name_key(kind, name)] = work.id
+                    key = self._target.name_key(kind, name)
+                    if "name" not in work.known or key != self._target.name_key(kind, work.known["name"]):
+                        by_key[key] = work.id
             if by_key:
                 allowed = self._context.adoption.allowed(self._session, self._target.name, kind, by_key.keys())
                 ids.update(by_key[key] for key in allowed)

@@ -1,4 +1,4 @@
-"""Which groups that exist in a target are the gateway's: those that somebody inactive has to leave."""
+"""Which groups of a target are the gateway's, and which of them somebody is to be in."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection
 import orjson
 from sqlalchemy import and_, bindparam, select
 
+from . import nesting
 from .context import Context
 from .tables import names, works
-from .target import Target
+from .target import Known, Target
 from .target_names import key_of
-from .work import BATCH
+from .work import BATCH, read
 
 _NOTES = (
     select(names.c.name_key, works.c.known_doc)
@@ -55,3 +56,16 @@ def managed_groups(context: Context, target: Target) -> Callable[[Collection[str
         return ours
 
     return managed
+
+
+def groups_of(context: Context, target: Target, id: str) -> Callable[[], Collection[Known]]:
+    """A function that gives the notes of the groups in the target that a user has to be in when it is called."""
+
+    def groups() -> Collection[Known]:
+        with context.database.operation(write=False) as session:
+            above = nesting.parents if target.nests else nesting.above
+            ids = above(session, context.tenant, [id]).get(id, set())
+            rows = read(session, context.tenant, ids, target=target.name)
+        return [work.known for _, work in sorted(rows.items()) if not work.absent and "name" in work.known]
+
+    return groups

@@ -77,6 +77,11 @@ def _none(names: Collection[str]) -> Collection[str]:
     return ()
 
 
+def _nowhere() -> Collection[Known]:
+    """Somebody in no group."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A person as the directory wants the target to have it; ``resource`` is the SCIM User without ``groups``.
@@ -85,6 +90,8 @@ class User:
         otherwise it is a :class:`~scim_gateway.errors.Conflict`. Protected ones are refused all the same.
     :param managed_groups: which of these names in the target are groups of the gateway's: those that somebody inactive
         has to leave. Groups of administrators are left alone.
+    :param groups: notes of the groups that the user has to be in now, for a target that can give them together with
+        the user; :meth:`TargetSession.change_members` follows all the same.
     """
 
     id: str
@@ -92,6 +99,7 @@ class User:
     active: bool
     adoptable: bool = False
     managed_groups: Callable[[Collection[str]], Collection[str]] = _none
+    groups: Callable[[], Collection[Known]] = _nowhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -116,7 +118,7 @@ def _invited(context: Context, user: User, note: Note, save: Save) -> Outcome:
     if invitation is None or _of_the_past(context, invitation):
         if note.sent is not None and context.client.now() - note.sent < LAG:
             return Outcome(note.known, "was invited a moment ago; the invitation is not shown yet")
-        return _invite(context, note, save)
+        return _invite(context, user, note, save)
     return _wait(context, note, invitation, save)
 
 
@@ -180,7 +182,7 @@ def _take_over_invitation(context: Context, user: User, invitation: Invitation) 
             )
 
 
-def _invite(context: Context, note: Note, save: Save) -> Outcome:
+def _invite(context: Context, user: User, note: Note, save: Save) -> Outcome:
     """Invite; the note says so before it is done, because the answer may never come."""
     assert note.now is not None
     client, address = context.client, note.now.address
@@ -197,11 +199,37 @@ def _invite(context: Context, note: Note, save: Save) -> Outcome:
         note = replace(note, sent=client.now())
         return Outcome(note.known, "was added a moment ago; the member is not shown yet")
     try:
-        invitation = client.invite(address)
+        invitation = _send(context, address, _teams_along(context, user, note))
     except (Refused, Unsure, Absent) as error:
         invitation = _after_trouble(context, note, error, begun, save)
     note = replace(note.standing(invitation=invitation.id or None), sent=client.now())
     return _wait(context, note, invitation, save)
+
+
+def _send(context: Context, address: str, teams: Collection[str]) -> Invitation:
+    try:
+        return context.client.invite(address, teams)
+    except Refused:
+        if not teams:
+            raise
+    # A team may be what it does not take; teams are given after the acceptance then.
+    return context.client.invite(address)
+
+
+def _teams_along(context: Context, user: User, note: Note) -> Collection[str]:
+    """Ids of the teams that the invitation names; what they give begins when the person accepts.
+
+    None for somebody who is a member under a former address: the pair would be in them twice for a while.
+    """
+    if context.settings.pending_teams == "wait" or note.former:
+        return ()
+    ids: set[str] = set()
+    for known in user.groups():
+        if "team" in known:
+            with suppress(Forbidden, Absent):
+                context.protection.team(context.client, known["team"], str(known["name"]), context.organization)
+                ids.add(known["team"])
+    return ids
 
 
 def _add_at_once(context: Context, address: str) -> bool:

@@ -25,7 +25,7 @@ class PortalSettings:
     add_existing: bool = False
     match_members: bool = False
     default_owner: str = "refuse"
-    pending_teams: str = "wait"
+    pending_teams: str = "invitation"
     team_description: str = "Kept equal to a group of the identity provider."
     probe_address: str | None = None
     protected_users: tuple[str, ...] = ()

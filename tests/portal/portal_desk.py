@@ -43,10 +43,12 @@ class Desk:
         active: bool = True,
         adoptable: bool = False,
         managed: Iterable[str] = (),
+        groups: Iterable[str] = (),
     ) -> str | None:
         """Put a user; what the target waits for."""
         ours = set(managed)
-        user = User(id, person(email), active, adoptable, lambda names: ours & set(names))
+        inside = [self.notes[group] for group in groups]
+        user = User(id, person(email), active, adoptable, lambda names: ours & set(names), lambda: inside)
         with self.target.session(Deadline(self.seconds)) as session:
             return self._kept(id, session.put_user(user, self.notes.get(id, {}), self._saver(id))).waiting
 

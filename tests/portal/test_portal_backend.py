@@ -125,6 +125,45 @@ def test_a_changed_address_moves_the_person_with_the_teams(world):
     assert world.core.get(ada)["userName"] == ADA
 
 
+def test_a_changed_address_that_is_a_member_already_is_matched_when_it_is_adopted(world, portal):
+    ada = world.member(ADA)
+    world.core.group("Engineering", ada)
+    portal.organization.add_member(NEW)
+    change = {"op": "replace", "path": "emails", "value": with_address(NEW)["emails"]}
+    world.core.patch(ada, change, expect=409)
+    assert world.members == {ADA, NEW}
+    assert world.core.get(ada)["emails"][0]["value"] == ADA
+    world.backend.adopt("portal", "User", [NEW])
+    world.core.patch(ada, change)
+    assert world.members == {NEW}
+    assert world.teams == {"Engineering": {NEW}}
+    assert world.backend.plan().to_do == []
+
+
+def test_after_an_activation_the_teams_come_with_the_acceptance_itself(world, portal):
+    ada = world.member(ADA)
+    world.core.group("Engineering", ada)
+    world.core.patch(ada, active(False))
+    world.core.patch(ada, active(True))
+    portal.organization.accept(ADA)
+    assert world.teams == {"Engineering": {ADA}}
+    world.look()
+    assert world.backend.pending() == []
+
+
+def test_a_team_that_is_left_before_the_acceptance_is_not_joined(world, portal):
+    ada = world.member(ADA)
+    group = world.core.group("Engineering", ada)
+    world.core.patch(ada, active(False))
+    world.core.patch(ada, active(True))
+    world.core.patch(group, {"op": "remove", "path": "members"})
+    portal.organization.accept(ADA)
+    assert world.teams == {"Engineering": set()}
+    world.look()
+    assert world.teams == {"Engineering": set()}
+    assert world.members == {ADA}
+
+
 def test_while_somebody_moves_the_old_address_is_nobody_elses(world):
     ada = world.member(ADA)
     world.core.patch(ada, {"op": "replace", "path": "emails", "value": with_address(NEW)["emails"]})

@@ -67,6 +67,57 @@ def test_an_invitation_that_is_pending_grants_nothing(team, portal):
     assert portal.organization.pending("new@example.com").teams == []
 
 
+def test_teams_that_are_known_go_with_the_invitation_and_are_joined_with_the_acceptance(desk, portal):
+    desk.group("g1", "readers")
+    desk.group("g2", "writers")
+    desk.user("u1", ADA, groups=["g1", "g2"])
+    assert portal.organization.emails("readers") == set()
+    portal.organization.accept(ADA)
+    assert inside(portal) == inside(portal, "writers") == {ADA}
+
+
+def test_none_goes_with_it_where_that_is_configured(make_desk, portal):
+    desk = make_desk(pending_teams="wait")
+    desk.group("g1", "readers")
+    desk.user("u1", ADA, groups=["g1"])
+    assert portal.organization.pending(ADA).teams == []
+
+
+def test_no_team_goes_with_it_that_has_become_privileged_or_was_deleted(desk, portal):
+    for number, name in enumerate(("owners of everything", "deleted", "readers")):
+        desk.group(f"g{number}", name)
+    portal.organization.team("owners of everything").roles.append(portal.organization.role("Owner"))
+    portal.organization.delete_team(portal.organization.team("deleted").id)
+    desk.notes["g3"] = {"name": "not made yet", "making": True}
+    desk.user("u1", ADA, groups=["g0", "g1", "g2", "g3"])
+    assert portal.organization.pending(ADA).teams == [portal.organization.team("readers").id]
+
+
+def test_an_invitation_that_is_refused_for_its_teams_is_sent_without_them(desk, portal):
+    desk.group("g1", "readers")
+    portal.fail("status", "POST", "/v1/invitations", status=400)
+    desk.user("u1", ADA, groups=["g1"])
+    assert portal.organization.pending(ADA).teams == []
+
+
+def test_nobody_who_moves_is_invited_into_teams_where_the_old_address_is(desk, portal):
+    desk.member("u1", ADA)
+    desk.group("g1", "readers")
+    desk.members("g1", add=["u1"])
+    desk.user("u1", "new@example.com", groups=["g1"], managed=["readers"])
+    assert portal.organization.pending("new@example.com").teams == []
+
+
+def test_a_team_that_is_taken_away_before_the_acceptance_is_not_joined(desk, portal):
+    desk.group("g1", "readers")
+    desk.user("u1", ADA, groups=["g1"])
+    desk.members("g1", remove=["u1"])
+    desk.user("u1", ADA)
+    portal.organization.accept(ADA)
+    assert inside(portal) == set()
+    desk.settled("u1", ADA)
+
+
 @pytest.mark.parametrize("switch", ["apply", "ignore", "refuse"])
 def test_teams_are_asked_for_by_address_where_that_is_configured_and_still_looked_after(make_desk, portal, switch):
     portal.behaviour.pending_by_email = switch
