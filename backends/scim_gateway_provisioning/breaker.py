@@ -17,6 +17,7 @@ from typing import Any
 
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.handlers import batches
+from scim_gateway_sql.portable import instant
 from scim_gateway_sql.prepared import Prepared
 from scim_gateway_sql.tables import members, resources
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
@@ -65,7 +66,12 @@ _FORGET = Prepared(delete(removals).where(_HERE))
 _THERE: Mapping[str, Select[Any]] = {
     "users and groups": select(func.count())
     .select_from(resources)
-    .where(resources.c.tenant == bindparam("tenant_"), resources.c.kind.in_(_COUNTED)),
+    .where(
+        resources.c.tenant == bindparam("tenant_"),
+        resources.c.kind.in_(_COUNTED),
+        # What was made within the window raises no limit: whoever makes enough could remove everything else.
+        resources.c.created <= bindparam("before_"),
+    ),
     "memberships": select(func.count()).select_from(members).where(members.c.tenant == bindparam("tenant_")),
 }
 
@@ -133,7 +139,7 @@ class Breaker:
         counted = self._counted(session, since, guard.now)
         more = Counter(removal.kind for removal in counting)
         for side in _SIDES:
-            self._check(session, side, counted, more)
+            self._check(session, side, counted, more, guard.now - self.limits.minutes * _MINUTE)
         self._remember(session, guard.now, counting, known)
         self._forget(session, since, 2 * len(counting))
 
@@ -167,12 +173,13 @@ class Breaker:
             f"({self.limits.explained(total, what)})."
         )
 
-    def _check(self, session: Session, side: str, counted: Counter[str], more: Counter[str]) -> None:
+    def _check(self, session: Session, side: str, counted: Counter[str], more: Counter[str], begin: int) -> None:
         before, now = _on(side, counted), _on(side, more)
         if not now or before + now <= self._remembered_limit(side):
             return
         # What is let through is so by a limit of the last minute, what is refused is refused by a fresh one.
-        there = int(session.execute(_THERE[side], self._at).scalar_one())
+        before_window = instant(begin).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        there = int(session.execute(_THERE[side], {**self._at, "before_": before_window}).scalar_one())
         total = there + sum(counted[kind] + more[kind] for kind in _SIDES[side] if kind in _GONE)
         limit = self.limits.of(total)
         self._remembered[side] = (time.monotonic(), limit)

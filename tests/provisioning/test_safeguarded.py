@@ -14,6 +14,8 @@ from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.failpoints import Failpoints
 from scim_gateway_provisioning.safeguards import Safeguards
+from scim_gateway_sql.tables import resources
+from sqlalchemy import update
 
 from scim_gateway.exchange import Principal
 from scim_gateway.provisioned import AuditEvent
@@ -338,3 +340,17 @@ def test_a_group_that_is_renamed_so_that_a_target_is_not_to_have_it_is_a_removal
     hidden = {"op": "replace", "path": "displayName", "value": "private-2"}
     world.core.json("PATCH", path_of(groups[2]), {"schemas": [PATCH_OP], "Operations": [hidden]}, expect=403)
     assert sorted(world.targets[0].listing.groups) == ["g2", "kept"]
+
+
+def test_whoever_makes_many_users_cannot_remove_more_of_the_others(make: Make) -> None:
+    world = make(Limits(removals=1, share=50))
+    people = [world.core.user(f"u{number}") for number in range(10)]
+    world.core.patch(people[0], INACTIVE)
+    error = world.core.json("PATCH", path_of(people[1]), {"schemas": [PATCH_OP], "Operations": [INACTIVE]}, expect=403)
+    assert "the limit is 1 (breaker_removals)" in error["detail"]
+    hour_ago = "2011-05-13T04:42:34.000Z"
+    with world.backend.directory.database.operation(write=True) as session:
+        session.execute(update(resources).values(created=hour_ago))
+    for person in people[1:5]:
+        world.core.patch(person, INACTIVE)
+    world.core.json("PATCH", path_of(people[5]), {"schemas": [PATCH_OP], "Operations": [INACTIVE]}, expect=403)
