@@ -483,17 +483,34 @@ class Database:
             if self._engine is None:
                 engine = self.driver.open()
                 try:
-                    self._prepare(lambda write: self._transaction(engine, write))
-                except _NotConfirmed as unclear:
-                    engine.dispose()
-                    raise Unavailable("The connection to the database was lost; try again.") from unclear
+                    self._prepare_by(engine)
                 except BaseException:
+                    self._forget_idle()
                     engine.dispose()
                     raise
                 self._engine = engine
             return self._engine
         finally:
             self._starting.release()
+
+    def _prepare_by(self, engine: Engine) -> None:
+        """See that the tables are there; from the start again when a connection is lost, as that does no harm."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                self._prepare(lambda write: self._transaction(engine, write))
+            except _NotConfirmed as unclear:
+                trouble: Exception = Lost(_UNKNOWN)
+                cause: Exception = unclear
+            except Lost as lost:
+                trouble = cause = lost
+            except DRIVER_ERRORS as error:
+                trouble, cause = meaning_of(error), error
+            else:
+                return
+            if not isinstance(trouble, Lost) or time.monotonic() > deadline:
+                raise trouble from cause
+            time.sleep(0.1)
 
     def close(self) -> None:
         """Close the pooled connections of this process."""

@@ -17,6 +17,7 @@ import scim_gateway_sql.mysql_dialect
 from core_client import GROUP, PATCH_OP, USER, Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.failures import Locked
+from scim_gateway_sql.mysql import ServerConnection
 from scim_gateway_sql.tables import settings
 from scim_http import ScimClient
 from servers.fault_proxy import Cut, FaultProxy
@@ -369,6 +370,29 @@ def test_a_server_that_stands_still_is_503_and_serves_again(
         retried(backend, lambda: backend.handlers["User"].create(user("bob")))
     retried(backend, lambda: backend.handlers["User"].create(user("eve")))
     assert set(names(backend)) >= {"ada", "eve"}
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_start_that_loses_its_connection_anywhere_begins_again(
+    url: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whatever is being asked or made at that moment, and by whichever way."""
+    numbers = itertools.count()
+    query = ServerConnection.query
+
+    def cut(self: ServerConnection, sql: Any, unbuffered: bool = False) -> int:
+        # The first statements set the session up, before there is anything to lose.
+        if next(numbers) == 8 + number:
+            proxy.reset()
+        return query(self, sql, unbuffered)
+
+    monkeypatch.setattr(ServerConnection, "query", cut)
+    backend = SqlBackend.from_settings({"database_url": url}, TYPES)
+    ada = user("ada")
+    retried(backend, lambda: backend.handlers["User"].create(ada))
+    assert get(backend, ada) == ada
+    assert next(numbers) > 20
+    backend.close()
 
 
 # Under use
