@@ -91,7 +91,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         """Work until told to stop; a request that was begun is brought to an end."""
-        steps = [self._join] * 6 + [self._leave] * 4 + [self._deactivate] * 2 + [self._reactivate] * 3
+        steps = [self._join] * 6 + [self._leave] * 4 + [self._deactivate] * 2 + [self._reactivate] * 2
         steps += [self._rename, self._remove, self._rename_group, self._hire]
         try:
             self._make_group()

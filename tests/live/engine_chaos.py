@@ -350,7 +350,7 @@ class Chaos:
             self.report.problems.append(f"not locked: {sorted(forgotten)}")
         self._plan(forgotten)
         self._engine(active, rights, set(groups.values()), gone)
-        self.report.audited = self._command("audit", "--verify").strip().splitlines()[0]
+        self.report.audited = self._command("audit", "--verify").strip().splitlines()[-1]
 
     def _directory(
         self, active: dict[str, bool], members: set[tuple[str, str]], groups: set[str], gone: set[str]
