@@ -15,6 +15,7 @@ import orjson
 from scim_gateway import __version__, config, guides
 from scim_gateway.cli_adoption import adopt
 from scim_gateway.cli_audit import audit
+from scim_gateway.cli_bench import bench
 from scim_gateway.cli_check import check
 from scim_gateway.cli_common import Commands, json_option, settings_of, show_json
 from scim_gateway.cli_directory import groups, users
@@ -113,7 +114,7 @@ def _written(value: Any) -> str:
 
 
 for _command in (
-    *(adopt, apply, approve, audit, check, groups, pause, pending, plan, reconcile, resume),
+    *(adopt, apply, approve, audit, bench, check, groups, pause, pending, plan, reconcile, resume),
     *(simulate, status, token, users),
 ):
     main.add_command(_command)

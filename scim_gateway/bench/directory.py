@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from scim_gateway.bench import people
 from scim_gateway.bench.measuring import Client
@@ -80,9 +82,11 @@ class Directory:
         return self.client.send_all((target.request("DELETE", f"{path}/{id}") for id in ids), (200, 204, 404))
 
     def clear(self) -> None:
-        """Delete everything that was created here."""
-        self.remove("/Groups", [*self.groups.values(), *self.teams])
-        self.remove("/Users", [*self.users, *self.outsiders, *self.committee])
+        """Delete everything that bears the prefix, also what was left behind by a measurement that failed."""
+        for path, name in (("/Groups", "displayName"), ("/Users", "userName")):
+            query = f"filter={quote(f'{name} sw {json.dumps(self.prefix)}')}&count=100&attributes=id"
+            while found := self.client.call("GET", f"{path}?{query}").json().get("Resources"):
+                self.remove(path, [resource["id"] for resource in found])
 
 
 def fill(

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from werkzeug.serving import make_server as make_threaded_server
 
 from scim_gateway.app import create_app
+from scim_gateway.bench.deployment import Row, check_url, measure
 from scim_gateway.bench.directory import TEAMS, Directory, Traits, fill
 from scim_gateway.bench.measuring import Client, percentile
 from scim_gateway.bench.wire import BenchmarkError, Connection, Target
 from scim_gateway.bench.workloads import NotApplicable, all_workloads
+from scim_gateway.cli import main
 
 TOKEN = "a-token-of-the-tests-0123456789-abcdef"
 
@@ -38,16 +43,24 @@ def answering(*pieces: bytes) -> Iterator[Target]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Target]:
-    app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
+@contextmanager
+def serving(app: Any) -> Iterator[Target]:
     server = make_threaded_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Target("127.0.0.1", server.port, "/scim/v2", TOKEN)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield Target("127.0.0.1", server.port, "/scim/v2", TOKEN)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Target]:
+    app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
+    with serving(app) as target:
+        yield target
 
 
 @pytest.mark.parametrize(
@@ -135,25 +148,97 @@ def test_every_workload_does_what_it_says_and_leaves_the_directory_as_it_was(gat
     with closing(client):
         directory = Directory(client, Traits(), "person")
         fill(directory, 120, (20,), committee=4)
-        directory.groups = {1_000: directory.groups[20], 10_000: directory.groups[20]}
         total = client.call("GET", "/Users?count=0").json()["totalResults"]
         measured = set()
-        for workload in all_workloads():
-            if workload.name == "PUT group 10000 ±1":
-                directory.groups[10_000] = directory.create_group("group of 10000", directory.users[:20])
-            try:
-                plan = workload.plan(directory)
-            except NotApplicable:
-                continue
+        workloads = all_workloads((20,))
+        for workload in workloads:
+            plan = workload.plan(directory)
             requests = itertools.islice(plan.requests, 3)
             timing = client.measure(requests, plan.statuses, seconds=float("inf"), keep=True)
             if plan.again:
                 plan.again(timing.replies)
             measured.add(workload.name)
-        assert measured == {workload.name for workload in all_workloads()}
+        assert measured == {workload.name for workload in workloads}
         assert len(directory.committee) == 1
         assert client.call("GET", "/Users?count=0").json()["totalResults"] == total - 3
         teams = client.call("GET", f"/Users/{directory.committee[0]}").json()["groups"]
         assert len(teams) == TEAMS
         directory.clear()
         assert client.call("GET", "/Users?count=0").json()["totalResults"] == 0
+
+
+def test_a_group_that_there_is_not_cannot_be_measured(gateway: Target) -> None:
+    with closing(Client(gateway)) as client:
+        directory = Directory(client, Traits(), "person")
+        (workload,) = (each for each in all_workloads() if each.name == "GET group 10000")
+        with pytest.raises(NotApplicable, match="more members than people"):
+            workload.plan(directory)
+
+
+def test_a_deployment_is_measured_and_left_as_it_was(gateway: Target) -> None:
+    rows: list[Row] = []
+    assert measure(gateway, rows.append, users=100, seconds=0.01, connections=2)
+    assert [row.workload for row in rows] == [workload.name for workload in all_workloads((100,))]
+    assert all(row.count and row.rate > 0 for row in rows if row.reason is None)
+    with closing(Client(gateway)) as client:
+        for path in ("/Users", "/Groups"):
+            assert client.call("GET", f"{path}?count=0").json()["totalResults"] == 0
+
+
+def test_a_deployment_that_refuses_groups_is_left_without_a_trace() -> None:
+    """Whatever goes wrong while people are made, none of them stays."""
+    app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
+
+    def without_groups(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith("/Groups"):
+            environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            start_response("500 Internal Server Error", [("Content-Length", "2")])
+            return [b"{}"]
+        return app(environ, start_response)
+
+    with serving(without_groups) as target:
+        with pytest.raises(BenchmarkError, match="500"):
+            measure(target, lambda row: None, users=100, seconds=0.01, connections=2)
+        with closing(Client(target)) as client:
+            assert client.call("GET", "/Users?count=0").json()["totalResults"] == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "insecure", "good"),
+    [
+        ("http://127.0.0.1:8000/scim/v2", "t" * 40, False, True),
+        ("https://scim.example.com/scim/v2", "t" * 40, False, True),
+        ("http://scim.example.com/scim/v2", "t" * 40, False, False),
+        ("http://scim.example.com/scim/v2", "t" * 40, True, True),
+        ("https://scim.example.com/scim/v2", "", False, False),
+        ("https://scim.example.com/scim/v2", "a\r\nb", False, False),
+    ],
+)
+def test_a_token_is_sent_where_it_is_safe(url: str, token: str, insecure: bool, good: bool) -> None:
+    if good:
+        assert check_url(url, token, insecure=insecure).token == token
+    else:
+        with pytest.raises(ValueError, match="token"):
+            check_url(url, token, insecure=insecure)
+
+
+def test_the_command_asks_before_it_creates_anybody(gateway: Target) -> None:
+    url = f"http://127.0.0.1:{gateway.port}/scim/v2"
+    arguments = ["bench", "--url", url, "--users", "100", "--seconds", "0.1"]
+    environ = {"SCIM_GATEWAY_TOKEN": TOKEN}
+    refused = CliRunner().invoke(main, arguments, obj=environ, input="n\n")
+    assert refused.exit_code == 1
+    assert "Go on?" in refused.stderr
+    done = CliRunner().invoke(main, [*arguments, "--yes", "--json"], obj=environ)
+    assert done.exit_code == 0
+    answer = json.loads(done.stdout)
+    assert answer["ok"]
+    assert [row["workload"] for row in answer["workloads"]][:2] == ["create", "get by id"]
+
+
+def test_the_command_says_in_one_line_what_is_wrong() -> None:
+    arguments = ["bench", "--url", "http://scim.example.com/scim/v2", "--yes"]
+    result = CliRunner().invoke(main, arguments, obj={"SCIM_GATEWAY_TOKEN": TOKEN})
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "https" in result.stderr
