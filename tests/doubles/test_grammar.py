@@ -1,4 +1,4 @@
-"""The grammar of account statements: what the reference documents is read, everything else is refused."""
+"""The grammar of account statements: what the vendor documents is read, everything else is refused."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_what_a_lock_looks_like(make: Any, shown: str) -> None:
     assert ask(root, "SELECT ACCOUNT_STATUS FROM information_schema.USERS WHERE `USER` = 'ada'") == [(shown,)]
 
 
-# Who may do what (reference §4)
+# Who may do what
 
 MANAGES_USERS = ["CREATE USER 'x' IDENTIFIED BY 'x'", "DROP USER 'x'"]
 MANAGES_GROUPS = [

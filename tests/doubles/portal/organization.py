@@ -301,12 +301,15 @@ class Organization:
                 roles += [role for team in self._teams_of(holder.id) for role in team.roles]
             return [role for role in roles if kind is None or role["resourceType"] == kind]
 
-    def catch_up(self, *kinds: str) -> None:
-        """Lists (these, or all) show what is, from now on."""
+    def catch_up(self, *kinds: str, after: int = 0) -> None:
+        """Lists (these, or all) show what is, from now on, or after so many calls."""
         with self.lock:
             self.behaviour.lag = 0
             for kind in kinds or ("users", "invitations", "teams"):
-                self._behind.pop(kind, None)
+                if after and kind in self._behind:
+                    self._left[kind] = after
+                else:
+                    self._behind.pop(kind, None)
 
     def copied(self) -> tuple[Any, ...]:
         """What is there, to go back to with :meth:`become`."""

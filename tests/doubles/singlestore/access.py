@@ -1,4 +1,4 @@
-"""Which privilege a statement needs of who sends it (reference §2 and §4)."""
+"""Which privilege a statement needs of who sends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Account statements executed: users, groups and memberships (reference §2.1, §2.2)."""
+"""Account statements executed: users, groups and memberships."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the vendor's documents leave open, as switches that tests set both ways.
 
-Each switch names the probe of the reference §10 that settles it on a real server. The defaults are MySQL's answer
+Each switch names the group of questions (names, hosts, locks, …) that a probe settles on a real server. The defaults are MySQL's answer
 where MySQL has the statement, else the answer that asks more of the gateway.
 """
 

@@ -1,4 +1,4 @@
-"""The Engine's error numbers and texts (reference §7); a number marked [I] is inferred."""
+"""The Engine's error numbers and texts; a number marked [I] is inferred."""
 
 from __future__ import annotations
 

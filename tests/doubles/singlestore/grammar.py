@@ -1,4 +1,4 @@
-"""Account, session and SHOW statements read strictly: what the reference §2 does not document is refused.
+"""Account, session and SHOW statements read strictly: what the vendor does not document is refused.
 
 This is the checker of every account statement that the gateway emits, and the front door of the double::
 

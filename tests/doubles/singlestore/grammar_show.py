@@ -1,4 +1,4 @@
-"""SHOW statements of accounts, groups, roles, grants, variables and nodes (reference §2.5)."""
+"""SHOW statements of accounts, groups, roles, grants, variables and nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roles and privileges: made, given to groups, granted and revoked (reference §2.3)."""
+"""Roles and privileges: made, given to groups, granted and revoked."""
 
 from __future__ import annotations
 

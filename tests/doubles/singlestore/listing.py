@@ -1,4 +1,4 @@
-"""SHOW of users, groups, roles, grants, variables and nodes, with the columns of reference §2.5."""
+"""SHOW of users, groups, roles, grants, variables and nodes, with the vendor's columns."""
 
 from __future__ import annotations
 

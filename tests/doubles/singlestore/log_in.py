@@ -1,4 +1,4 @@
-"""The first packets of a connection: greeting, TLS, and the proof of who it is (reference §2.1, §5, §9.2)."""
+"""The first packets of a connection: greeting, TLS, and the proof of who it is."""
 
 from __future__ import annotations
 

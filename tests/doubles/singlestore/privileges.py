@@ -1,4 +1,4 @@
-"""Who holds which privilege where, and what follows from it (reference §2.3 and §4)."""
+"""Who holds which privilege where, and what follows from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL on tables: what SingleStore takes of it, who may, and the same in MariaDB's words (reference §6, §9.1)."""
+"""SQL on tables: what SingleStore takes of it, who may, and the same in MariaDB's words."""
 
 from __future__ import annotations
 

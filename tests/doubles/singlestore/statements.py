@@ -1,4 +1,4 @@
-"""The account, session and SHOW statements of the Engine as data (reference §2)."""
+"""The account, session and SHOW statements of the Engine as data."""
 
 from __future__ import annotations
 

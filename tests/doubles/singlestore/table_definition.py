@@ -1,4 +1,4 @@
-"""CREATE TABLE of SingleStore: keys checked by SingleStore's rules, text in MariaDB's words (reference §6)."""
+"""CREATE TABLE of SingleStore: keys checked by SingleStore's rules, text in MariaDB's words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words, names, literals and signs of a statement, told apart as the Engine's lexer would (reference §3, quoting)."""
+"""Words, names, literals and signs of a statement, told apart as the Engine's lexer would."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .versions import Version
 
 
 class SyntaxRefused(ValueError):
-    """The statement is not one that the reference documents for this version.
+    """The statement is not one that the vendor documents for this version.
 
     Attributes:
         since: the version from which it would be taken, or None when no version takes it.

@@ -1,4 +1,4 @@
-"""Engine variables: SELECT @@name, SHOW VARIABLES and the SET statements that drivers send (reference §8, §10.13)."""
+"""Engine variables: SELECT @@name, SHOW VARIABLES and the SET statements that drivers send."""
 
 from __future__ import annotations
 

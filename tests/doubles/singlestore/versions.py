@@ -1,4 +1,4 @@
-"""Versions of the Engine, and what each of them can say and do first (reference §8)."""
+"""Versions of the Engine, and what each of them can say and do first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views of information_schema that tell of accounts, with the columns of reference §2.6."""
+"""The views of information_schema that tell of accounts, with the vendor's columns."""
 
 from __future__ import annotations
 
