@@ -204,6 +204,10 @@ def _sides(
         if not resource.wanted:
             continue
         kind, row = resource.kind, state.works.get(id)
+        left = None if row is None else row.known.get("left")
+        if left is not None and kind == "User" and not resource.active:
+            gone[kind][id] = target.name_key(kind, left)
+            continue
         noted = _noted(target, row)
         name, reason = _name(target, resource, None if noted is None or row is None else str(row.known["name"]))
         if name is None:

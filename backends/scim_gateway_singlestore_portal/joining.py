@@ -38,7 +38,7 @@ def stand(context: Context, user: User, note: Note, save: Save) -> Outcome:
         member = _only(context.sight.members(context.client, address), address)
         if id is not None and (member is None or member.id != id):
             # Removed by hand: who is here now, or comes by another's invitation, is not the one that we invited.
-            note = replace(note.standing(), ours=False)
+            note = note.at(user=None, invitation=None, ours=False, fresh=None)
     if member is not None:
         return _joined(context, user, note, member, save)
     return _invited(context, user, note, save)
@@ -60,18 +60,19 @@ def _only(members: list[Member], address: str) -> Member | None:
 def _joined(context: Context, user: User, note: Note, member: Member, save: Save) -> Outcome:
     """Somebody is a member at this address: ours already, ours because they accepted, or somebody else's."""
     assert note.now is not None
+    fresh = note.now.fresh
     if note.now.user != member.id:
-        if note.ours:
+        if note.now.ours:
             note = _accept(context, note, member, save)
         else:
             _take_over(context, user, member)
-        note = note.standing(user=member.id)
+            note = note.at(user=member.id, invitation=None)
         save(note.known)
-    elif note.fresh is not None and context.client.now() - note.fresh >= FRESH:
+    elif fresh is not None and context.client.now() - fresh >= FRESH:
         context.rights.accepted(context.client, member, context.me)
-        note = replace(note, fresh=None)
+        note = note.at(fresh=None)
     waiting = None
-    if note.fresh is not None:
+    if note.now is not None and note.now.fresh is not None:
         waiting = "has joined; the rights of the new member are looked at once more in a minute"
     return Outcome(note.known, waiting)
 
@@ -85,12 +86,12 @@ def _accept(context: Context, note: Note, member: Member, save: Save) -> Note:
     except Forbidden:
         save(_uninvited(note).known)
         raise
-    return replace(note, fresh=context.client.now(), sent=None)
+    return replace(note.at(user=member.id, invitation=None, fresh=context.client.now()), sent=None)
 
 
 def _uninvited(note: Note) -> Note:
     """The note of somebody who is to be invited anew, should that be allowed one day."""
-    return replace(note.standing(), sent=None, fresh=None)
+    return replace(note.at(user=None, invitation=None, fresh=None), sent=None)
 
 
 def _take_over(context: Context, user: User, member: Member) -> None:
@@ -113,7 +114,7 @@ def _invited(context: Context, user: User, note: Note, save: Save) -> Outcome:
         pending = context.sight.pending(context.client, note.now.address)
         if pending:
             invitation = pending[0]
-            if not note.ours:
+            if not note.now.ours:
                 _take_over_invitation(context, user, invitation)
     if invitation is None or _of_the_past(context, invitation):
         if note.sent is not None and context.client.now() - note.sent < LAG:
@@ -140,7 +141,7 @@ def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> O
             save(_uninvited(note).known)
             raise
     if invitation.id and invitation.id != note.now.invitation:
-        note = replace(note.standing(invitation=invitation.id), ours=True, sent=None)
+        note = replace(note.at(invitation=invitation.id, ours=True), sent=None)
         save(note.known)
     return Outcome(note.known, _told(invitation))
 
@@ -187,13 +188,13 @@ def _invite(context: Context, user: User, note: Note, save: Save) -> Outcome:
     assert note.now is not None
     client, address = context.client, note.now.address
     context.rights.permit(client, context.me)
-    begun = note.ours and note.sent is None and note.now.invitation is None
-    note = replace(note, now=Standing(address), ours=True, sent=None, fresh=None)
+    begun = note.now.ours and note.sent is None and note.now.invitation is None
+    note = replace(note, now=Standing(address, ours=True), sent=None)
     save(note.known)
     if context.settings.add_existing and _add_at_once(context, address):
         member = _only(context.sight.members(client, address), address)
         if member is not None:
-            note = _accept(context, note, member, save).standing(user=member.id)
+            note = _accept(context, note, member, save)
             save(note.known)
             return Outcome(note.known, "has joined; the rights of the new member are looked at once more in a minute")
         note = replace(note, sent=client.now())
@@ -202,7 +203,7 @@ def _invite(context: Context, user: User, note: Note, save: Save) -> Outcome:
         invitation = _send(context, address, _teams_along(context, user, note))
     except (Refused, Unsure, Absent) as error:
         invitation = _after_trouble(context, note, error, begun, save)
-    note = replace(note.standing(invitation=invitation.id or None), sent=client.now())
+    note = replace(note.at(invitation=invitation.id or None), sent=client.now())
     return _wait(context, note, invitation, save)
 
 
@@ -259,6 +260,6 @@ def _after_trouble(context: Context, note: Note, error: Exception, begun: bool, 
         if begun or error.status == 409:
             raise Unreachable(f"{shown(address)} may be invited already, but is not shown yet: {error.text}") from None
         # It was not done and will not be: nothing of it is left behind, not even the intention.
-        save(replace(note, now=None).known if not note.former else replace(note, ours=False).known)
+        save(note.at(ours=False).known if note.former else {})
         raise InvalidValue(f"The SingleStore organization does not invite {shown(address)}: {error.text}") from None
     raise error

@@ -16,15 +16,31 @@ from scim_gateway_provisioning.target import Known
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One address under which somebody is, or was, in the organization.
+    """One address under which somebody is, was, or is about to be in the organization.
 
     :param user: id of the member, once there is one.
     :param invitation: id of the invitation.
+    :param ours: the gateway was about to invite the address, or has: who shows up there is theirs.
+    :param fresh: when they were first seen as a member; rights that come late are looked for until a while after.
+    :param left: they were taken out before, and seen to be out.
     """
 
     address: str
     user: str | None = None
     invitation: str | None = None
+    ours: bool = False
+    fresh: datetime | None = None
+    left: bool = False
+
+    @property
+    def managed(self) -> bool:
+        """Whether the address is under management: otherwise it is only wanted, and may be somebody else's."""
+        return self.ours or self.left or self.user is not None or self.invitation is not None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether what rights they have came with the acceptance, and nobody has given them any since."""
+        return self.ours and (self.user is None or self.fresh is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,43 +48,32 @@ class Note:
     """The note of a person.
 
     :param now: where they stand, or will; ``None``: they are not in the organization.
-    :param ours: the gateway was about to invite the address, or has: who shows up there is theirs.
     :param sent: when the invitation was sent, by the clock of the API.
-    :param fresh: when they were first seen as a member; rights that come late are looked for until a while after.
     :param former: addresses that are given up as soon as ``now`` stands.
+    :param left: the address under which they were, of somebody inactive.
     """
 
     now: Standing | None = None
-    ours: bool = False
     sent: datetime | None = None
-    fresh: datetime | None = None
     former: tuple[Standing, ...] = field(default=())
+    left: str | None = None
 
     @classmethod
     def of(cls, known: Known) -> Note:
         """Read what provisioning kept."""
         if "name" not in known:
-            return cls()
-        return cls(
-            _standing(known),
-            bool(known.get("ours")),
-            _instant(known.get("sent")),
-            _instant(known.get("fresh")),
-            tuple(_standing(one) for one in known.get("former", ())),
-        )
+            return cls(left=known.get("left"))
+        former = tuple(_standing(one) for one in known.get("former", ()))
+        return cls(_standing(known), _instant(known.get("sent")), former)
 
     @property
     def known(self) -> Known:
         """As provisioning keeps it."""
         if self.now is None:
-            return {}
+            return {} if self.left is None else {"left": self.left}
         known: dict[str, Any] = _written(self.now)
-        if self.ours:
-            known["ours"] = True
         if self.sent is not None:
             known["sent"] = self.sent.isoformat()
-        if self.fresh is not None:
-            known["fresh"] = self.fresh.isoformat()
         if self.former:
             known["former"] = [_written(one) for one in self.former]
             known["also"] = [one.address for one in self.former]
@@ -76,27 +81,44 @@ class Note:
 
     @property
     def everywhere(self) -> tuple[Standing, ...]:
-        """Every address that is, or may be, in the organization for this person."""
-        return (*((self.now,) if self.now else ()), *self.former)
+        """Every address under management that is, or may be, in the organization for this person."""
+        if self.now is None:
+            return () if self.left is None else (Standing(self.left, left=True),)
+        return tuple(one for one in (self.now, *self.former) if one.managed)
 
     @property
     def users(self) -> tuple[str, ...]:
         """Ids of all members that are this person."""
         return tuple(one.user for one in self.everywhere if one.user is not None)
 
-    def standing(self, *, user: str | None = None, invitation: str | None = None) -> Note:
-        """With another member, or another invitation, at the same address."""
+    def gone(self) -> Note:
+        """The note of the person when they were taken out everywhere."""
+        return Note(left=next((one.address for one in self.everywhere), None))
+
+    def at(self, **changes: Any) -> Note:
+        """With other facts about where they stand."""
         assert self.now is not None
-        return replace(self, now=replace(self.now, user=user, invitation=invitation))
+        return replace(self, now=replace(self.now, **changes))
 
 
 def _standing(known: Mapping[str, Any]) -> Standing:
-    return Standing(str(known["name"]), known.get("user"), known.get("invitation"))
+    return Standing(
+        str(known["name"]),
+        known.get("user"),
+        known.get("invitation"),
+        bool(known.get("ours")),
+        _instant(known.get("fresh")),
+    )
 
 
 def _written(one: Standing) -> dict[str, Any]:
-    ids = {"user": one.user, "invitation": one.invitation}
-    return {"name": one.address, **{name: id for name, id in ids.items() if id is not None}}
+    facts = {
+        "user": one.user,
+        "invitation": one.invitation,
+        "ours": one.ours or None,
+        "fresh": one.fresh.isoformat() if one.fresh is not None else None,
+    }
+    return {"name": one.address, **{name: fact for name, fact in facts.items() if fact is not None}}
 
 
 def _instant(text: Any) -> datetime | None:

@@ -26,7 +26,7 @@ class People:
         note = Note.of(known)
         if not user.active:
             leave(self._context, note.everywhere)
-            return Outcome({})
+            return Outcome(note.gone().known)
         address = addresses.address_of(user.resource, self._context.settings)
         self._context.protection.address(address)
         if note.now is not None and not addresses.same(note.now.address, address):
@@ -50,10 +50,10 @@ class People:
                     # The person changed the address of their account: the same member, under another address.
                     return replace(note, now=replace(note.now, address=address))
                 self._context.protection.member(client, member, self._context.me)
-        before = [one for one in note.everywhere if one.user is not None or one.invitation is not None or note.ours]
+        before = [one for one in (note.now, *note.former) if one.managed]
         back = next((one for one in note.former if addresses.same(one.address, address)), None)
         former = tuple(one for one in before if one is not back)
-        moved = Note(replace(back, address=address) if back else Standing(address), back is not None, former=former)
+        moved = Note(replace(back, address=address) if back else Standing(address), former=former)
         save(moved.known)
         return moved
 

@@ -112,13 +112,14 @@ class Protection:
 
     # Who
 
-    def member(self, client: Client, member: Member, me: Member) -> None:
+    def member(self, client: Client, member: Member, me: Member, *, by_roles: bool = True) -> None:
         """Refuse a member who is protected.
 
+        :param by_roles: whether roles protect them.
         :raises Forbidden: by an address, by what they are, or by a role that they hold.
         """
         reason = self.reason_of_member(member, me)
-        if reason is None and (role := self.privilege(client, member, me)) is not None:
+        if reason is None and by_roles and (role := self.privilege(client, member, me)) is not None:
             reason = f"holds the role {shown(role)} on the organization"
         if reason is not None:
             raise Forbidden(

@@ -220,6 +220,17 @@ def test_a_new_address_that_is_somebody_elses_is_refused_and_nothing_changes(des
     assert emails(portal) == {OLD, NEW}
 
 
+def test_somebody_elses_address_that_was_asked_for_in_vain_is_not_touched_by_a_deactivation(desk, portal):
+    desk.member("u1", OLD)
+    portal.organization.add_member(NEW)
+    with pytest.raises(Conflict):
+        desk.user("u1", NEW)
+    desk.user("u1", NEW, active=False)
+    assert emails(portal) == {NEW}
+    desk.remove_user("u1")
+    assert emails(portal) == {NEW}
+
+
 def test_an_owner_is_not_moved(desk, portal):
     desk.member("u1", OLD)
     portal.organization.team("Organization Owners").users.append(portal.organization.member(OLD).id)

@@ -331,6 +331,26 @@ def test_a_plan_finds_what_was_done_by_hand_and_mends_it(world, portal):
     assert world.backend.plan().to_do == []
 
 
+def test_who_came_back_by_hand_after_a_deactivation_is_drift(world, portal):
+    ada = world.member(ADA)
+    bob = world.person(BOB)
+    for user in (ada, bob):
+        world.core.patch(user, active(False))
+    assert world.backend.plan().to_do == []
+    portal.organization.add_member(ADA)
+    portal.organization.invite(BOB)
+    plan = world.backend.plan()
+    assert [(step.action, step.kind, step.name) for step in plan.to_do] == [
+        ("remove", "User", ADA),
+        ("remove", "User", BOB),
+    ]
+    world.backend.apply(plan.hash)
+    assert (world.members, world.invited) == (set(), set())
+    assert world.backend.plan().to_do == []
+    world.core.patch(ada, active(True))
+    assert world.invited == {ADA}
+
+
 def test_a_comparison_with_nothing_to_do_is_three_calls_whatever_the_size(world, portal):
     people = [world.member(f"p{number}@example.com") for number in range(12)]
     for number in range(6):

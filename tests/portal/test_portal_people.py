@@ -102,7 +102,7 @@ def test_deactivation_revokes_an_invitation(desk, portal):
     desk.user("u1", ADA, active=False)
     assert invited(portal) == []
     assert invited(portal, "Revoked") == [ADA]
-    assert desk.notes["u1"] == {}
+    assert desk.notes["u1"] == {"left": ADA}
 
 
 def test_deactivation_removes_a_member_and_sees_that_they_are_gone(desk, portal):
@@ -112,7 +112,7 @@ def test_deactivation_removes_a_member_and_sees_that_they_are_gone(desk, portal)
     assert ADA not in emails(portal)
     after = [str(call.method) for call in portal.calls]
     assert "GET" in after[after.index("DELETE") :]
-    assert desk.notes["u1"] == {}
+    assert desk.notes["u1"] == {"left": ADA}
 
 
 def test_deletion_does_the_same(desk, portal):
@@ -148,6 +148,33 @@ def test_deactivation_also_reaches_who_was_invited_again_by_hand(desk, portal):
     assert invited(portal) == []
 
 
+def test_who_comes_back_by_hand_after_a_deactivation_is_taken_out_again(desk, portal):
+    desk.member("u1", ADA)
+    desk.user("u1", ADA, active=False)
+    portal.organization.add_member(ADA)
+    portal.organization.invite(ADA)
+    desk.user("u1", ADA, active=False)
+    assert ADA not in emails(portal)
+    assert invited(portal) == []
+
+
+def test_but_not_if_they_came_back_as_an_owner(desk, portal):
+    desk.member("u1", ADA)
+    desk.user("u1", ADA, active=False)
+    portal.organization.add_member(ADA, teams=["Organization Owners"])
+    with pytest.raises(Forbidden, match="holds the role"):
+        desk.user("u1", ADA, active=False)
+    assert ADA in emails(portal)
+
+
+def test_a_deactivation_right_after_the_acceptance_reaches_also_who_was_made_an_owner_by_it(desk, portal):
+    portal.behaviour.owners_by_default = True
+    desk.user("u1", ADA)
+    portal.organization.accept(ADA)
+    desk.user("u1", ADA, active=False)
+    assert ADA not in emails(portal)
+
+
 def test_a_removal_that_is_not_seen_is_not_confirmed(desk, portal):
     desk.member("u1", ADA)
     portal.behaviour.lag, portal.behaviour.items_lag = 1000, True
@@ -172,6 +199,20 @@ def test_who_accepted_a_moment_ago_and_is_hidden_is_not_taken_for_gone(desk, por
     portal.behaviour.lag = 50
     portal.organization.accept(ADA)
     portal.organization.catch_up("invitations")
+    with pytest.raises(Unreachable, match="accepted the invitation a moment ago"):
+        desk.user("u1", ADA, active=False)
+    portal.organization.catch_up()
+    desk.user("u1", ADA, active=False)
+    assert ADA not in emails(portal)
+
+
+def test_nor_is_one_whose_invitation_was_found_by_the_address_alone(desk, portal):
+    portal.organization.invite("other@example.com")
+    portal.behaviour.sparse = True
+    desk.user("u1", ADA)
+    portal.behaviour.lag = 50
+    portal.organization.accept(ADA)
+    portal.organization.catch_up("invitations", after=1)
     with pytest.raises(Unreachable, match="accepted the invitation a moment ago"):
         desk.user("u1", ADA, active=False)
     portal.organization.catch_up()
