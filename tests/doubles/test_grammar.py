@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pymysql.converters
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from doubles.singlestore.grammar import SyntaxRefused, parse
 from doubles.singlestore.statements import (
     Account,
@@ -41,6 +38,8 @@ from doubles.singlestore.statements import (
 )
 from doubles.singlestore.tokens import literal, tokenize
 from doubles.singlestore.versions import Version
+from hypothesis import given
+from hypothesis import strategies as st
 
 ADA = Account("ada")
 NEWEST = "10.0"

@@ -1,7 +1,7 @@
 """What the vendor's documents leave open, as switches that tests set both ways.
 
-Each switch names the group of questions (names, hosts, locks, …) that a probe settles on a real server. The defaults are MySQL's answer
-where MySQL has the statement, else the answer that asks more of the gateway.
+Each switch names the probe that settles it on a real server: the number of a group of questions and of one in it. The
+defaults are MySQL's answer where MySQL has the statement, else the answer that asks more of the gateway.
 """
 
 from __future__ import annotations
