@@ -45,7 +45,11 @@ def create_app(environ: Mapping[str, str] | None = None) -> flask.Flask:
     :param environ: the environment to read the settings from; by default the process's own.
     :raises ConfigurationError: the settings make no sense.
     """
-    settings = config.load(os.environ if environ is None else environ)
+    return serving(config.load(os.environ if environ is None else environ))
+
+
+def serving(settings: Settings) -> flask.Flask:
+    """The application in a process that serves: with its log, and with what the backend does by itself."""
     access_log.configure(settings["log_level"])
     app = application(settings)
     app.extensions[EXTENSION].backend.start()
@@ -53,7 +57,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> flask.Flask:
 
 
 def application(settings: Settings) -> flask.Flask:
-    """The application for settings that are known already."""
+    """The application for settings that are known already; nothing is done by itself."""
     gateway = open_gateway(settings)
     app = flask.Flask("scim_gateway", static_folder=None, template_folder=None)
     app.extensions[EXTENSION] = gateway

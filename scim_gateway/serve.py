@@ -12,8 +12,8 @@ import click
 import flask
 from gunicorn.app.base import BaseApplication
 
-from scim_gateway import __version__, access_log
-from scim_gateway.app import EXTENSION, Gateway, application, load_backend
+from scim_gateway import __version__
+from scim_gateway.app import EXTENSION, Gateway, load_backend, serving
 from scim_gateway.config import Settings
 from scim_gateway.guides import connection_lines
 from scim_gateway.tokens import MemoryTokenStore, new_token
@@ -144,8 +144,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> flask.Flask:
-        access_log.configure(self._settings["log_level"])
-        return application(self._settings)
+        return serving(self._settings)
 
 
 def serve(settings: Settings) -> None:
