@@ -161,10 +161,13 @@ class Representation:
         told: bool,
         base_url: str,
     ) -> Iterator[Element]:
+        places = {kind.name: self.location(kind, "", base_url) for kind in self._backend.resource_types}
         for element in elements:
             reference = known.get(element["value"])
-            if reference is None and told and "type" in element:
-                reference = Reference(element["value"], element["type"], element.get(field.display or ""))
+            if reference is None and told and (place := places.get(element.get("type", ""))):
+                # The store tells what is true of it today; there may be very many.
+                yield {**element, "$ref": place + element["value"]}
+                continue
             kind = self._backend.resource_types.by_name.get(reference.resource_type) if reference else None
             location = self.location(kind, element["value"], base_url) if kind else None
             yield field.complete(element, reference, location)

@@ -66,10 +66,11 @@ class Session:
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
-    __slots__ = ("_connection", "_raw", "changed", "dialect", "largest", "locks", "proofs", "renew", "write")
+    __slots__ = ("_connection", "_driver", "_raw", "changed", "dialect", "largest", "locks", "proofs", "renew", "write")
 
     def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
         self._connection = connection
+        self._driver = driver
         self._raw: Any = None
         self.changed = False
         self.dialect = driver.dialect
@@ -174,6 +175,19 @@ class Session:
             # One of SQLAlchemy's own, which knows nothing of the driver's; that has ended.
             self._connection.rollback()
         return self._connection
+
+    def state(self) -> object | None:
+        """What stays the same on this connection as long as nobody has changed anything; ``None`` if nobody can tell.
+
+        A read sees one moment, and this is that moment's. A write may be undone, and nobody could tell afterwards.
+        """
+        return None if self.write else self._driver.state(self._driver_connection())
+
+    @property
+    def known(self) -> dict[str, tuple[object, int]]:
+        """What was found out on this connection, with the state at that time."""
+        found: dict[str, tuple[object, int]] = self._connection.info.setdefault("scim_gateway.known", {})
+        return found
 
     def prove_by(self, proof: Proof) -> None:
         """How to find out whether this transaction was committed, should the answer to its commit be lost.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine
 
@@ -42,6 +42,13 @@ class Driver(ABC):
 
     def unhurried(self, connection: Connection) -> None:  # noqa: B027 - not every database hurries
         """Let the statements of a transaction take their time: those that build a table anew."""
+
+    def state(self, connection: Any) -> object | None:
+        """What stays the same on a connection as long as nothing in the database has changed, if that can be told.
+
+        :param connection: of the driver, inside a transaction.
+        """
+        return None
 
     def largest(self) -> int | None:
         """The most bytes that a statement may have; ``None`` for no limit."""

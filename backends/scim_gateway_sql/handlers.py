@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
 from scim_gateway.backend import Page, Query, ResourceHandler, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
+from scim_gateway.filter import And, Comparison, Filter, Not, Or, ValuePath
 from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
@@ -23,6 +24,8 @@ from .tables import identifiers, members, resources, values
 
 BATCH = 500
 """Ids in one statement, resources in one fetch."""
+FEW_MATCHES = 5_000
+"""Up to so many matches of a filter that looks at all values are read at once, instead of being counted as well."""
 _TRIES = 5
 
 _HERE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.id == bindparam("id_"))
@@ -72,6 +75,27 @@ _FIRST = Prepared(
     .offset(bindparam("offset_"))
 )
 
+_TOTAL = Prepared(
+    select(func.count()).select_from(resources).where(resources.c.tenant == bindparam("tenant_"), OF_KIND)
+)
+_LAST = Prepared(
+    select(resources.c.doc)
+    .where(resources.c.tenant == bindparam("tenant_"), OF_KIND)
+    .order_by(resources.c.created.desc(), resources.c.id.desc())
+    .limit(bindparam("count_"))
+    .offset(bindparam("offset_"))
+)
+_BEHIND = Prepared(
+    select(resources.c.doc)
+    .where(
+        resources.c.tenant == bindparam("tenant_"),
+        OF_KIND,
+        resources.c.created >= bindparam("created_"),
+        or_(resources.c.created > bindparam("created_"), resources.c.id > bindparam("after_")),
+    )
+    .order_by(resources.c.created, resources.c.id)
+    .limit(bindparam("count_"))
+)
 _CUT = Prepared(
     select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
 )
@@ -159,6 +183,8 @@ class SqlHandler(ResourceHandler):
     def query(self, query: Query) -> Page:
         with self._database.session() as session:
             page = self._looked_up(session, query)
+            if page is None and query.filter is None and query.sort is None:
+                page = self._in_order(session, query)
             if page is None:
                 plan = self._translator.plan(query, lambda: self._has_cut(session))
                 if plan.segments:
@@ -183,15 +209,42 @@ class SqlHandler(ResourceHandler):
             return None
         return replace(query, filter=None).run([orjson.loads(doc) for (doc,) in rows])
 
+    def _in_order(self, session: Session, query: Query) -> Page:
+        """A page of everything, in the default order."""
+        total = self._total(session)
+        offset, count = query.start_index - 1, query.count
+        if query.after is not None:
+            place = {"created_": query.after.created, "after_": query.after.id}
+            rows = _BEHIND.rows(session, {**self._at, **place, "count_": count}) if count else ()
+        elif count == 0 or offset >= total:
+            rows = ()
+        elif 2 * offset <= total:
+            rows = _FIRST.rows(session, {**self._at, "count_": count, "offset_": offset})
+        else:
+            # From the end it is shorter. Where the directory grew since it was counted, the page has moved with it.
+            count = min(count, total - offset)
+            behind = total - offset - count
+            rows = _LAST.rows(session, {**self._at, "count_": count, "offset_": behind})[::-1]
+        return Page([orjson.loads(doc) for (doc,) in rows], total)
+
+    def _total(self, session: Session) -> int:
+        """How many resources there are of the type."""
+        state, known = session.state(), session.known
+        if state is not None and known.get(self._kind, (None, 0))[0] == state:
+            return known[self._kind][1]
+        ((total,),) = _TOTAL.rows(session, self._at)
+        if state is not None:
+            known[self._kind] = state, int(total)
+        return int(total)
+
     def _page(self, session: Session, query: Query, plan: Plan) -> Page:
         offset = max(0, query.start_index - 1) if query.after is None else 0
-        if query.count == 0:
-            docs: list[bytes] = []
-        elif query.filter is None and query.sort is None and query.after is None:
-            here = {**self._at, "count_": query.count, "offset_": offset}
-            docs = [doc for (doc,) in _FIRST.rows(session, here)]
-        else:
-            docs = self._docs_in_order(session, plan, offset, query.count)
+        if query.filter is not None and query.after is None and _scans(query.filter):
+            ids = self._ids(session, plan, 0, FEW_MATCHES + 1)
+            if len(ids) <= FEW_MATCHES:
+                docs = self._docs(session, ids[offset : offset + query.count])
+                return Page([orjson.loads(doc) for doc in docs], len(ids))
+        docs = self._docs_in_order(session, plan, offset, query.count) if query.count else []
         if query.after is None and offset == 0 and len(docs) < query.count:
             total = len(docs)
         else:
@@ -304,3 +357,17 @@ class SqlHandler(ResourceHandler):
     def _drop_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
             _DROP_VALUE.each(session, value_rows(self._tenant, id, rows))
+
+
+def _scans(tree: Filter) -> bool:
+    """Whether a filter asks for a part of a text, which no index has."""
+    match tree:
+        case Comparison(_, operator):
+            return operator in ("co", "ew")
+        case And(terms) | Or(terms):
+            return any(map(_scans, terms))
+        case Not(term):
+            return _scans(term)
+        case ValuePath(_, inner):
+            return _scans(inner)
+    return False

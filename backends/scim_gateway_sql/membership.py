@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, select
+from sqlalchemy import Integer, and_, bindparam, delete, exists, func, insert, select, type_coerce
 
 from scim_gateway.backend import MemberChange, MembershipHandler, Reference
 from scim_gateway.errors import StaleResource
@@ -40,9 +42,12 @@ _MEMBERS = Prepared(
 )
 _ABOVE = members.alias()
 # Whether a group is itself in a group is told with it: as a rule none is, and there is no more to ask.
-_IS_CONTAINED = exists(
-    select(_ABOVE.c.group_id).where(_ABOVE.c.tenant == resources.c.tenant, _ABOVE.c.member_id == resources.c.id)
-).correlate(resources)
+_IS_CONTAINED = type_coerce(
+    exists(
+        select(_ABOVE.c.group_id).where(_ABOVE.c.tenant == resources.c.tenant, _ABOVE.c.member_id == resources.c.id)
+    ).correlate(resources),
+    Integer,
+)
 _CONTAINING = Prepared(
     select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display, _IS_CONTAINED)
     .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.group_id))
@@ -136,8 +141,8 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
         by_id = {resource["id"]: resource for resource in found}
         for batch in batches(by_id):
             rows = _MEMBERS.rows(session, {"tenant_": self._tenant, "groups": batch})
-            for group, id, kind, display in rows:
-                member = {"value": id, "type": kind}
-                if display is not None:
-                    member["display"] = display
-                by_id[group].setdefault(self._attribute, []).append(member)
+            for group, of_group in groupby(rows, itemgetter(0)):
+                by_id[group][self._attribute] = [
+                    {"value": id, "type": kind} if display is None else {"value": id, "type": kind, "display": display}
+                    for _, id, kind, display in of_group
+                ]

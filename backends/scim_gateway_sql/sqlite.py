@@ -69,6 +69,11 @@ class SqliteDriver(Driver):
     def rollback(self, connection: Connection, write: bool) -> None:
         _driver_connection(connection).rollback()
 
+    def state(self, connection: Any) -> object | None:
+        # What others have committed, and what this connection has changed itself.
+        (others,) = connection.execute("PRAGMA data_version").fetchone()
+        return others, connection.total_changes
+
 
 def _driver_connection(connection: Connection) -> Any:
     return connection.connection.driver_connection
