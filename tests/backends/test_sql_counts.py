@@ -1,0 +1,116 @@
+"""How many statements each SCIM operation takes: they are what a request costs on a server, so each number is pinned.
+
+``BEGIN`` and ``COMMIT`` are not counted; one statement with several rows counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from core_client import Core
+from scim_gateway_sql import SqlBackend
+from sqlalchemy import event
+
+from scim_gateway.bench import people
+from scim_gateway.testing import suite_resource_types
+
+Counter = Callable[..., int]
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
+    settings: dict[str, object] = {"data_dir": str(tmp_path)}
+    if request.param == "mariadb":
+        settings |= {"database_url": request.getfixturevalue("mariadb"), "database_tls": "off"}
+    backend = SqlBackend.from_settings(settings, suite_resource_types())
+    yield Core(backend)
+    backend.close()
+
+
+@pytest.fixture
+def users(core: Core) -> list[str]:
+    return [core.json("POST", "/Users", people.user(number), expect=201)["id"] for number in range(40)]
+
+
+@pytest.fixture
+def count(core: Core, users: list[str]) -> Counter:
+    """Sends a request, and tells how many statements that took."""
+    heard: list[str] = []
+    engine = core.backend.database._engine  # type: ignore[attr-defined]
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+
+    def send(method: str, path: str, body: object = None, **query: str | int) -> int:
+        heard.clear()
+        answer = core.send(method, path, body, **query)
+        assert answer.status < 300, answer
+        return sum(text not in ("BEGIN", "COMMIT") for text in heard)
+
+    return send
+
+
+def group(core: Core, name: str, *ids: str) -> str:
+    return str(core.json("POST", "/Groups", people.group(name, ids), expect=201)["id"])
+
+
+def test_a_look_up_asks_for_the_resource_and_its_groups(users: list[str], count: Counter) -> None:
+    assert count("GET", f"/Users/{users[0]}") == 2
+    assert count("GET", "/Users", filter=f'userName eq "{people.user_name(7)}"') == 2
+
+
+def test_a_page_asks_for_resources_total_and_groups(users: list[str], count: Counter) -> None:
+    assert count("GET", "/Users", count=10) == 3
+    assert count("GET", "/Users", count=10, startIndex=31) <= 3
+    assert count("GET", "/Users", filter='meta.lastModified gt "2026-01-01T00:00:00Z"') == 3
+    assert count("GET", "/Users", filter='emails[type eq "work" and value co "@"] and active eq true') == 4
+
+
+def test_the_size_of_a_page_does_not_matter(users: list[str], count: Counter) -> None:
+    of_two, of_forty = (count("GET", "/Users", count=number) for number in (2, 40))
+    assert of_forty <= of_two
+
+
+def test_a_change_of_a_user_takes_as_few_as_it_can(users: list[str], count: Counter) -> None:
+    # The row, what it is called, what it is found by; nobody can hold it yet.
+    assert count("POST", "/Users", people.user(777)) == 3
+    # Read, changed, two lists of values, its groups.
+    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 5
+    assert count("PUT", f"/Users/{users[1]}", {**people.user(1), "title": "Director"}) == 5
+    assert count("DELETE", f"/Users/{users[2]}") == 7
+
+
+def test_a_change_that_changes_nothing_writes_nothing(users: list[str], count: Counter) -> None:
+    count("PATCH", f"/Users/{users[0]}", people.activation(False))
+    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 2
+
+
+def test_a_membership_change_costs_the_same_in_a_group_of_any_size(
+    core: Core, users: list[str], count: Counter
+) -> None:
+    small, large = group(core, "small", *users[:2]), group(core, "large", *users[:30])
+    for change, most in ((people.joining(users[35]), 11), (people.leaving(users[35]), 9)):
+        of_small, of_large = (count("PATCH", f"/Groups/{id}", change) for id in (small, large))
+        assert of_small == of_large <= most
+
+
+def test_another_list_of_members_costs_in_proportion_to_the_difference(
+    core: Core, users: list[str], count: Counter
+) -> None:
+    small, large = group(core, "small", *users[:2]), group(core, "large", *users[:30])
+    of_small = count("PUT", f"/Groups/{small}", people.group("small", [users[0], users[36]]))
+    of_large = count("PUT", f"/Groups/{large}", people.group("large", [*users[:29], users[36]]))
+    assert of_small == of_large <= 11
+
+
+def test_a_group_is_read_with_one_statement_more_for_its_members(core: Core, users: list[str], count: Counter) -> None:
+    staff = group(core, "staff", *users)
+    assert count("GET", f"/Groups/{staff}") == 2
+    assert count("GET", f"/Groups/{staff}", excludedAttributes="members") == 1
+
+
+def test_who_leaves_takes_five_statements_for_each_group(core: Core, users: list[str], count: Counter) -> None:
+    for number in range(4):
+        group(core, f"team {number}", *users[:20])
+    alone = count("DELETE", f"/Users/{users[39]}")
+    assert count("DELETE", f"/Users/{users[0]}") <= alone + 4 * 5 + 1
