@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-BACKENDS = ("memory", "sql", "engine", "portal")
+BACKENDS = ("memory", "sql", "engine", "portal", "engine+portal")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

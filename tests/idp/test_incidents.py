@@ -321,7 +321,7 @@ def test_incidents_26_and_41_a_second_create_never_takes_over_or_wipes_an_accoun
     user = scim.user("ann@example.com", title="Boss", emails=[{"value": "ann@example.com", "type": "work"}])
     scim.post("/Users", new_user("ann@example.com", title="Intruder")).expect(409, "uniqueness")
     other = new_user("mallory@example.com", emails=[{"value": "ann@example.com", "type": "work"}])
-    if backend == "portal":  # where the address is the identity
+    if "portal" in backend:  # where the address is the identity
         scim.post("/Users", other).expect(409, "uniqueness")
     else:
         assert scim.post("/Users", other).expect(201).body["id"] != user["id"]
