@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from core_client import Core
-from doubles.listed_target import CALLS
+from doubles.listed_target import CALLS, ListTarget
 from provisioned import World, directory_at, directory_in, provisioned, quick
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_provisioning.work import read
@@ -232,6 +232,71 @@ def test_who_joins_a_group_while_one_above_it_is_nested_has_what_both_together_g
     assert (bob["id"], outer["id"]) in world.target.rights()
 
 
+@pytest.mark.parametrize("first", ["add", "want"])
+def test_who_joins_a_group_while_one_above_it_becomes_wanted_has_what_both_together_give(
+    world, cores, monkeypatch, first
+):
+    bob = world.core.user("bob")
+    inner = world.core.group("inner")
+    outer = world.core.group("private-outer", inner)
+    recording, other_done = threading.Event(), threading.Event()
+    safeguards, recorded = world.backend.safeguards, world.backend.safeguards.recorded
+
+    def slowly(session, changes, *, undone=False) -> None:
+        recording.set()
+        other_done.wait(1)
+        recorded(session, changes, undone=undone)
+
+    monkeypatch.setattr(safeguards, "recorded", slowly)
+    join = lambda core: add(core, inner, bob)  # noqa: E731
+    want = lambda core: patch(core, outer, {"op": "replace", "path": "displayName", "value": "outer"})  # noqa: E731
+    slow, quickly = (join, want) if first == "add" else (want, join)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(slow(cores[0])))
+    thread.start()
+    assert recording.wait(20)
+    answers.append(quickly(cores[1]))
+    other_done.set()
+    thread.join()
+    assert answers == [200, 200]
+    world.check_equal()
+    assert (bob["id"], outer["id"]) in world.target.rights()
+
+
+def test_of_two_renames_at_once_the_later_keeps_its_name(tmp_path):
+    world = World(tmp_path, ListTarget(attribute="nickName"), times=PATIENT)
+    bob = world.core.user("bob@one.example", nickName="bob")
+    held, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        held.set()
+        assert go_on.wait(20)
+
+    def rename(name: str) -> int:
+        return patch(world.core, bob, {"op": "replace", "path": "nickName", "value": name})
+
+    world.target.fault("put_user", "middle", wait)
+    answers: list[int] = []
+    first = threading.Thread(target=lambda: answers.append(rename("rob")))
+    first.start()
+    assert held.wait(20)
+    recorded = threading.Event()
+    world.context.failpoints.set("record.committed", recorded.set)
+    second = threading.Thread(target=lambda: answers.append(rename("robert")))
+    second.start()
+    assert recorded.wait(20)
+    go_on.set()
+    first.join()
+    second.join()
+    assert answers == [200, 200]
+    assert set(world.target.listing.users) == {"robert"}
+    body = {"userName": "bob@two.example", "nickName": "Robert"}
+    assert world.core.refused("POST", "/Users", body) == (409, "uniqueness")
+    for free in ("bob", "rob"):
+        world.core.user(f"{free}@three.example", nickName=free)
+    world.close()
+
+
 def test_one_change_does_not_wait_for_another_resource(world, cores):
     bob, eve = world.core.user("bob"), world.core.user("eve")
     held, go_on = threading.Event(), threading.Event()
@@ -286,7 +351,7 @@ def test_who_waits_too_long_for_another_is_told_so_and_nothing_is_given(tmp_path
 
 
 def test_a_claim_that_ran_out_is_taken_over_and_the_one_who_lost_it_marks_nothing(tmp_path):
-    world = World(tmp_path, times=quick(request=5.0, claim=0.1, retry=3.0))
+    world = World(tmp_path, ListTarget(careless=True), times=quick(request=20.0, claim=0.1, retry=3.0))
     bob = world.core.user("bob")
     held, go_on = threading.Event(), threading.Event()
 
@@ -330,8 +395,32 @@ def test_a_claim_is_renewed_in_a_call_that_takes_long(tmp_path):
     world.close()
 
 
+def test_who_lost_his_claim_does_nothing_more(tmp_path):
+    world = World(tmp_path, times=quick(request=20.0, claim=0.1, retry=3.0))
+    bob = world.core.user("bob")
+    held, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        held.set()
+        assert go_on.wait(20)
+
+    world.target.fault("put_user", "before", hang)
+    slow = threading.Thread(target=lambda: patch(world.core, bob, {"op": "replace", "path": "title", "value": "x"}))
+    slow.start()
+    assert held.wait(20)
+    time.sleep(0.15)
+    assert patch(world.core, bob, {"op": "replace", "path": "active", "value": False}) == 200
+    steps: list[str] = []
+    world.target.watch = lambda: steps.append("a step")
+    go_on.set()
+    slow.join()
+    assert steps == []
+    assert world.target.rights() == set()
+    world.close()
+
+
 def test_what_is_made_after_the_removal_by_one_who_lost_his_claim_is_removed(tmp_path):
-    world = World(tmp_path, times=quick(request=5.0, claim=0.1, retry=3.0))
+    world = World(tmp_path, ListTarget(careless=True), times=quick(request=20.0, claim=0.1, retry=3.0))
     bob = world.core.user("bob")
     held, go_on = threading.Event(), threading.Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,13 @@ def activate(world: World, user: dict, expect: int = 200) -> None:
 
 @pytest.mark.parametrize("moment", ["connect", "before", "middle", "after"])
 @pytest.mark.parametrize("call", ["put_user", "*"])
-def test_a_short_trouble_is_not_noticed(world, call, moment):
+def test_a_short_trouble_is_not_noticed(tmp_path, call, moment):
+    world = World(tmp_path, times=quick(retry=20.0, request=30.0))
     world.target.fault(call, moment, LOST)
     user = world.core.user("bob")
     assert world.target.rights() == {(user["id"], "log in")}
     assert world.backend.pending() == []
+    world.close()
 
 
 def test_the_answer_tells_when_to_come_again_and_names_the_target(world):
@@ -327,19 +330,19 @@ def test_a_target_that_hangs_leaves_the_other_its_time(tmp_path):
 
 
 def test_a_target_that_is_down_for_long_is_asked_once_by_each_request(tmp_path):
-    world = World(tmp_path, times=quick(retry=0.2))
+    world = World(tmp_path, times=quick(retry=0.01))
     world.target.down()
     asked: list[int] = []
     for _ in range(FAILURES):
         world.core.refused("POST", "/Users", {"userName": "bob"})
+    world.backend.context = patient = replace(world.context, times=quick(retry=20.0))
+    assert patient.health.is_down("list")
     world.target.up()
     world.target.fault("*", "connect", lambda: asked.append(1) or _raise(LOST), times=1000)
     world.core.refused("POST", "/Users", {"userName": "bob"})
     assert len(asked) == 1
     world.target.up()
     world.core.user("bob")
-    world.target.fault("*", "connect", LOST, times=2)
-    world.core.user("eve")
     world.close()
 
 
