@@ -1,0 +1,54 @@
+"""The backend that feeds both systems passes the suite for backends, as the directory alone does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from doubles.portal.fixtures import DOMAIN
+from doubles.portal.server import PortalDouble
+from doubles.singlestore.serving import engine_environ
+from scim_gateway_provisioning.breaker import Limits
+from scim_gateway_provisioning.context import Times
+from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.safeguards import Safeguards
+from scim_gateway_singlestore import EngineAndPortalBackend
+from scim_gateway_sql import SqlBackend
+from target_suite import TargetBackendTests
+
+from scim_gateway.config import load
+
+
+class TestEngineAndPortalBackend(TargetBackendTests):
+    @pytest.fixture
+    def backend(self, portal: PortalDouble, tmp_path: Path) -> Iterator[EngineAndPortalBackend]:
+        with engine_environ() as engine:
+            environ = {
+                **engine,
+                "DATA_DIR": str(tmp_path),
+                "PORTAL_URL": portal.url,
+                "PORTAL_API_KEY": portal.key,
+                # Most users of the suite have names by which nobody could be invited, and share email addresses.
+                "PORTAL_ADDRESS": "username",
+                "PORTAL_EMAIL_DOMAIN": DOMAIN,
+                "PORTAL_WITHOUT_ADDRESS": "skip",
+                "ENGINE_USER_ATTRIBUTE": "id",
+            }
+            settings = load({f"SCIM_GATEWAY_{name}": value for name, value in environ.items()})
+            directory = SqlBackend.from_settings(settings, self.resource_types, migrations=(PROVISIONING,))
+            safeguards = Safeguards(directory.database, directory.tenant, (), Limits(0))
+            targets = EngineAndPortalBackend.targets_from(settings, self.resource_types)
+            backend = EngineAndPortalBackend(directory, targets, times=Times(request=300.0), safeguards=safeguards)
+            yield backend
+            backend.close()
+
+    @pytest.fixture
+    def make_unreachable(self, backend: EngineAndPortalBackend, tmp_path: Path) -> Callable[[], None]:
+        def make() -> None:
+            backend.directory.close()
+            for file in tmp_path.glob("scim-gateway.db*"):
+                file.unlink()
+            (tmp_path / "scim-gateway.db").mkdir()
+
+        return make
