@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote, unquote_plus
 
 import flask
 import orjson
@@ -147,7 +147,7 @@ class _View:
         """The answer to a request for what is below the prefix."""
         began = time.perf_counter()
         sent = http.environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
         principal: Principal | None = None
         client = http.remote_addr or ""
         try:
@@ -253,12 +253,19 @@ def _query(http: flask.Request) -> tuple[tuple[str, str], ...]:
         return ()
     try:
         # WSGI hands over bytes as Latin-1; what a client did not percent-encode is UTF-8 like the rest.
-        text = text.encode("latin-1").decode("utf-8")
-        return tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS))
+        if not text.isascii():
+            text = text.encode("latin-1").decode("utf-8")
+        if text.count("&") >= _MOST_PARAMETERS:
+            raise InvalidValue(f"The query has more than {_MOST_PARAMETERS} parameters.")
+        pairs = (part.partition("=") for part in text.split("&") if part)
+        return tuple((_decoded(name), _decoded(value)) for name, _, value in pairs)
     except UnicodeError:
         raise InvalidValue("The query is not UTF-8.") from None
-    except ValueError:
-        raise InvalidValue(f"The query has more than {_MOST_PARAMETERS} parameters.") from None
+
+
+def _decoded(text: str) -> str:
+    """A part of a query as it was meant (``application/x-www-form-urlencoded``)."""
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 def _base_url(http: flask.Request, rest: str) -> str:

@@ -97,7 +97,10 @@ def position_of(resource: Resource, sort: Sort | None) -> Position:
 
 def ordered(resources: Iterable[Resource], sort: Sort | None) -> list[Resource]:
     """Resources in the order of an answer; no value sorts last ascending and first descending."""
-    keyed = [(position_key(position_of(resource, sort), sort), resource) for resource in resources]
+    found = list(resources)
+    if len(found) < 2:
+        return found
+    keyed = [(position_key(position_of(resource, sort), sort), resource) for resource in found]
     keyed.sort(key=lambda pair: pair[0])
     return [resource for _, resource in keyed]
 

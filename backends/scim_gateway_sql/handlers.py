@@ -207,7 +207,10 @@ class SqlHandler(ResourceHandler):
         rows = statement.rows(session, parameters)
         if len(rows) > FEW:
             return None
-        return replace(query, filter=None).run([orjson.loads(doc) for (doc,) in rows])
+        found = [orjson.loads(doc) for (doc,) in rows]
+        if len(found) < 2 and query.after is None and query.start_index == 1:
+            return Page(found[: query.count], len(found))
+        return replace(query, filter=None).run(found)
 
     def _in_order(self, session: Session, query: Query) -> Page:
         """A page of everything, in the default order."""
