@@ -30,7 +30,7 @@ TRIES, RETRY_SECONDS = 5, 6.0
 """How often and for how long one call is tried; provisioning tries the whole step again after that."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LONGEST_ERROR = 300
-LONGEST_ANSWER = 256 * 1024 * 1024
+LONGEST_ANSWER, _PIECE = 256 * 1024 * 1024, 1024 * 1024
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
@@ -172,15 +172,27 @@ class Transport:
                 redirect=False,
                 preload_content=False,
             ) as answer:
-                data = answer.read(LONGEST_ANSWER)
+                data = self._body(answer, url, deadline)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            self._breaker.failed()
+            if left >= READ_SECONDS or not isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                self._breaker.failed()  # otherwise it was us who had no time left
             message = f"The SingleStore Portal at {self.host} cannot be reached: {_cause(error)}."
             unsent = isinstance(error, _UNSENT)
             raise _Again(message, repeatable=unsent or method in _REPEATABLE) from None
         self._breaker.answered()
         self._note_time(answer.headers.get("Date"))
         return _Answer(answer.status, data, _seconds(answer.headers.get("Retry-After")))
+
+    def _body(self, answer: urllib3.BaseHTTPResponse, url: str, deadline: Deadline) -> bytes:
+        """The whole body; time-outs are for one piece each, the deadline is for all of it."""
+        pieces: list[bytes] = []
+        size = 0
+        while piece := answer.read1(_PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > LONGEST_ANSWER or deadline.left() <= 0:
+                raise urllib3.exceptions.ReadTimeoutError(self._pool, url, "the answer does not end")  # type: ignore[arg-type]
+        return b"".join(pieces)
 
     def _value(self, answer: _Answer, method: str, path: str) -> Any:
         """What a try brought.
@@ -275,6 +287,8 @@ class _Breaker:
 
 def _cause(error: BaseException) -> str:
     match error:
+        case urllib3.exceptions.NameResolutionError():
+            return "its name is not known"
         case urllib3.exceptions.NewConnectionError():
             return "connection refused"
         case urllib3.exceptions.TimeoutError():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,23 @@ def test_what_hangs_ends_with_the_deadline(portal, transport, how):
     with pytest.raises(Unreachable, match=r"no answer in time|time for this request is over"):
         soon(transport).organization()
     assert len(portal.calls) == 1
+
+
+def test_an_answer_that_never_ends_ends_with_the_deadline(portal, transport):
+    portal.fail("drip", "GET")
+    with pytest.raises(Unreachable, match=r"no answer in time|time for this request is over"):
+        soon(transport).organization()
+
+
+def test_a_host_that_nobody_knows_is_told(monkeypatch):
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    transport = Transport("https://api.invalid", KEY)
+    with pytest.raises(Unreachable, match=r"api\.invalid cannot be reached: its name is not known"):
+        soon(transport, 0.5).organization()
+    transport.close()
 
 
 def test_nothing_begins_after_the_deadline(portal, transport):

@@ -29,9 +29,9 @@ class Fault:
     """One fault to come.
 
     :param how: ``down``: the API stops listening; ``cut``, ``hang``: the connection is cut, or nothing is answered,
-        before anything was done; ``lost``, ``hang-after``: the same after it was done; ``half-body``, ``no-json``,
-        ``wrong-json`` (HTML), ``wrong-shape``: done, and answered like that; ``status``: answered with ``status``;
-        ``redirect``: sent elsewhere.
+        before anything was done; ``drip``: answered a byte at a time, without an end; ``lost``, ``hang-after``: cut or
+        silent after it was done; ``half-body``, ``no-json``, ``wrong-json`` (HTML), ``wrong-shape``: done, and answered
+        like that; ``status``: answered with ``status``; ``redirect``: sent elsewhere.
     :param method: method of the calls that it concerns, or ``None``.
     :param path: pattern that their path has to match.
     :param skip: how many such calls pass before.

@@ -237,6 +237,11 @@ class _Handler(BaseHTTPRequestHandler):
             case "hang" | "hang-after":
                 self.close_connection = True
                 self._wait_until_the_client_is_gone()
+            case "drip":
+                self.close_connection = True
+                self._send(200, "application/json", b"[", length=10**9)
+                while not self._client_is_gone():
+                    self.wfile.write(b" ")
             case "half-body":
                 whole = answer or b"{}"
                 self._send(200, "application/json", whole[: len(whole) // 2], length=len(whole))
@@ -254,15 +259,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(fault.status, "text/plain", fault.text.encode(), *extra)
 
     def _wait_until_the_client_is_gone(self) -> None:
+        while not self._client_is_gone():
+            continue
+
+    def _client_is_gone(self) -> bool:
+        """Whether the client has closed, or the double is to stop; waits a moment for it."""
         self.connection.settimeout(0.05)
-        while not self.server.double.stopping.is_set():
-            try:
-                if not self.connection.recv(1):
-                    return
-            except TimeoutError:
-                continue
-            except OSError:
-                return
+        try:
+            return self.server.double.stopping.is_set() or not self.connection.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
 
     def _send(
         self, status: int, media_type: str, body: bytes, *extra: tuple[str, str], length: int | None = None
