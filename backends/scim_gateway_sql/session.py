@@ -1,0 +1,184 @@
+"""The statements of one operation: through SQLAlchemy, or on the driver's own connection where they are many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+
+from .driver import Driver
+from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
+from .locks import Locks
+
+_STATEMENT = 4096
+"""More than enough for a statement without its document."""
+
+Proof = Callable[["Session"], bool | None]
+"""Tells from what is stored whether a transaction was committed; ``None`` if that cannot be told any more."""
+
+
+class Session:
+    """The statements of one operation on one connection, in one transaction.
+
+    :ivar locks: what a write keeps from changing; ``None`` where writes wait for each other anyway, and in reads.
+    :ivar changed: whether something may have been changed.
+    :ivar largest: the most bytes that a statement may have, if there is a limit.
+    :ivar renew: makes another connection for the rest of a read whose own was lost.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_driver",
+        "_listeners",
+        "_raw",
+        "changed",
+        "dialect",
+        "largest",
+        "locks",
+        "proofs",
+        "renew",
+        "write",
+    )
+
+    def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
+        self._connection = connection
+        self._driver = driver
+        self._raw: Any = None
+        self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
+        self.changed = False
+        self.dialect = driver.dialect
+        self.largest = driver.largest()
+        self.write = write
+        self.locks = Locks(self) if write and driver.concurrent else None
+        self.proofs: list[Proof] = []
+        self.renew: Callable[[], Connection] | None = None
+
+    def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement.
+
+        :raises Duplicate: a unique key is taken.
+        :raises Unavailable: the database cannot do it now.
+        """
+        if not statement.is_select:
+            self.changed = True
+        try:
+            return self._connection.execute(statement, parameters)
+        except DRIVER_ERRORS as error:
+            self._go_on(meaning_of(error), error)
+        return self.execute(statement, parameters)
+
+    def run(self, sql: str, values: Sequence[Any]) -> Any:
+        """Run a statement in the driver's own words (:mod:`.prepared`); the driver's cursor.
+
+        :raises Duplicate: a unique key is taken.
+        :raises Unavailable: the database cannot do it now.
+        """
+        cursor = self._driver_connection().cursor()
+        try:
+            cursor.execute(*self._heard(cursor, sql, values, False))
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            self._go_on(self._meaning_of(error), error)
+            return self.run(sql, values)
+        return cursor
+
+    def run_each(self, sql: str, several: Sequence[Sequence[Any]]) -> None:
+        """Run a statement that changes something with each of several values.
+
+        :raises Duplicate: a unique key is taken.
+        :raises Unavailable: the database cannot do it now.
+        """
+        self.changed = True
+        cursor = self._driver_connection().cursor()
+        try:
+            cursor.executemany(*self._heard(cursor, sql, several, True))
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            raise self._meaning_of(error) from error
+
+    @property
+    def sql(self) -> Dialect:
+        """The dialect that statements are written in."""
+        return self._connection.dialect
+
+    def _go_on(self, meaning: Exception, error: Exception) -> None:
+        """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
+        if not isinstance(meaning, Lost) or self.renew is None:
+            raise meaning from error
+        # Each statement of a read on a server sees a moment of its own, so it may as well be on another connection.
+        self._connection.close()
+        self._connection, self._raw, self.renew = self.renew(), None, None
+
+    def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
+        """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
+        if self._listeners is None:
+            self._listeners = self._connection.dispatch.before_cursor_execute
+        for listener in self._listeners:
+            sql, values = listener(self._connection, cursor, sql, values, None, several)
+        return sql, values
+
+    def _driver_connection(self) -> Any:
+        if self._raw is None:
+            self._raw = self._connection.connection.driver_connection
+        return self._raw
+
+    def _meaning_of(self, error: Exception) -> Exception:
+        """Like SQLAlchemy, see whether the connection can be used any more."""
+        lost = self._connection.dialect.is_disconnect(error, self._raw, None)  # type: ignore[arg-type]
+        if lost:
+            self._connection.invalidate(error)
+        return meaning_of(DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=lost))
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for what is not said in a statement of SQLAlchemy's; it may change something."""
+        self.changed = True
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection leads nowhere any more."""
+        return self._connection.invalidated
+
+    def keep(self) -> Connection:
+        """The connection, ready for the next transaction."""
+        if self._connection.in_transaction():
+            # One of SQLAlchemy's own, which knows nothing of the driver's; that has ended.
+            self._connection.rollback()
+        return self._connection
+
+    def state(self) -> object | None:
+        """What stays the same on this connection as long as nobody has changed anything; ``None`` if nobody can tell.
+
+        A read sees one moment, and this is that moment's. A write may be undone, and nobody could tell afterwards.
+        """
+        return None if self.write else self._driver.state(self._driver_connection())
+
+    @property
+    def known(self) -> dict[str, tuple[object, int]]:
+        """What was found out on this connection, with the state at that time."""
+        found: dict[str, tuple[object, int]] = self._connection.info.setdefault("scim_gateway.known", {})
+        return found
+
+    def prove_by(self, proof: Proof) -> None:
+        """How to find out whether this transaction was committed, should the answer to its commit be lost.
+
+        Only for what may be done again from its start, with another look at what is stored.
+        """
+        self.proofs.append(proof)
+
+    def fit(self, doc: bytes, text: str | None = None) -> None:
+        """See that a document, and a text beside it, fit into a statement: a server ends the connection otherwise.
+
+        :raises PayloadTooLarge: they do not.
+        """
+        # Bytes are sent as two digits each, and of a text each byte may get a backslash before it.
+        if self.largest is not None and 2 * (len(doc) + len((text or "").encode())) + _STATEMENT > self.largest:
+            raise too_large()
