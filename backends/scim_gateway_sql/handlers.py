@@ -16,9 +16,10 @@ from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
+from .holders import document_of, with_holders
 from .indexing import Index, Rows, value_rows
 from .portable import insert_if_absent
-from .prepared import Prepared
+from .prepared import Prepared, Row
 from .pushdown import FEW, Plan, Translator
 from .tables import identifiers, members, resources, values
 
@@ -33,6 +34,7 @@ OF_KIND = resources.c.kind == bindparam("kind_")
 _UNCHANGED = and_(_HERE, OF_KIND, resources.c.revision == bindparam("before_"))
 
 _GET = Prepared(select(resources.c.doc).where(_HERE, OF_KIND))
+_GET_WITH_HOLDERS = with_holders(resources.c.id == bindparam("id_"), members.c.member_id == bindparam("id_"))
 _CREATE = Prepared(insert(resources))
 _MODIFY = Prepared(
     update(resources)
@@ -134,14 +136,21 @@ class SqlHandler(ResourceHandler):
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
         with self._database.session() as session:
-            row = _GET.first(session, {**self._at, "id_": id})
-            if row is None:
+            doc = self._document(session, id)
+            if doc is None:
                 raise NotFound(f"There is no {self._kind} with id {id!r}.")
-            resource: Resource = orjson.loads(row[0])
+            resource: Resource = orjson.loads(doc)
             if session.locks is not None:
                 session.locks.read(self._tenant, id, resource["meta"]["version"])
             self._complete(session, (resource,), without)
             return resource
+
+    def _document(self, session: Session, id: str) -> bytes | None:
+        here = {**self._at, "id_": id}
+        if self.resource_type.containers and not session.write:
+            return document_of(session, _GET_WITH_HOLDERS, here)
+        row = _GET.first(session, here)
+        return None if row is None else row[0]
 
     def create(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
@@ -203,8 +212,12 @@ class SqlHandler(ResourceHandler):
         lookup = self._translator.lookup(query)
         if lookup is None:
             return None
-        statement, parameters = lookup
-        rows = statement.rows(session, parameters)
+        statement, parameters = lookup.statement, lookup.parameters
+        if lookup.with_holders is not None and self.resource_type.containers:
+            doc = document_of(session, lookup.with_holders, parameters)
+            rows: Sequence[Row] = () if doc is None else ((doc,),)
+        else:
+            rows = statement.rows(session, parameters)
         if len(rows) > FEW:
             return None
         found = [orjson.loads(doc) for (doc,) in rows]

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, delete, exists, func, insert, select, type_coerce
+from sqlalchemy import and_, bindparam, delete, func, insert, select
 
 from scim_gateway.backend import MemberChange, MembershipHandler, Reference
 from scim_gateway.errors import StaleResource
@@ -16,6 +16,7 @@ from scim_gateway.schema import Resource, ResourceType
 from .database import Database, Session
 from .failures import Duplicate
 from .handlers import OF_KIND, SqlHandler, batches
+from .holders import is_contained, kept
 from .prepared import Prepared
 from .tables import members, resources
 
@@ -40,16 +41,8 @@ _MEMBERS = Prepared(
     .order_by(members.c.group_id, members.c.member_id),
     among="groups",
 )
-_ABOVE = members.alias()
-# Whether a group is itself in a group is told with it: as a rule none is, and there is no more to ask.
-_IS_CONTAINED = type_coerce(
-    exists(
-        select(_ABOVE.c.group_id).where(_ABOVE.c.tenant == resources.c.tenant, _ABOVE.c.member_id == resources.c.id)
-    ).correlate(resources),
-    Integer,
-)
 _CONTAINING = Prepared(
-    select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display, _IS_CONTAINED)
+    select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display, is_contained(resources))
     .join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.group_id))
     .where(
         members.c.tenant == bindparam("tenant_"),
@@ -102,6 +95,8 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
     def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
         found: dict[str, list[Reference]] = {}
         with self._database.session() as session:
+            if (known := kept(session, ids, self._kind)) is not None:
+                return known
             for batch in batches(set(ids)):
                 for member, id, kind, display, contained in _CONTAINING.rows(session, {**self._at, "ids": batch}):
                     found.setdefault(member, []).append(Reference(id, kind, display, bool(contained)))

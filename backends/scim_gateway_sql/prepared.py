@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Delete, Insert, LargeBinary, Select, Update
+from sqlalchemy import CompoundSelect, Delete, Insert, LargeBinary, Select, Update
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 Row = tuple[Any, ...]
-Statement = Select[Any] | Insert | Update | Delete
+Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _compile(statement: Statement, dialect: Dialect, among: str | None, items: i
         # Nothing is among nothing.
         sql = sql.replace(f"__[POSTCOMPILE_{among}]", ", ".join([mark] * items) or "NULL")
     fixed = {name: value for name, value in compiled.params.items() if value is not None and name != among}
-    selected = statement.selected_columns if isinstance(statement, Select) else ()
+    selected = statement.selected_columns if isinstance(statement, Select | CompoundSelect) else ()
     columns = tuple(_of_column(column.type, dialect) for column in selected)
     return _Text(sql, tuple(names), fixed, columns if any(columns) else None)
 

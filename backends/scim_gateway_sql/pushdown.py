@@ -34,6 +34,7 @@ from scim_gateway.ordering import Position, Sort
 from scim_gateway.schema import Attribute, AttributePath
 from scim_gateway.text import fold
 
+from .holders import with_holders
 from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
 from .prepared import Prepared
 from .tables import identifiers, members, resources, values
@@ -50,18 +51,14 @@ FEW = 100
 _MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
 _DOC = select(resources.c.doc).where(_MINE).limit(FEW + 1)
 _BY_ID = Prepared(_DOC.where(resources.c.id == bindparam("id_")))
-_BY_IDENTIFIER = Prepared(
-    _DOC.where(
-        resources.c.id.in_(
-            select(identifiers.c.resource_id).where(
-                identifiers.c.tenant == bindparam("tenant_"),
-                identifiers.c.kind == bindparam("kind_"),
-                identifiers.c.attr == bindparam("attr_"),
-                identifiers.c.name_key == bindparam("name_key_"),
-            )
-        )
-    )
+_HOLDER_OF_KEY = select(identifiers.c.resource_id).where(
+    identifiers.c.tenant == bindparam("tenant_"),
+    identifiers.c.kind == bindparam("kind_"),
+    identifiers.c.attr == bindparam("attr_"),
+    identifiers.c.name_key == bindparam("name_key_"),
 )
+_BY_IDENTIFIER = Prepared(_DOC.where(resources.c.id.in_(_HOLDER_OF_KEY)))
+_BY_IDENTIFIER_WITH_HOLDERS = with_holders(resources.c.id.in_(_HOLDER_OF_KEY), members.c.member_id.in_(_HOLDER_OF_KEY))
 _BY_VALUE = Prepared(
     _DOC.where(
         resources.c.id.in_(
@@ -82,6 +79,18 @@ _BY_MEMBER = Prepared(
         )
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """A statement that answers a whole filter.
+
+    :param with_holders: one for the same that tells what holds the resource, where there can only be one.
+    """
+
+    statement: Prepared
+    parameters: dict[str, Any]
+    with_holders: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +147,7 @@ class Translator:
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
 
-    def lookup(self, query: Query) -> tuple[Prepared, dict[str, Any]] | None:
+    def lookup(self, query: Query) -> LookUp | None:
         """The statement, made once, for what clients ask most: who is this, and who has this value."""
         if query.sort is not None and query.sort.target.path.name == self._members:
             return None
@@ -146,7 +155,10 @@ class Translator:
             case Comparison(path, "eq", value):
                 translation = _Translation(self._index, self._tenant, lambda: True)
                 found = translation.lookup(path, value)
-                return found and (found[0], {"tenant_": self._tenant, "kind_": self._kind, **found[1]})
+                if found is not None:
+                    statement, parameters = found
+                    other = _BY_IDENTIFIER_WITH_HOLDERS if statement is _BY_IDENTIFIER else None
+                    return LookUp(statement, {"tenant_": self._tenant, "kind_": self._kind, **parameters}, other)
         return None
 
     def plan(self, query: Query, has_cut: Callable[[], bool]) -> Plan:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
+from scim_gateway.backend import Reference
+
 from .driver import Driver
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
 from .locks import Locks
@@ -25,6 +27,7 @@ class Session:
 
     :ivar locks: what a write keeps from changing; ``None`` where writes wait for each other anyway, and in reads.
     :ivar changed: whether something may have been changed.
+    :ivar holders: what holds the resources that were read, where that came with them (:mod:`.holders`).
     :ivar largest: the most bytes that a statement may have, if there is a limit.
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
@@ -36,6 +39,7 @@ class Session:
         "_raw",
         "changed",
         "dialect",
+        "holders",
         "largest",
         "locks",
         "proofs",
@@ -49,6 +53,7 @@ class Session:
         self._raw: Any = None
         self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
         self.changed = False
+        self.holders: dict[str, Sequence[Reference]] = {}
         self.dialect = driver.dialect
         self.largest = driver.largest()
         self.write = write

@@ -54,9 +54,22 @@ def group(core: Core, name: str, *ids: str) -> str:
     return str(core.json("POST", "/Groups", people.group(name, ids), expect=201)["id"])
 
 
-def test_a_look_up_asks_for_the_resource_and_its_groups(users: list[str], count: Counter) -> None:
+def test_a_look_up_gets_the_user_and_the_groups_at_once(core: Core, users: list[str], count: Counter) -> None:
+    for group_name in ("one", "two"):
+        group(core, group_name, *users[:10])
+    assert count("GET", f"/Users/{users[0]}") == count("GET", f"/Users/{users[30]}") == 1
+    assert count("GET", "/Users", filter=f'userName eq "{people.user_name(7)}"') == 1
+    assert count("GET", "/Users", filter=f'externalId eq "{people.user(7)["externalId"]}"') <= 2
+
+
+def test_a_group_in_a_group_takes_one_statement_more_for_each_level(
+    core: Core, users: list[str], count: Counter
+) -> None:
+    inner = group(core, "inner", users[0])
+    outer = group(core, "outer", inner)
     assert count("GET", f"/Users/{users[0]}") == 2
-    assert count("GET", "/Users", filter=f'userName eq "{people.user_name(7)}"') == 2
+    group(core, "outermost", outer)
+    assert count("GET", f"/Users/{users[0]}") == 3
 
 
 def test_a_page_asks_for_resources_total_and_groups(users: list[str], count: Counter) -> None:
