@@ -17,6 +17,7 @@ from .answers import ACCEPTED, PENDING, REFUSED, Invitation, Member
 from .context import LAG, Context
 from .leaving import revoke
 from .notes import Note, Standing
+from .protection import refusal
 from .transport import Absent, Refused, Unsure
 
 FRESH = timedelta(seconds=60)
@@ -80,7 +81,7 @@ def _joined(context: Context, user: User, note: Note, member: Member, save: Save
 def _accept(context: Context, note: Note, member: Member, save: Save) -> Note:
     reason = context.protection.reason_of_member(member, context.me)
     if reason is not None:
-        raise Forbidden(f"{shown(member.email)} is not managed in the SingleStore organization: {reason}.")
+        raise refusal(f"{shown(member.email)} is not managed in the SingleStore organization: {reason}.")
     try:
         context.rights.accepted(context.client, member, context.me)
     except Forbidden:
@@ -177,7 +178,7 @@ def _take_over_invitation(context: Context, user: User, invitation: Invitation) 
     for id in sorted(invitation.teams):
         role = context.protection.privileged_team(context.client, id)
         if role is not None:
-            raise Forbidden(
+            raise refusal(
                 f"{shown(invitation.email)} has been invited as {shown(role)} of the SingleStore organization, and is "
                 "not managed."
             )

@@ -23,7 +23,7 @@ from .protection import Protection
 REMEMBERED_SECONDS = 600.0
 PROOF = 3
 """So many new owners in a row are the edition's doing, not people's."""
-_log = logging.getLogger("scim_gateway.portal")
+_security = logging.getLogger("scim_gateway.security")
 
 Evidence = Literal["owners", "members", "unknown"]
 
@@ -72,7 +72,7 @@ class DefaultRights:
         if role is None:
             return
         self._remember("owners")
-        _log.warning("%s BECAME AN OWNER OF THE ORGANIZATION BY ACCEPTING AN INVITATION", shown(member.email))
+        _security.warning("%s BECAME AN OWNER OF THE ORGANIZATION BY ACCEPTING AN INVITATION", shown(member.email))
         if self._policy == "remove":
             self._take_out(client, member, me)
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from scim_gateway.actor import current
 from scim_gateway.errors import Forbidden
 from scim_gateway.text import collision_key, shown
 
@@ -21,6 +23,18 @@ _PREDEFINED_FILTER = pattern_of("organization ").removesuffix("$") + ".*$"
 OWNERS = "Organization Owners"
 _PRIVILEGED = ("owner", "admin")
 _ORGANIZATION = "organization"
+
+
+_security = logging.getLogger("scim_gateway.security")
+
+
+def refusal(detail: str) -> Forbidden:
+    """The error for what is protected; whoever watches over the gateway is told who asked for it."""
+    actor = current()
+    _security.warning(
+        "refused: %s Asked for by %s, request %s", detail, shown(actor.name), shown(actor.request_id or "none")
+    )
+    return Forbidden(detail)
 
 
 def privileged_role(role: Role) -> bool:
@@ -52,7 +66,7 @@ class Protection:
         :raises Forbidden: it is.
         """
         if _matches(self._users, address):
-            raise Forbidden(f"{shown(address)} is protected in the SingleStore organization (portal_protected_users).")
+            raise refusal(f"{shown(address)} is protected in the SingleStore organization (portal_protected_users).")
 
     def team_name(self, name: str, organization: Organization | None = None) -> None:
         """Refuse a team name that is predefined, the organization's own, or protected by a pattern.
@@ -61,7 +75,7 @@ class Protection:
         """
         reason = self.reason_of_name(name, organization)
         if reason is not None:
-            raise Forbidden(f"The team {shown(name)} of the SingleStore organization is not managed: {reason}.")
+            raise refusal(f"The team {shown(name)} of the SingleStore organization is not managed: {reason}.")
 
     def reason_of_name(self, name: str, organization: Organization | None = None) -> str | None:
         """Why a team of this name is protected, or ``None``."""
@@ -85,7 +99,7 @@ class Protection:
         """
         self.team_name(name, organization)
         if self.privileged_team(client, id) is not None:
-            raise Forbidden(
+            raise refusal(
                 f"The team {shown(name)} of the SingleStore organization is not managed: it holds the role "
                 f"{shown(self._learned[id])} on the organization, and who is in it could give rights to anybody."
             )
@@ -122,7 +136,7 @@ class Protection:
         if reason is None and by_roles and (role := self.privilege(client, member, me)) is not None:
             reason = f"holds the role {shown(role)} on the organization"
         if reason is not None:
-            raise Forbidden(
+            raise refusal(
                 f"{shown(member.email)} is not managed in the SingleStore organization: {reason}. What is to become of "
                 "them is decided there, by an owner."
             )
