@@ -20,7 +20,7 @@ from scim_gateway.backend import MemberChange, Query
 from scim_gateway.errors import StaleResource, Unavailable
 from scim_gateway.ordering import position_of
 from scim_gateway.schema import AttributePath
-from scim_gateway.testing import , resolved(
+from scim_gateway.testing import (
     change_members,
     changed,
     create,
@@ -29,6 +29,7 @@ from scim_gateway.testing import , resolved(
     group,
     in_parallel,
     modify,
+    resolved,
     sort,
     suite_resource_types,
     user,
