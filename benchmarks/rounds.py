@@ -14,7 +14,7 @@ from benchmarks.results import FLOOR, Filling, Measurement, Results
 from benchmarks.servers import KINDS, Server, running, running_floor
 from scim_gateway.bench.directory import Directory, Traits, fill
 from scim_gateway.bench.measuring import Client
-from scim_gateway.bench.wire import BenchmarkError
+from scim_gateway.bench.wire import BenchmarkError, Reply
 from scim_gateway.bench.workloads import NotApplicable, Plan, Workload
 
 MODEL = "sqlite"
@@ -106,10 +106,10 @@ class Contest:
             raise _TooSlow(f"more than {self._options.fill_seconds:.0f} s to fill")
         trial.remove("/Users", ids)
 
-    def _answers(self, workloads: Sequence[Workload]) -> Mapping[str, tuple[str, int, bytes]]:
+    def _answers(self, workloads: Sequence[Workload]) -> Mapping[str, tuple[str, Reply]]:
         """A right answer to each workload, for the floor to repeat."""
         model = self._directories.get(MODEL) or next(iter(self._directories.values()))
-        answers: dict[str, tuple[str, int, bytes]] = {}
+        answers: dict[str, tuple[str, Reply]] = {}
         for workload in workloads:
             try:
                 plan = workload.plan(model)
@@ -121,7 +121,7 @@ class Contest:
                 plan.again(timing.replies)
             method, _, rest = request.partition(b" ")
             route = _route(workload.name)
-            answers[route] = (method.decode(), timing.replies[0].status, timing.replies[0].body)
+            answers[route] = (method.decode(), timing.replies[0])
             self._sent[workload.name] = b" ".join((method, b"/" + route.encode(), rest.partition(b" ")[2]))
         return answers
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import environments, floor
 from benchmarks.processes import cpu_seconds, forget_peak, free_port, memory, started
 from scim_gateway.bench.directory import Traits
-from scim_gateway.bench.wire import BenchmarkError, Connection, Target
+from scim_gateway.bench.wire import BenchmarkError, Connection, Reply, Target
 
 TOKEN = "a-fixed-token-for-benchmarks-0123456789-abcdef"
 ROOT = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def running(name: str, folder: Path, on: Collection[int], scratch: Path) -> Iter
 
 
 @contextmanager
-def running_floor(folder: Path, answers: Mapping[str, tuple[str, int, bytes]], on: Collection[int]) -> Iterator[Server]:
+def running_floor(folder: Path, answers: Mapping[str, tuple[str, Reply]], on: Collection[int]) -> Iterator[Server]:
     """The floor, with these answers."""
     folder.mkdir(parents=True)
     floor.write_answers(folder / "answers.json", answers)

@@ -65,10 +65,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer."""
+    """An answer.
+
+    :param head: status line and headers as they arrived.
+    """
 
     status: int
     body: bytes
+    head: bytes = b""
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Names and values of the headers, in their order."""
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
 
     def json(self) -> Any:
         """The document in it."""
@@ -146,11 +155,12 @@ class Connection:
             if len(received) < end + 4 + length:
                 return None
             body = bytes(received[end + 4 : end + 4 + length])
+        sent_head = bytes(received[:end])
         received.clear()
         if b"connection: close" in head:
             self.socket.close()
             self.socket = self._connect()
-        return Reply(status, body)
+        return Reply(status, body, sent_head)
 
     def _again(self) -> None:
         # The service may close a kept connection at any time; what was not answered is sent once more.
