@@ -82,7 +82,7 @@ class Representation:
             for field in fields:
                 if elements := field.elements(resource):
                     told = self.told(resource_type, field)
-                    whole = field.with_elements(whole, list(self._elements(field, elements, known, told, base_url)))
+                    whole = field.with_elements(whole, self._elements(field, elements, known, told, base_url))
             completed.append(whole)
         return completed
 
@@ -160,14 +160,25 @@ class Representation:
         known: Mapping[str, Reference],
         told: bool,
         base_url: str,
-    ) -> Iterator[Element]:
+    ) -> Sequence[Element]:
         places = {kind.name: self.location(kind, "", base_url) for kind in self._backend.resource_types}
+        if told and all(element.get("type") in places for element in elements):
+            # The store tells what is true of them today; there may be very many.
+            return [{**element, "$ref": places[element["type"]] + element["value"]} for element in elements]
+        return list(self._completed(field, elements, known, told, base_url))
+
+    def _completed(
+        self,
+        field: ReferenceField,
+        elements: Sequence[Element],
+        known: Mapping[str, Reference],
+        told: bool,
+        base_url: str,
+    ) -> Iterator[Element]:
         for element in elements:
             reference = known.get(element["value"])
-            if reference is None and told and (place := places.get(element.get("type", ""))):
-                # The store tells what is true of it today; there may be very many.
-                yield {**element, "$ref": place + element["value"]}
-                continue
+            if reference is None and told and "type" in element:
+                reference = Reference(element["value"], element["type"], element.get(field.display or ""))
             kind = self._backend.resource_types.by_name.get(reference.resource_type) if reference else None
             location = self.location(kind, element["value"], base_url) if kind else None
             yield field.complete(element, reference, location)
