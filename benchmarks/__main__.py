@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -105,8 +106,15 @@ def _machine(rounds: int, seconds: float) -> dict[str, str]:
         "Python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "medians of": f"{rounds} interleaved rounds of {seconds:g} s, 4 connections",
+        "import scim_gateway.app": f"{_import_seconds():.2f} s",
         "load when begun": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
+
+
+def _import_seconds() -> float:
+    """How long a new interpreter takes to import everything that serves."""
+    code = "import time; began = time.perf_counter(); import scim_gateway.app; print(time.perf_counter() - began)"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 if __name__ == "__main__":

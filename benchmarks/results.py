@@ -57,10 +57,12 @@ class Filling:
 
     :param seconds: for all people and groups through its API.
     :param memory: resident afterwards, MiB.
+    :param start: seconds from the start of the process to its first answer.
     """
 
     seconds: float
     memory: float
+    start: float = 0.0
 
 
 @dataclass

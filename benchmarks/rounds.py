@@ -81,7 +81,9 @@ class Contest:
 
     def _start(self, name: str, folder: Path, stack: ExitStack) -> None:
         with ExitStack() as own:
+            began = time.monotonic()
             server = own.enter_context(running(name, folder, self._on, self._scratch))
+            start = time.monotonic() - began
             client = Client(server.target)
             own.callback(client.close)
             directory = Directory(client, KINDS[name].traits, "person")
@@ -92,7 +94,7 @@ class Contest:
             fill(
                 directory, self._users, self._options.groups, committee, progress=lambda what: _tell(f"{name}: {what}")
             )
-            self._results.fillings[self._users, name] = Filling(time.monotonic() - began, server.memory()[0])
+            self._results.fillings[self._users, name] = Filling(time.monotonic() - began, server.memory()[0], start)
             self._directories[name], self._servers[name] = directory, server
             stack.enter_context(own.pop_all())
 

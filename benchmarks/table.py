@@ -19,7 +19,7 @@ def tables(results: Results) -> Iterator[tuple[str, str]]:
         yield f"{title}: CPU of the server for a request, in milliseconds", _grid(results, users, _cpu)
         yield f"{title}: peak memory of the serving process, in MiB", _grid(results, users, _peak)
         yield f"{title}: noise, half the spread of the rounds", _grid(results, users, _noise)
-    yield "Filling through each server's own API", _fillings(results)
+    yield "Filling through each server's own API, and its start", _fillings(results)
 
 
 def _rates(results: Results, users: int) -> str:
@@ -74,9 +74,11 @@ def reasons(results: Results) -> Iterator[str]:
 
 
 def _fillings(results: Results) -> str:
-    lines = [f"{'users':>10}  {'server':{_NAME}}{'seconds':>10}{'memory MiB':>12}"]
+    lines = [f"{'users':>10}  {'server':{_NAME}}{'seconds':>10}{'memory MiB':>12}{'start, s':>10}"]
     for (users, server), filling in results.fillings.items():
-        lines.append(f"{users:>10,}  {server:{_NAME}}{filling.seconds:>10.0f}{filling.memory:>12.0f}")
+        lines.append(
+            f"{users:>10,}  {server:{_NAME}}{filling.seconds:>10.0f}{filling.memory:>12.0f}{filling.start:>10.2f}"
+        )
     return "\n".join(lines)
 
 

@@ -97,6 +97,7 @@ def _of_size(results: Results, users: int) -> Iterator[Verdict]:
         )
     filling = results.fillings.get((users, "sqlite"))
     if filling:
+        yield Verdict(f"start to first answer, {at}", "< 1.5 s", filling.start, filling.start < 1.5, " s")
         yield Verdict(f"memory of the serving process, {at}", "< 150 MiB", filling.memory, filling.memory < 150, " MiB")
 
 
