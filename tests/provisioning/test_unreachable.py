@@ -212,6 +212,18 @@ def test_a_removed_member_stays_removed(world):
     assert world.target.rights() == {(user["id"], "log in")}
 
 
+def test_a_member_leaves_at_once_although_something_else_is_pending_for_him(world):
+    user = world.core.user("bob")
+    group = world.core.group("staff", user)
+    world.target.fault("put_user", "before", LOST, times=1000)
+    world.core.patch(user, {"op": "replace", "path": "userName", "value": "rob"}, expect=503)
+    world.core.patch(group, {"op": "remove", "path": "members"}, expect=503)
+    assert world.target.listing.groups["staff"].members == set()
+    world.target.up()
+    world.settle()
+    world.check_equal()
+
+
 def test_a_deleted_group_stays_deleted(world):
     user = world.core.user("bob")
     group = world.core.group("staff", user)
