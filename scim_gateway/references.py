@@ -123,7 +123,7 @@ class ReferenceCheck:
         by_id = {id_of(field, element): element for element in sent}
         new = by_id.keys() - held.keys()
         # What is said of somebody who is there already has to be true as well, where the store keeps no type with it.
-        told = {id for id in by_id.keys() & held.keys() if "type" not in held[id] and _tells(by_id[id])}
+        told = {id for id in by_id.keys() & held.keys() if "type" not in held[id] and tells(by_id[id])}
         if wanted := (new | told) - self.found.keys():
             self.found |= self._lookup(sorted(wanted))
         if unknown := sorted(new - self.found.keys()):
@@ -167,7 +167,8 @@ def id_of(field: ReferenceField, element: Element) -> str:
     return value
 
 
-def _tells(element: Element) -> bool:
+def tells(element: Element) -> bool:
+    """Whether an element says more of what it refers to than its id."""
     return bool(element.get("type") or element.get("$ref"))
 
 

@@ -17,7 +17,7 @@ from scim_gateway.errors import Replayed, StaleResource, Unavailable
 from scim_gateway.messages import PatchOperation, ResourceReader, read_patch
 from scim_gateway.patch import MemberOperations, PatchResult, apply, membership_change
 from scim_gateway.provider_settings import ProviderSettings
-from scim_gateway.references import Element, ReferenceCheck, id_of
+from scim_gateway.references import Element, ReferenceCheck, id_of, tells
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation, Shown
 from scim_gateway.schema import Resource, ResourceType
@@ -205,13 +205,15 @@ class TypeOperations:
         """The change of membership, against those who are members now."""
         assert self._apart is not None
         assert self._members is not None
-        field, add = self._members, list(add)
-        named_ids = {id_of(field, element) for element in add}
-        current = self._apart.member_ids(id, among=None if replaces else named_ids | remove)
-        for _ in check.elements(field, add, {id: {} for id in current}):
+        field = self._members
+        named = {id_of(field, element): element for element in add}
+        current = self._apart.member_ids(id, among=None if replaces else named.keys() | remove)
+        # Those who are there already are looked at only where something is said of them that may be wrong.
+        looked_at = {id: each for id, each in named.items() if id not in current or tells(each)}
+        for _ in check.elements(field, looked_at.values(), {id: {} for id in looked_at.keys() & current}):
             pass  # Only the ids and types of those who come are stored.
-        joining = {id: check.found[id].resource_type for id in sorted(named_ids - current)}
-        return MemberChange(joining, frozenset(current - named_ids if replaces else remove & current))
+        joining = {id: check.found[id].resource_type for id in sorted(named.keys() - current)}
+        return MemberChange(joining, frozenset(current - named.keys() if replaces else remove & current))
 
     def _commit(self, before: Resource, after: Resource, change: MemberChange, *, touched: bool) -> Resource:
         """Store what differs; without a difference nothing happens and the version stays."""

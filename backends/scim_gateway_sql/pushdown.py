@@ -70,6 +70,26 @@ _BY_VALUE = Prepared(
         )
     )
 )
+# What has changed since, as delta imports ask: as a rule few, and the index has them in order.
+_SINCE = {
+    operator: Prepared(
+        select(resources.c.doc)
+        .select_from(
+            values.join(resources, and_(resources.c.tenant == values.c.tenant, resources.c.id == values.c.resource_id))
+        )
+        .where(
+            values.c.tenant == bindparam("tenant_"),
+            values.c.attr == bindparam("attr_"),
+            later,
+            resources.c.kind == bindparam("kind_"),
+        )
+        .limit(FEW + 1)
+    )
+    for operator, later in (
+        ("gt", values.c.sortable > bindparam("sortable_")),
+        ("ge", values.c.sortable >= bindparam("sortable_")),
+    )
+}
 _BY_MEMBER = Prepared(
     _DOC.where(
         resources.c.id.in_(
@@ -159,7 +179,20 @@ class Translator:
                     statement, parameters = found
                     other = _BY_IDENTIFIER_WITH_HOLDERS if statement is _BY_IDENTIFIER else None
                     return LookUp(statement, {"tenant_": self._tenant, "kind_": self._kind, **parameters}, other)
+            case Comparison(path, ("gt" | "ge") as operator, value):
+                return self._since(path, operator, value)
         return None
+
+    def _since(self, path: AttributePath, operator: str, value: Operand) -> LookUp | None:
+        leaf = self._index.leaves.get(str(path))
+        target = self._index.resource_type.resolve(path)
+        if leaf is None or leaf.attribute.type != "dateTime" or target is None or target.attribute is None:
+            return None
+        form = sortable(leaf.attribute, value)
+        if form is None or target.attribute.multi_valued:
+            return None
+        here = {"tenant_": self._tenant, "kind_": self._kind, "attr_": leaf.number, "sortable_": form}
+        return LookUp(_SINCE[operator], here)
 
     def plan(self, query: Query, has_cut: Callable[[], bool]) -> Plan:
         """The plan of a query.
