@@ -70,8 +70,11 @@ class Relations:
         parents = self.containing(ids)
         if not parents:
             return {id: [] for id in ids}
+        contained = _contained(parents)
+        if not contained:
+            return {id: [Membership(group, True) for group in parents.get(id, ())] for id in ids}
         known = set(ids)
-        level = _contained(parents) - known
+        level = contained - known
         while level:
             known |= level
             above = self.containing(level)

@@ -72,13 +72,23 @@ class Representation:
         fields = [field for field in self.fields[resource_type.name] if field.attribute.name not in without]
         known = self._look_up(resources, resource_type, fields, known or {})
         completed = []
+        described: dict[tuple[str, bool], dict[str, Any]] = {}
+        digests: dict[tuple[tuple[str, bool], ...], str] = {}
         endpoint = f"{base_url}{resource_type.endpoint}/"
         for resource in resources:
             id = resource["id"]
-            version, location = _tag(resource, groups.get(id, ())), endpoint + id
+            memberships = groups.get(id, ())
+            # Neighbours are in the same groups as a rule.
+            key = tuple((membership.group.id, membership.direct) for membership in memberships)
+            if key not in digests:
+                digests[key] = _digest(memberships)
+            version, location = _tag_of(resource, digests[key]), endpoint + id
             whole = {**resource, "meta": {**resource["meta"], "location": location, "version": version}}
-            if resource_type.containers and groups.get(id):
-                whole[resource_type.containers] = [self._group(group, base_url) for group in groups[id]]
+            if resource_type.containers and memberships:
+                for membership, each in zip(memberships, key, strict=True):
+                    if each not in described:
+                        described[each] = self._group(membership, base_url)
+                whole[resource_type.containers] = [described[each] for each in key]
             for field in fields:
                 if elements := field.elements(resource):
                     told = self.told(resource_type, field)
@@ -193,9 +203,18 @@ class Representation:
 
 
 def _tag(resource: Resource, groups: Sequence[Membership]) -> str:
+    return _tag_of(resource, _digest(groups))
+
+
+def _tag_of(resource: Resource, digest: str) -> str:
     version = str(resource["meta"]["version"])
+    return weak_tag(f"{version}-{digest}" if digest else version)
+
+
+def _digest(groups: Sequence[Membership]) -> str:
+    """What stands for the groups in an entity tag; empty if there are none."""
     if not groups:
-        return weak_tag(version)
+        return ""
     # The read-only groups are part of the representation, so that a change of them is a change of its tag.
     text = "\n".join(sorted(f"{group.group.id} {group.direct} {group.group.display}" for group in groups))
-    return weak_tag(f"{version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
