@@ -6,7 +6,6 @@ gave it and nobody gave rights since, a membership only while its row is the one
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from . import nesting
 from .context import Context, new_holder
 from .journal import Change
 from .operation import Operation, active
+from .pauses import between
 from .record import Recorded, record
 from .tables import edges
 from .target import Deadline
@@ -62,7 +62,7 @@ def take_back(
             # Somebody is changing the same resources; at last theirs is left as it is.
             if attempt == ATTEMPTS - 1:
                 return None
-            time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - a pause, no secret
+            time.sleep(between(0, 0.002 * 2**attempt))
         else:
             context.failpoints.hit("compensate.committed")
             return undone

@@ -11,8 +11,9 @@ from scim_gateway.errors import ScimError, Unavailable
 from .compensation import revokes, take_back
 from .context import Context, new_holder
 from .journal import Change
+from .pauses import growing
 from .record import Recorded
-from .settle import Settlement, pauses
+from .settle import Settlement
 from .target import Deadline, Unreachable
 from .work import WorkKey
 
@@ -98,7 +99,7 @@ def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadlin
     """Work on all targets, each at once; an unreachable one is tried again while there is time."""
     left = dict(wanted)
     budget = Deadline(min(context.times.retry, deadline.left()))
-    pause = pauses(context.times.first_pause, context.times.pause)
+    pause = growing(context.times.first_pause, context.times.pause)
     while True:
         failures = Failures()
         for number, (target, settlement) in enumerate(list(left.items())):

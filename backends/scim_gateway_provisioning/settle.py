@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from .context import Context
 from .desired import Desired, read_desired
 from .mark import Failure, Marked, Marker
 from .mark_rows import note
+from .pauses import between
 from .recheck import reached_meanwhile
 from .record_rows import claim_rows, renew
 from .target import Deadline, Known, Save, Unreachable
@@ -111,7 +111,7 @@ class Settlement:
         """Wait a little for somebody else."""
         if self.deadline.left() <= 0:
             raise Unreachable("Other requests are working on the same resources, and did not finish in time.")
-        time.sleep(random.uniform(0, min(self.context.times.poll, self.deadline.left())))  # noqa: S311 - a pause
+        time.sleep(between(0, min(self.context.times.poll, self.deadline.left())))
 
     def _work_on(self, desired: Desired) -> None:
         progress = Progress()
@@ -176,7 +176,7 @@ class Settlement:
     def _mark_failure(self, desired: Desired, progress: Progress, text: str) -> None:
         """Note what was done before, and the trouble; if the directory fails as well, the claim runs out by itself."""
         times = self.context.times
-        backoff = times.backoff * random.uniform(0.5, 1.0)  # noqa: S311 - a pause, no secret
+        backoff = times.backoff * between(0.5, 1.0)
         with suppress(Unavailable):
             marked = self._mark(desired, progress, Failure(text, progress.at, backoff, times.backoff_limit))
             self.goals |= marked.again
@@ -228,16 +228,3 @@ class _Watched(Deadline):
     def check(self) -> None:
         super().check()
         self._claim.renew_in_time()
-
-
-def pauses(first: float, longest: float) -> Callable[[], float]:
-    """A function that gives the next pause: a random part of a length that doubles (full jitter)."""
-    length = first
-
-    def following() -> float:
-        nonlocal length
-        pause = random.uniform(0, length)  # noqa: S311 - a pause, no secret
-        length = min(length * 2, longest)
-        return pause
-
-    return following

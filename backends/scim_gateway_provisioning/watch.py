@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from scim_gateway.errors import Conflict, ScimError
 
+from .pauses import between
 from .reconcile import Reconciler
 
 _log = logging.getLogger("scim_gateway.provisioning")
@@ -59,10 +59,10 @@ class Watch:
 
     def _run(self, over: threading.Event) -> None:
         # Each process waits another while, so that they do not all look at the same moment.
-        wait = random.uniform(0.2, 1.0) * min(FIRST_SECONDS, self._seconds)  # noqa: S311 - a pause
+        wait = between(0.2, 1.0) * min(FIRST_SECONDS, self._seconds)
         while not over.wait(wait):
             self.look()
-            wait = random.uniform(0.8, 1.2) * self._seconds  # noqa: S311
+            wait = between(0.8, 1.2) * self._seconds
 
     def look(self) -> None:
         """Compare, unless another process has just done so; whatever goes wrong, the next look comes."""

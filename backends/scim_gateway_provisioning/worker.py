@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from scim_gateway_sql.lease import Held, Lease
 from scim_gateway.errors import ScimError
 
 from .context import Context
+from .pauses import between
 
 NAME = "background"
 LEASE_SECONDS = 30.0
@@ -96,7 +96,7 @@ class Worker:
             except Exception:
                 _log.exception("background work failed unexpectedly")
                 pause = 10 * self._tick
-            stop.wait(pause * random.uniform(0.75, 1.25))  # noqa: S311 - a pause, no secret
+            stop.wait(pause * between(0.75, 1.25))
         turn.give_up()
 
 
