@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote_to_bytes
 
 import flask
 import orjson
@@ -265,7 +265,9 @@ def _query(http: flask.Request) -> tuple[tuple[str, str], ...]:
 
 def _decoded(text: str) -> str:
     """A part of a query as it was meant (``application/x-www-form-urlencoded``)."""
-    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode()
 
 
 def _base_url(http: flask.Request, rest: str) -> str:

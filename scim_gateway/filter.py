@@ -117,7 +117,31 @@ def resolve(tree: Filter, resource_type: ResourceType, profile: Profile, *, unkn
     :raises InvalidFilter: unknown attribute, operand that does not fit, operator the type does not have, or an
         attribute whose value must not be probed (``returned: never``, ``writeOnly``).
     """
+    if type(tree) is Comparison and type(tree.value) is str:
+        path = _text_path(tree.path, tree.operator, resource_type, profile, unknown_is_absent)
+        if path is not None:
+            return Comparison(path, tree.operator, tree.value)
     return _ResourceResolver(profile, resource_type, unknown_is_absent).filter(tree)
+
+
+@lru_cache(maxsize=512)
+def _text_path(
+    path: AttributePath, operator: Operator, resource_type: ResourceType, profile: Profile, unknown_is_absent: bool
+) -> AttributePath | None:
+    """The canonical path of an attribute that any text may be compared with as it is; else ``None``."""
+    try:
+        resolved = _ResourceResolver(profile, resource_type, unknown_is_absent).filter(Comparison(path, operator, _ANY))
+    except InvalidFilter:
+        return None
+    match resolved:
+        case Comparison(canonical, _, value) if value is _ANY:
+            target = resource_type.resolve(canonical)
+            return canonical if target is not None and target.leaf.type in _TEXTS else None
+    return None
+
+
+_ANY = "any text"
+_TEXTS = frozenset({"string", "reference", "binary"})
 
 
 def resolve_element(tree: Filter, attribute: Attribute, profile: Profile) -> Filter:
