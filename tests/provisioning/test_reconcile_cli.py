@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from scim_gateway import config
 from scim_gateway.cli import main
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def unlogged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command logs nothing to standard output; an application that another test made in this process may."""
+    monkeypatch.setattr(logging.getLogger("scim_gateway"), "handlers", [])
 
 
 @pytest.fixture
