@@ -318,7 +318,7 @@ class TypeOperations:
                 with self._backend.operation(write=True):
                     return work()
             except StaleResource:
-                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))  # noqa: S311 - a pause, no secret
+                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
         raise Unavailable("Other requests keep changing the same resource; try again.", retry_after=1)
 
 

@@ -142,7 +142,7 @@ class Transport:
             except _Again as again:
                 if not again.repeatable:
                     raise Unsure(again.message, again.text) from None
-                wait = again.after if again.after is not None else random.uniform(0, pause)  # noqa: S311 - no secret
+                wait = again.after if again.after is not None else random.SystemRandom().uniform(0, pause)
                 if tries == TRIES or time.monotonic() + wait > give_up or wait >= deadline.left():
                     raise Unreachable(again.message) from None
                 time.sleep(wait)

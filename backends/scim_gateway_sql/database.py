@@ -180,7 +180,7 @@ class Database:
                 with self.operation(write=True) as session:
                     return work(session)
             except StaleResource:
-                time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.1)))  # noqa: S311 - a pause, no secret
+                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
         raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
 
     @staticmethod
@@ -332,7 +332,7 @@ class Database:
             else:
                 self._breaker.succeeded()
                 return connection
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - a pause, no secret
+            time.sleep(random.SystemRandom().uniform(pause / 2, pause))
             pause = min(2 * pause, 0.5)
 
     def _start(self) -> Engine:
