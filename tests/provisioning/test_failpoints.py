@@ -129,13 +129,14 @@ def test_whatever_step_a_process_dies_at_directory_and_target_agree_again(prepar
     request = REQUESTS[what](scene)
     died = 0
     for number, failpoint in enumerate(NAMES):
-        for again in (False, True):
+        # Where something fails besides, one of the two ways to agreement is enough for each step.
+        for again in (False, True) if fault == "none" else (number % 2 == 0,):
             folder = shutil.copytree(before, tmp_path / f"{number}{again}")
             if not die(folder, failpoint, fault, request):
                 break
             died += 1
             check(folder, before, request, again=again)
-    assert died >= 10, "failpoints lie on the way"
+    assert died >= 7, "failpoints lie on the way"
 
 
 def check(folder: Path, prepared: Path, request: Request, *, again: bool) -> None:
