@@ -43,6 +43,7 @@ def draw(results: Results, path: Path) -> bool:
         axis.set_title(workload, fontsize=9)
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.minorticks_off()
         axis.grid(visible=True, alpha=0.3)
     for axis in axes[:, 0]:
         axis.set_ylabel("ms a request")
