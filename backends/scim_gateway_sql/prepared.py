@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import CompoundSelect, Delete, Insert, LargeBinary, Select, Update
 from sqlalchemy.engine import Dialect
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[[Any], Any]
 Row = tuple[Any, ...]
-Statement = Select[Any] | CompoundSelect[Any] | Insert | Update | Delete
+Statement: TypeAlias = "Select[Any] | CompoundSelect[Any] | Insert | Update | Delete"
 
 
 @dataclass(frozen=True, slots=True)
