@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.pool import QueuePool
 
 from scim_gateway.errors import StaleResource, Unavailable
 
@@ -124,6 +125,7 @@ class Database:
         self._breaker = Breaker()
         self._here = _Thread()
         self._idle = []
+        self._waiting: list[int] = []
 
     def operation(self, *, write: bool) -> AbstractContextManager[Session]:
         """A transaction: committed at the end of the block, rolled back by any exception.
@@ -279,6 +281,8 @@ class Database:
             session.close()
             raise
         self._idle.append((session.keep(), time.monotonic()))
+        if self._waiting:
+            self._forget_idle()
 
     def _take(self, engine: Engine, write: bool) -> Connection:
         """A connection that was just used, which needs no look whether it still is one, or another.
@@ -319,7 +323,7 @@ class Database:
         deadline, pause = time.monotonic() + CONNECT_SECONDS, 0.05
         while True:
             try:
-                connection = engine.connect()
+                connection = self._from_pool(engine)
             except DRIVER_ERRORS as error:
                 meaning = meaning_without_log(error)
                 if not isinstance(meaning, Lost):
@@ -334,6 +338,16 @@ class Database:
                 return connection
             time.sleep(random.SystemRandom().uniform(pause / 2, pause))
             pause = min(2 * pause, 0.5)
+
+    def _from_pool(self, engine: Engine) -> Connection:
+        """A connection of the pool; whoever waits there for one gets those that lie idle."""
+        self._waiting.append(threading.get_ident())
+        try:
+            if isinstance(engine.pool, QueuePool) and not engine.pool.checkedin():
+                self._forget_idle()
+            return engine.connect()
+        finally:
+            self._waiting.pop()
 
     def _start(self) -> Engine:
         if not self._starting.acquire(timeout=BUSY_SECONDS):
