@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from core_client import Core
 from doubles.listed_target import ListTarget
-from provisioned import World, provisioned, quick
+from listed_backend import ListedBackend
+from provisioned import World, quick
+from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.failpoints import FailpointError, Failpoints
 
-from scim_gateway.config import ConfigurationError
+from scim_gateway.config import ConfigurationError, load
 
 BODY = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "bob", "externalId": "00u1"}
 BEFORE_THE_MARK = (
@@ -108,29 +109,6 @@ def test_a_create_that_is_under_way_is_no_lost_one(tmp_path):
     world.close()
 
 
-def test_of_fifty_that_create_the_same_at_once_one_succeeds(tmp_path):
-    target = ListTarget()
-    backends = [provisioned(tmp_path, target) for _ in range(2)]
-    cores = [Core(backend) for backend in backends]
-    start = threading.Barrier(50)
-    answers: list[tuple[int, str | None]] = []
-
-    def create(core: Core) -> None:
-        start.wait()
-        response = core.send("POST", "/Users", BODY)
-        answers.append((response.status, response.scim_type))
-
-    threads = [threading.Thread(target=create, args=(cores[number % 2],)) for number in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert Counter(answers) == {(201, None): 1, (409, "uniqueness"): 49}
-    assert len(target.listing.users) == 1
-    for backend in backends:
-        backend.close()
-
-
 def test_a_failpoint_has_a_name_and_an_action():
 
     for wrong in ("nowhere:kill", "mark.before:explode", "mark.before"):
@@ -140,3 +118,22 @@ def test_a_failpoint_has_a_name_and_an_action():
     failpoints.hit("record.before")
     with pytest.raises(FailpointError):
         failpoints.hit("mark.before")
+
+
+def test_a_failpoint_is_set_by_a_setting(tmp_path):
+    settings = load({"SCIM_GATEWAY_DATA_DIR": str(tmp_path), "SCIM_GATEWAY_FAILPOINT": "record.before:raise"})
+    backend = ListedBackend.from_settings(settings, settings.resource_types)
+    assert Core(backend).send("POST", "/Users", BODY).status == 500
+    assert Core(backend).json("GET", "/Users")["totalResults"] == 0
+    backend.close()
+
+
+def test_a_backend_without_a_target_tells_how_to_name_one(tmp_path):
+    settings = load({"SCIM_GATEWAY_DATA_DIR": str(tmp_path)})
+    with pytest.raises(ConfigurationError, match="engine"):
+        ProvisioningBackend.from_settings(settings, settings.resource_types)
+
+
+def test_two_targets_of_one_name_are_a_mistake(tmp_path):
+    with pytest.raises(ValueError, match="same name"):
+        World(tmp_path, ListTarget("twin"), ListTarget("twin"))

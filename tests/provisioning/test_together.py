@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,15 @@ def add(core: Core, group: dict, *members: dict) -> int:
 
 def remove(core: Core, group: dict, member: dict) -> int:
     return patch(core, group, {"op": "remove", "path": f'members[value eq "{member["id"]}"]'})
+
+
+def test_of_fifty_that_create_the_same_at_once_one_succeeds(world, cores):
+    body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "bob", "externalId": "00u1"}
+    answers = at_once([lambda core=cores[n % 2]: core.send("POST", "/Users", body) for n in range(50)])
+    counted = Counter((answer.status, answer.scim_type) for answer in answers)
+    assert counted == {(201, None): 1, (409, "uniqueness"): 49}
+    assert len(world.target.listing.users) == 1
+    world.check_equal()
 
 
 def test_members_added_at_once_are_all_there(world, cores):
