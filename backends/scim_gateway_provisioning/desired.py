@@ -31,6 +31,7 @@ _EDGES = (
         edges.c.tenant == bindparam("tenant_"),
         edges.c.target_name == bindparam("target_"),
         edges.c.group_id.in_(bindparam("ids", expanding=True)),
+        edges.c.member_id > bindparam("after_"),
         edges.c.deferred_flag <= bindparam("deferred_"),
     )
     .order_by(edges.c.group_id, edges.c.member_id)
@@ -139,28 +140,32 @@ def read_desired(
     *,
     known: Mapping[str, Resource] | None = None,
     deferred: bool = False,
+    after: str = "",
 ) -> Desired:
     """What claimed rows of one target have to become.
 
     :param known: resources that need not be read again.
     :param deferred: whether memberships that wait are looked at as well.
+    :param after: only memberships of members behind this one.
     """
-    reader = _Reader(session, context, context.targets[target])
-    return Desired(tuple(reader.tasks(claimed, dict(known or {}), deferred)), deferred)
+    reader = _Reader(session, context, context.targets[target], deferred, after)
+    return Desired(tuple(reader.tasks(claimed, dict(known or {}))), deferred)
 
 
 class _Reader:
-    def __init__(self, session: Session, context: Context, target: Target) -> None:
+    def __init__(self, session: Session, context: Context, target: Target, deferred: bool, after: str) -> None:
         self._session = session
         self._context = context
         self._target = target
+        self._deferred = deferred
+        self._after = after
         self._here = {"tenant_": context.tenant}
 
-    def tasks(self, claimed: Sequence[Work], found: dict[str, Resource], deferred: bool) -> Iterable[Task]:
+    def tasks(self, claimed: Sequence[Work], found: dict[str, Resource]) -> Iterable[Task]:
         self._read_documents({work.id for work in claimed if not work.absent} - found.keys(), found)
         adoptable = self._adoptable(claimed, found)
         groups = [work.id for work in claimed if work.kind == "Group" and not work.absent and work.id in found]
-        edges, cut = self._edges(groups, deferred)
+        edges, cut = self._edges(groups)
         for work in sorted(claimed, key=lambda work: work.id):
             resource = None if work.absent else found.get(work.id)
             if resource is None or not self._target.wants(work.kind, resource):
@@ -198,14 +203,14 @@ class _Reader:
                 ids.update(by_key[key] for key in allowed)
         return ids
 
-    def _edges(self, groups: Sequence[str], deferred: bool) -> tuple[dict[str, list[Edge]], str | None]:
+    def _edges(self, groups: Sequence[str]) -> tuple[dict[str, list[Edge]], str | None]:
         """Memberships to look at, by group; and the first group of which not all were read."""
         if not groups:
             return {}, None
         most = self._context.slice
         rows: list[Any] = []
         for batch in batches(groups):
-            limits = {"deferred_": int(deferred), "most_": most + 1 - len(rows)}
+            limits = {"deferred_": int(self._deferred), "after_": self._after, "most_": most + 1 - len(rows)}
             rows += self._session.execute(_EDGES, {**self._at_target, **limits, "ids": batch}).all()
             if len(rows) > most:
                 break

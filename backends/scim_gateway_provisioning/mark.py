@@ -23,6 +23,9 @@ from .record_rows import Touch, add_edges, held_by, write_touches
 from .target import Kind, Known, Outcome, Target
 from .work import Work, batches, read
 
+WAITING = "members have to be there first"
+"""What is said of a group whose members have an invitation to accept."""
+
 
 @dataclass(slots=True)
 class Marked:
@@ -30,10 +33,12 @@ class Marked:
 
     :param applied: by id, the generation that the target has now.
     :param again: by id, generations of rows whose claim was lost: they are to be looked at again.
+    :param settled: how many memberships are done with.
     """
 
     applied: dict[str, int] = field(default_factory=dict)
     again: dict[str, int] = field(default_factory=dict)
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ class Marker:
         first, tenant, holder = tasks[0].work, self._context.tenant, self._holder
         # Whatever came of it, the claims are let go.
         self._session.prove_by(lambda later: not held_by(later, tenant, first, holder))
-        return Marked(self._applied, again)
+        settled = len(self._progress.edges) + len(self._progress.deferred) - len(moved)
+        return Marked(self._applied, again, settled)
 
     # Rows
 
@@ -201,9 +207,15 @@ class Marker:
         outcome = self._progress.put.get(task.work.id)
         if task.kind == "User":
             return outcome.waiting if outcome else task.work.waiting
-        if count := sum(edge.group == task.work.id for edge in self._progress.deferred):
-            return f"{count} members have to be there first"
-        return (outcome.waiting if outcome else None) or (None if self._desired.deferred else task.work.waiting)
+        if outcome is not None and outcome.waiting is not None:
+            return outcome.waiting
+        if any(edge.group == task.work.id for edge in self._progress.deferred):
+            return WAITING
+        if not self._desired.deferred:
+            return task.work.waiting
+        settled = [edge.id for edge in self._progress.edges if edge.group == task.work.id]
+        here = {**self._at, "id_": task.work.id, "ids": settled or [""]}
+        return WAITING if self._session.execute(rows.DEFERRED, here).first() is not None else None
 
     def _changed(self, statement: Any, row: dict[str, Any]) -> bool:
         return self._session.execute(statement, row).rowcount == 1

@@ -86,6 +86,17 @@ DROP_EDGES_OF = delete(edges).where(_EDGES, edges.c.edge_no == bindparam("number
 DEFER_EDGES = (update(edges).where(_EDGES, edges.c.edge_no == bindparam("number_"), edges.c.deferred_flag == 0)).values(
     deferred_flag=1
 )
+DEFERRED = (
+    select(edges.c.member_id)
+    .where(
+        edges.c.tenant == bindparam("tenant_"),
+        edges.c.target_name == bindparam("target_"),
+        edges.c.group_id == bindparam("id_"),
+        edges.c.member_id.not_in(bindparam("ids", expanding=True)),
+        edges.c.deferred_flag == 1,
+    )
+    .limit(1)
+)
 GENERATIONS = select(works.c.resource_id, works.c.gen_no).where(
     works.c.tenant == bindparam("tenant_"),
     works.c.target_name == bindparam("target_"),

@@ -38,7 +38,7 @@ class Settlement:
     :param holder: name of the claims.
     :param first: what was read for claims that are taken already.
     :param answered: whether a client is told that it is done.
-    :param deferred: whether memberships that wait are looked at as well.
+    :param deferred: whether the target is asked about what it waits for as well.
     """
 
     context: Context
@@ -57,14 +57,34 @@ class Settlement:
         :raises scim_gateway.errors.ScimError: the target refuses for good.
         :raises scim_gateway.errors.Unavailable: the directory cannot be asked.
         """
+        ids = sorted(self.goals)
         desired, self.first = self.first, None
+        while desired is not None or (desired := self._claimed()) is not None:
+            if not self._work_on(desired) and self.goals:
+                self._wait()
+            desired = None
+        for id in ids if self.deferred else ():
+            self._ask_again(id)
+
+    def _ask_again(self, id: str) -> None:
+        """Ask about a resource, or all members of a group, that the target waits for."""
+        after = ""
         while True:
-            if desired is None:
-                desired = self._claimed()
+            desired = self.context.database.run(lambda session: self._waiting(session, id, after))  # noqa: B023
             if desired is None:
                 return
             self._work_on(desired)
-            desired = None
+            [task] = desired.tasks
+            if not task.more:
+                return
+            after = task.edges[-1].id
+
+    def _waiting(self, session: Session, id: str, after: str) -> Desired | None:
+        work = read(session, self.context.tenant, [id], target=self.target, lock=True).get((id, self.target))
+        if work is None or work.waiting is None or not self._may_claim(work):
+            return None
+        claim_rows(session, self.context, [work], self.holder)
+        return read_desired(session, self.context, self.target, [work], deferred=True, after=after)
 
     def _claimed(self) -> Desired | None:
         """Claim what is free of what is left to do, and read it; ``None`` when nothing is left."""
@@ -85,7 +105,7 @@ class Settlement:
         if not free:
             return None
         claim_rows(session, self.context, free, self.holder)
-        return read_desired(session, self.context, self.target, free, deferred=self.deferred)
+        return read_desired(session, self.context, self.target, free)
 
     def _something_free(self) -> bool:
         with self.context.database.operation(write=False) as session:
@@ -101,7 +121,7 @@ class Settlement:
         left = []
         for id, goal in list(self.goals.items()):
             work = rows.get((id, self.target))
-            if work is None or (work.applied >= goal and not (self.deferred and work.waiting)):
+            if work is None or work.applied >= goal:
                 del self.goals[id]
             else:
                 left.append(work)
@@ -113,14 +133,15 @@ class Settlement:
             raise Unreachable("Other requests are working on the same resources, and did not finish in time.")
         time.sleep(between(0, min(self.context.times.poll, self.deadline.left())))
 
-    def _work_on(self, desired: Desired) -> None:
+    def _work_on(self, desired: Desired) -> bool:
+        """Bring a batch about as far as possible; ``False``: all of it depends on what others are working on."""
         progress = Progress()
         claim = _Claim(self.context, self.target, [task.work for task in desired.tasks], self.holder)
         try:
             self._call(desired, progress, claim)
         except ClaimLost:
             self._mark_failure(desired, progress, "Somebody else took over.")
-            return
+            return False
         except (Unreachable, ScimError) as error:
             if isinstance(error, Unreachable):
                 self.context.health.failed(self.target)
@@ -140,11 +161,9 @@ class Settlement:
             if self.goals.get(id, generation + 1) <= generation:
                 del self.goals[id]
         self.goals |= marked.again
-        if self.deferred:
-            for task in desired.tasks:
-                self.goals.pop(task.work.id, None)
         for id, member in progress.blocked.items():
             self.goals.setdefault(id, member.generation)
+        return bool(marked.applied or progress.put or progress.gone or marked.settled)
 
     def _call(self, desired: Desired, progress: Progress, claim: _Claim) -> None:
         deadline = _Watched(self.deadline, claim)

@@ -23,7 +23,7 @@ def test_who_has_not_accepted_is_waited_for_without_failing_the_request(world):
     user = world.core.user("bob")
     group = world.core.group("staff", user)
     assert world.backend.state_of(user["id"])["list"]["state"] == "waiting"
-    assert world.backend.state_of(group["id"])["list"]["waiting"] == "1 members have to be there first"
+    assert world.backend.state_of(group["id"])["list"]["waiting"] == "members have to be there first"
     assert world.backend.pending() == []
     assert world.target.listing.groups["staff"].members == set()
 
@@ -86,3 +86,35 @@ def test_a_target_that_is_out_of_reach_is_not_asked_about_everybody(world):
     world.target.fault("*", "connect", lost, times=1000)
     tried = world.backend.settle_pending()
     assert (tried.done, tried.failed, len(tries)) == (0, 3, 3)
+
+
+def test_of_a_large_group_all_are_asked_about(tmp_path):
+    world = World(tmp_path, most=2)
+    world.target.invites = True
+    users = [world.core.user(f"user{number}") for number in range(7)]
+    group = world.core.group("staff", *users)
+    for user in reversed(users):
+        assert world.backend.state_of(group["id"])["list"]["state"] == "waiting"
+        world.target.invited.discard(user["id"])
+        world.backend.settle_pending()
+        assert (user["id"], group["id"]) in world.target.rights()
+    world.check_equal()
+    assert world.backend.state_of(group["id"])["list"]["state"] == "there"
+    world.close()
+
+
+def test_what_is_pending_in_a_large_group_is_not_kept_by_those_who_are_waited_for(tmp_path):
+    world = World(tmp_path, most=2)
+    world.target.invites = True
+    waited_for = [world.core.user(f"guest{number}") for number in range(5)]
+    group = world.core.group("staff", *waited_for)
+    world.target.invites = False
+    others = [world.core.user(f"user{number}") for number in range(5)]
+    world.core.patch(group, {"op": "add", "path": "members", "value": [{"value": each["id"]} for each in others]})
+    world.target.fault("change_members", "before", Unreachable("It is down."), times=1000)
+    world.core.patch(group, {"op": "remove", "path": "members"}, expect=503)
+    world.target.up()
+    world.backend.settle_pending()
+    assert world.target.listing.groups["staff"].members == set()
+    assert world.backend.pending() == []
+    world.close()
