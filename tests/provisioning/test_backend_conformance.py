@@ -9,15 +9,10 @@ import pytest
 from doubles.listed_target import ListTarget
 from provisioned import provisioned, quick
 from scim_gateway_provisioning.backend import ProvisioningBackend
-
-from scim_gateway.backend import Backend
-from scim_gateway.errors import Conflict
-from scim_gateway.testing import BackendTests
-from scim_gateway.testing.samples import changed, user
-from scim_gateway.testing.steps import create, get
+from target_suite import TargetBackendTests
 
 
-class TestProvisioningBackend(BackendTests):
+class TestProvisioningBackend(TargetBackendTests):
     @pytest.fixture
     def backend(self, tmp_path: Path) -> Iterator[ProvisioningBackend]:
         target = ListTarget(limit=10**6)
@@ -34,20 +29,3 @@ class TestProvisioningBackend(BackendTests):
             (tmp_path / "scim-gateway.db").write_bytes(b"This is not a database. " * 400)
 
         return make
-
-    def test_two_resources_exchange_their_names_through_a_third(self, backend: Backend) -> None:
-        """In a target there is no moment at which two accounts could change their names; no request asks for it."""
-        ada, bob = user("ada"), user("bob")
-        create(backend, ada, bob)
-
-        def exchange() -> None:
-            with backend.operation(write=True):
-                users = backend.handlers["User"]
-                between = changed(ada, userName="between")
-                users.modify(ada, between)
-                users.modify(bob, changed(bob, userName="ada"))
-                users.modify(between, changed(between, userName="bob"))
-
-        with pytest.raises(Conflict):
-            exchange()
-        assert [get(backend, each)["userName"] for each in (ada, bob)] == ["ada", "bob"]
