@@ -32,6 +32,7 @@ MAINTENANCE_SECONDS = 600.0
 _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
+_LAST_WORD_SECONDS = 1.0
 
 
 _COMMON = (
@@ -82,6 +83,8 @@ class ServerConnection(pymysql.connections.Connection):
 
     ssl: bool
     server_capabilities: int
+    _sock: Any
+    _current_timeout: float | None
 
     def answer_within(self, seconds: float) -> None:
         """Give up on a server that takes longer to take or send the next bytes."""
@@ -103,6 +106,31 @@ class ServerConnection(pymysql.connections.Connection):
         if isinstance(obj, bytes):
             return f"X'{obj.hex()}'"
         return super().escape(obj, mapping)
+
+    def _write_bytes(self, data: bytes) -> None:
+        # A server that will not have a statement, as one that is too long, says why and hangs up while it is sent. The
+        # sending fails then, and what the server said is still there to be read.
+        if self._current_timeout != self._write_timeout:
+            self._sock.settimeout(self._write_timeout)
+            self._current_timeout = self._write_timeout
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            raise self._last_word() or pymysql.OperationalError(
+                CR.CR_SERVER_GONE_ERROR, f"the server has gone away ({error!r})"
+            ) from error
+
+    def _last_word(self) -> pymysql.MySQLError | None:
+        """What the server gave as its reason before it hung up."""
+        self._next_seq_id = 1
+        self._read_timeout = _LAST_WORD_SECONDS
+        try:
+            self._read_packet()  # type: ignore[no-untyped-call]
+        except pymysql.MySQLError as error:
+            return error if error.args and 0 < error.args[0] < CR.CR_ERROR_FIRST else None
+        finally:
+            self._force_close()  # type: ignore[attr-defined]
+        return None
 
     def _request_authentication(self) -> None:
         # Older PyMySQL goes on without TLS where the server, or somebody in between, says that there is none.

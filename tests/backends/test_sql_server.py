@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import select
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 import scim_gateway_sql.database
 import scim_gateway_sql.startup
@@ -20,7 +23,7 @@ from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.address import driver_for
 from scim_gateway_sql.ddl import DIRECTORY, FOUNDATIONS, Migration, MigrationSet
 from scim_gateway_sql.lease import Lease
-from scim_gateway_sql.mysql import MysqlDriver
+from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
 from scim_gateway_sql.tables import metadata
 from servers.certificates import make_certificates
 from servers.mariadb import PASSWORD, MariaDb
@@ -378,6 +381,25 @@ def test_a_document_that_does_not_fit_into_a_packet_is_413_and_leaves_nothing(
         backend.close()
     finally:
         mariadb_server.query("SET GLOBAL max_allowed_packet = DEFAULT")
+
+
+def test_what_a_server_says_before_it_hangs_up_is_heard_though_the_statement_could_not_be_sent() -> None:
+    """A server answers a statement that is too long while it is being sent, and takes no more of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    answer = b"\xff" + (1153).to_bytes(2, "little") + b"#08S01too large"
+    server.sendall(len(answer).to_bytes(3, "little") + b"\x01" + answer)
+    select.select([client], [], [], 10)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an orderly end
+    server.close()
+    connection: Any = ServerConnection(defer_connect=True)
+    connection._sock, connection._rfile, connection._closed = client, client.makefile("rb"), False
+    connection._current_timeout = None
+    with pytest.raises(pymysql.MySQLError) as caught:
+        connection._write_bytes(b"x" * 8_000_000)
+    assert caught.value.args == (1153, "too large")
+    assert not connection.open
 
 
 def test_tenants_in_one_database_do_not_see_each_other(mariadb: str) -> None:
