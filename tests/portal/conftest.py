@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import scim_gateway_singlestore_portal.context
 from doubles.portal.server import PortalDouble
 from portal_desk import Desk
 
@@ -38,3 +40,16 @@ def make_desk(portal: PortalDouble) -> Iterator[MakeDesk]:
 def desk(make_desk: MakeDesk) -> Desk:
     """A target with the settings as they are delivered."""
     return make_desk()
+
+
+@pytest.fixture
+def one_look(monkeypatch: pytest.MonkeyPatch) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """A block in which what is not shown at the first look is out of time, however fast or slow the machine is."""
+
+    @contextlib.contextmanager
+    def block() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(scim_gateway_singlestore_portal.context, "_FIRST_PAUSE", 3600.0)
+            yield
+
+    return block
