@@ -16,6 +16,8 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
     ``meta.version`` tells), it raises :class:`~scim_gateway.errors.StaleResource` and changes nothing. ``delete``, too.
 6.  ``operation(write=True)`` is all or nothing: after an exception in its block the store is as it was before.
     Writes of two operations do not mix; what a committed operation wrote is durable when the block is left.
+    One in which a unique value passes from a resource to another, which no request asks for, may be refused whole with
+    :class:`~scim_gateway.errors.Conflict`: in a target there is no moment at which two accounts could change names.
 7.  ``query`` gives exactly the page of ``Query.run`` over all resources of the type: same resources, same order, same
     total. A backend selects any superset of the matches by what it can translate, ends with ``query.run(candidates)``.
 8.  The default order is by ``meta.created``, then ``id``.

@@ -22,11 +22,11 @@ from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 from scim_http import TOKEN, ScimClient
-from target_suite import TargetBackendTests
 
 from scim_gateway.app import create_app
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.schema import ResourceTypes
+from scim_gateway.testing import BackendTests
 
 GUIDE = Path(__file__).parent.parent / "docs" / "writing-a-target.rst"
 QUICK = Times(retry=0.05, first_pause=0.001, pause=0.01, poll=0.005, backoff=0.001, backoff_limit=0.01)
@@ -219,7 +219,7 @@ def test_it_is_served_by_module_and_class(module, tmp_path):
     app.extensions["scim-gateway"].backend.close()
 
 
-class TestRoster(TargetBackendTests):
+class TestRoster(BackendTests):
     @pytest.fixture
     def backend(self, module: ModuleType, tmp_path: Path) -> Iterator[Any]:
         world = World(module, tmp_path, types=self.resource_types)

@@ -27,6 +27,16 @@ def modify(backend: Backend, before: Resource, after: Resource) -> None:
         backend.handlers[before["meta"]["resourceType"]].modify(before, after)
 
 
+def exchange_names(backend: Backend, first: Resource, second: Resource) -> None:
+    """Let two users exchange their names in one operation."""
+    users = backend.handlers["User"]
+    between = changed(first, userName=f"{first['userName']} between")
+    with backend.operation(write=True):
+        users.modify(first, between)
+        users.modify(second, changed(second, userName=first["userName"]))
+        users.modify(between, changed(between, userName=second["userName"]))
+
+
 def delete(backend: Backend, gone: Resource) -> None:
     """Delete a resource in an operation of its own."""
     with backend.operation(write=True):

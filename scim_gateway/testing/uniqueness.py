@@ -7,10 +7,10 @@ import json
 import pytest
 
 from scim_gateway.backend import Backend, Query
-from scim_gateway.errors import Uniqueness
+from scim_gateway.errors import Conflict, Uniqueness
 from scim_gateway.testing.filters import assert_page, resolved
 from scim_gateway.testing.samples import NAME_PAIRS, changed, device, group, user
-from scim_gateway.testing.steps import create, get, in_parallel, modify
+from scim_gateway.testing.steps import create, exchange_names, get, in_parallel, modify
 from scim_gateway.testing.suite import BackendSuite
 
 
@@ -75,13 +75,21 @@ class UniquenessTests(BackendSuite):
     def test_two_resources_exchange_their_names_through_a_third(self, backend: Backend) -> None:
         ada, bob = user("ada"), user("bob")
         create(backend, ada, bob)
-        with backend.operation(write=True):
-            users = backend.handlers["User"]
-            between = changed(ada, userName="between")
-            users.modify(ada, between)
-            users.modify(bob, changed(bob, userName="ada"))
-            users.modify(between, changed(between, userName="bob"))
+        between = changed(ada, userName="between")
+        modify(backend, ada, between)
+        modify(backend, bob, changed(bob, userName="ada"))
+        modify(backend, between, changed(between, userName="bob"))
         assert [get(backend, each)["userName"] for each in (ada, bob)] == ["bob", "ada"]
+
+    def test_names_exchanged_in_one_operation_are_exchanged_or_it_is_refused_whole(self, backend: Backend) -> None:
+        ada, bob = user("ada"), user("bob")
+        create(backend, ada, bob)
+        try:
+            exchange_names(backend, ada, bob)
+        except Conflict:
+            assert [get(backend, each) for each in (ada, bob)] == [ada, bob]
+        else:
+            assert [get(backend, each)["userName"] for each in (ada, bob)] == ["bob", "ada"]
 
     def test_resources_of_different_types_may_share_a_name(self, backend: Backend) -> None:
         create(backend, user("same"), group("same"), device("same", label="same"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from scim_gateway_memory import MemoryBackend
 
-from scim_gateway.testing import BackendTests
+from scim_gateway.testing import BackendTests, create, exchange_names, get, user
 
 
 class TestMemoryBackend(BackendTests):
@@ -16,3 +16,9 @@ class TestMemoryBackend(BackendTests):
         backend = MemoryBackend.from_settings({}, self.resource_types)
         yield backend
         backend.close()
+
+    def test_names_exchanged_in_one_operation_are_exchanged(self, backend: MemoryBackend) -> None:
+        ada, bob = user("ada"), user("bob")
+        create(backend, ada, bob)
+        exchange_names(backend, ada, bob)
+        assert [get(backend, each)["userName"] for each in (ada, bob)] == ["bob", "ada"]

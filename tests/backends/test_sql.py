@@ -35,6 +35,7 @@ from scim_gateway.testing import (
     create,
     delete,
     devices,
+    exchange_names,
     get,
     group,
     in_parallel,
@@ -85,6 +86,12 @@ class TestSqlBackend(BackendTests):
     @pytest.fixture
     def make_unreachable(self, backend: SqlBackend, tmp_path: Path) -> Callable[[], None]:
         return lambda: ruin(backend, tmp_path)
+
+    def test_names_exchanged_in_one_operation_are_exchanged(self, backend: SqlBackend) -> None:
+        ada, bob = user("ada"), user("bob")
+        create(backend, ada, bob)
+        exchange_names(backend, ada, bob)
+        assert [get(backend, each)["userName"] for each in (ada, bob)] == ["bob", "ada"]
 
 
 # Settings and files

@@ -11,7 +11,7 @@ from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 
-from scim_gateway.testing import BackendTests, create, user
+from scim_gateway.testing import BackendTests, create, exchange_names, get, user
 from scim_gateway.testing.changes import ChangeTests
 from scim_gateway.testing.memberships import MembershipTests
 from scim_gateway.testing.surroundings import SurroundingsTests
@@ -50,6 +50,12 @@ class TestSqlBackendOnMariaDb(BackendTests):
     def test_it_knows_what_it_speaks_to(self, backend: SqlBackend) -> None:
         create(backend, user("ada"))
         assert backend.database.driver.dialect == "mysql"
+
+    def test_names_exchanged_in_one_operation_are_exchanged(self, backend: SqlBackend) -> None:
+        ada, bob = user("ada"), user("bob")
+        create(backend, ada, bob)
+        exchange_names(backend, ada, bob)
+        assert [get(backend, each)["userName"] for each in (ada, bob)] == ["bob", "ada"]
 
 
 class TestSqlBackendWithItsStatementsForSingleStore(UniquenessTests, ChangeTests, MembershipTests, SurroundingsTests):

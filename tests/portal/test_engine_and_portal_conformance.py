@@ -15,12 +15,12 @@ from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_singlestore import EngineAndPortalBackend
 from scim_gateway_sql import SqlBackend
-from target_suite import TargetBackendTests
 
 from scim_gateway.config import load
+from scim_gateway.testing import BackendTests
 
 
-class TestEngineAndPortalBackend(TargetBackendTests):
+class TestEngineAndPortalBackend(BackendTests):
     @pytest.fixture
     def backend(self, portal: PortalDouble, tmp_path: Path) -> Iterator[EngineAndPortalBackend]:
         with engine_environ() as engine:

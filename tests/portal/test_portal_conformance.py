@@ -15,10 +15,11 @@ from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_singlestore_portal import PortalBackend, PortalTarget
 from scim_gateway_singlestore_portal.settings import PortalSettings
 from scim_gateway_sql import SqlBackend
-from target_suite import TargetBackendTests
+
+from scim_gateway.testing import BackendTests
 
 
-class TestPortalBackend(TargetBackendTests):
+class TestPortalBackend(BackendTests):
     @pytest.fixture
     def backend(self, portal: PortalDouble, tmp_path: Path) -> Iterator[PortalBackend]:
         # Most users of the suite have names by which nobody could be invited, and share their email addresses.

@@ -9,10 +9,12 @@ import pytest
 from doubles.listed_target import ListTarget
 from provisioned import provisioned, quick
 from scim_gateway_provisioning.backend import ProvisioningBackend
-from target_suite import TargetBackendTests
+
+from scim_gateway.errors import Conflict
+from scim_gateway.testing import BackendTests, create, exchange_names, get, user
 
 
-class TestProvisioningBackend(TargetBackendTests):
+class TestProvisioningBackend(BackendTests):
     @pytest.fixture
     def backend(self, tmp_path: Path) -> Iterator[ProvisioningBackend]:
         target = ListTarget(limit=10**6)
@@ -29,3 +31,10 @@ class TestProvisioningBackend(TargetBackendTests):
             (tmp_path / "scim-gateway.db").write_bytes(b"This is not a database. " * 400)
 
         return make
+
+    def test_names_exchanged_in_one_operation_are_refused_whole(self, backend: ProvisioningBackend) -> None:
+        ada, bob = user("ada"), user("bob")
+        create(backend, ada, bob)
+        with pytest.raises(Conflict, match="take it from the one first"):
+            exchange_names(backend, ada, bob)
+        assert [get(backend, each)["userName"] for each in (ada, bob)] == ["ada", "bob"]
