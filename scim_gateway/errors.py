@@ -118,6 +118,10 @@ class Forbidden(ScimError):
     status = 403
 
 
+class InsufficientScope(Forbidden):
+    """The credentials are valid, but not for this kind of operation (RFC 6750 §3.1)."""
+
+
 class Sensitive(ScimError):
     """The request would put personal data into a URL (RFC 7644 §7.5.2)."""
 

@@ -16,6 +16,7 @@ from scim_gateway.call import Answer, Call, read_parameters
 from scim_gateway.discovery import Discovery
 from scim_gateway.errors import (
     Forbidden,
+    InsufficientScope,
     InternalError,
     NotImplementedFeature,
     PayloadTooLarge,
@@ -141,7 +142,7 @@ class ServiceProvider:
         scope = call.route.scope(call.method)
         # What a bulk request may do is asked for each of its operations (checklist A-03).
         if call.principal is not None and scope not in call.principal.scopes and operation != "bulk":
-            raise Forbidden(
+            raise InsufficientScope(
                 f"The credentials do not allow this; it needs the scope {scope!r}.",
                 headers={"WWW-Authenticate": f'{_CHALLENGE} error="insufficient_scope", scope="{scope}"'},
             )

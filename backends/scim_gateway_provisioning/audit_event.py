@@ -12,6 +12,9 @@ from scim_gateway.schema import Resource
 CREATE, CHANGE, DELETE, APPLY = "create", "change", "delete", "apply"
 ACCEPTED, REFUSED, DONE, PENDING, UNDONE = "accepted", "refused", "done", "pending", "undone"
 
+#: In the detail of a refusal: attempts before it that were only counted.
+MORE_BEFORE = "moreBefore"
+
 #: The attributes of which old and new value are told; of all others the name alone.
 TOLD = ("active", "displayName", "externalId", "userName")
 

@@ -231,4 +231,5 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
         self._worker.stop()
         for target in self.context.targets.values():
             target.close()
+        self.safeguards.close()
         self.directory.close()

@@ -6,25 +6,27 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self
 
 from scim_gateway_sql.database import Database, Session
 
-from scim_gateway.actor import current
+from scim_gateway.actor import Actor, acting, current
 from scim_gateway.backend import Finding
-from scim_gateway.errors import ScimError, Unavailable
+from scim_gateway.errors import InsufficientScope, ScimError, Unavailable
 from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict, Progress
 
 from . import guard as guards
 from . import pause
 from .audit import Keyring, Trail, split
-from .audit_event import ACCEPTED, DONE, PENDING, UNDONE, Event, applied, changed, refused
+from .audit_event import ACCEPTED, DONE, MORE_BEFORE, PENDING, REFUSED, UNDONE, Event, applied, changed, refused
 from .audit_reading import read
 from .audit_verify import verify
 from .breaker import Breaker, Limits, Removal, is_approved, removals_of
 from .guard import Guard
 from .journal import Change, Journal, Result
+from .unscoped import Unscoped
 
 _log = logging.getLogger("scim_gateway.audit")
 
@@ -50,6 +52,7 @@ class Safeguards(Journal):
         self._keyring = Keyring(tenant, audit_keys)
         self._trail = Trail(tenant, self._keyring)
         self._pending = _Remembered()
+        self._unscoped = Unscoped()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], database: Database, tenant: str) -> Self:
@@ -104,10 +107,22 @@ class Safeguards(Journal):
             return
         vars(error)["_audited"] = True
         actor = current()
+        counted = self._unscoped.recorded(actor.name) if isinstance(error, InsufficientScope) else 0
+        if counted is None:
+            return
         event = refused(actor.action or "change", error, kind=actor.kind, id=actor.id)
         if changes:
             tried = _event(changes[0], ACCEPTED)
             event = refused(actor.action or tried.action, error, kind=tried.kind, id=tried.id, name=tried.name)
+        self._record(replace(event, detail={**event.detail, MORE_BEFORE: counted}) if counted else event)
+
+    def close(self) -> None:
+        """Record how many attempts were only counted until now."""
+        for name, counted in self._unscoped.left_out().items():
+            with acting(Actor(name)):
+                self._record(Event("change", REFUSED, detail={"status": 403, MORE_BEFORE: counted}))
+
+    def _record(self, event: Event) -> None:
         try:
             self._database.run(lambda session: self.note(session, [event]))
         except Unavailable as trouble:

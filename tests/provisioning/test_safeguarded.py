@@ -14,6 +14,7 @@ from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.failpoints import Failpoints
 from scim_gateway_provisioning.safeguards import Safeguards
+from scim_gateway_provisioning.unscoped import RECORDED, WINDOW_SECONDS, Unscoped
 from scim_gateway_sql.tables import resources
 from sqlalchemy import update
 
@@ -126,6 +127,32 @@ def test_a_token_that_may_only_read_is_recorded_when_it_tries_to_write(world: Wo
     world.core.principal = Principal("reader", frozenset({"read"}))
     assert world.core.send("POST", "/Users", {"schemas": [USER], "userName": "bob"}).status == 403
     assert (newest(world).actor, newest(world).outcome, newest(world).action) == ("reader", "refused", "create")
+
+
+def test_a_stolen_token_that_may_only_read_does_not_fill_the_trail_and_what_is_left_out_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(world.backend.safeguards, "_unscoped", Unscoped(lambda: now[0]))
+    world.core.principal = Principal("reader", frozenset({"read"}))
+    data = {"schemas": [USER], "userName": "bob"}
+    operations = [{"method": "POST", "path": "/Users", "bulkId": f"b{n}", "data": data} for n in range(30)]
+    for _ in range(2):
+        status = world.core.json("POST", "/Bulk", {"schemas": [BULK], "Operations": operations}, expect=200)
+        assert {each["status"] for each in status["Operations"]} == {"403"}
+    assert count(world) == RECORDED
+    now[0] += WINDOW_SECONDS
+    assert world.core.send("DELETE", "/Users/none").status == 403
+    assert count(world) == RECORDED + 1
+    assert newest(world).detail["moreBefore"] == 60 - RECORDED
+    # Others are recorded all the same, and what is only counted yet is told when the process ends.
+    for _ in range(RECORDED):
+        world.core.send("DELETE", "/Users/none")
+    world.core.principal = Principal("writer", frozenset({"read", "write"}))
+    assert world.core.send("DELETE", "/Users/none").status == 404
+    assert newest(world).actor == "writer"
+    world.backend.safeguards.close()
+    assert (newest(world).actor, newest(world).detail) == ("reader", {"status": 403, "moreBefore": 1})
 
 
 def test_what_a_target_cannot_do_is_recorded_as_accepted_pending_undone_and_refused(world: World) -> None:
