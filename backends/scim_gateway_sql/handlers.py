@@ -16,10 +16,10 @@ from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
-from .holders import document_of, with_holders
+from .holders import resource_of, with_holders
 from .indexing import Index, Rows, value_rows
 from .portable import insert_if_absent
-from .prepared import Prepared, Row
+from .prepared import Prepared
 from .pushdown import FEW, Plan, Translator
 from .tables import identifiers, members, resources, values
 
@@ -136,21 +136,20 @@ class SqlHandler(ResourceHandler):
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
         with self._database.session() as session:
-            doc = self._document(session, id)
-            if doc is None:
+            resource = self._stored(session, id)
+            if resource is None:
                 raise NotFound(f"There is no {self._kind} with id {id!r}.")
-            resource: Resource = orjson.loads(doc)
             if session.locks is not None:
                 session.locks.read(self._tenant, id, resource["meta"]["version"])
             self._complete(session, (resource,), without)
             return resource
 
-    def _document(self, session: Session, id: str) -> bytes | None:
+    def _stored(self, session: Session, id: str) -> Resource | None:
         here = {**self._at, "id_": id}
         if self.resource_type.containers and not session.write:
-            return document_of(session, _GET_WITH_HOLDERS, here)
+            return resource_of(session, _GET_WITH_HOLDERS, here)
         row = _GET.first(session, here)
-        return None if row is None else row[0]
+        return None if row is None else orjson.loads(row[0])
 
     def create(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
@@ -214,13 +213,13 @@ class SqlHandler(ResourceHandler):
             return None
         statement, parameters = lookup.statement, lookup.parameters
         if lookup.with_holders is not None and self.resource_type.containers:
-            doc = document_of(session, lookup.with_holders, parameters)
-            rows: Sequence[Row] = () if doc is None else ((doc,),)
+            only = resource_of(session, lookup.with_holders, parameters)
+            found: list[Resource] = [] if only is None else [only]
         else:
             rows = statement.rows(session, parameters)
-        if len(rows) > FEW:
-            return None
-        found = [orjson.loads(doc) for (doc,) in rows]
+            if len(rows) > FEW:
+                return None
+            found = [orjson.loads(doc) for (doc,) in rows]
         if len(found) < 2 and query.after is None and query.start_index == 1:
             return Page(found[: query.count], len(found))
         return replace(query, filter=None).run(found)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Integer, LargeBinary, and_, exists, null, select, type_coerce, union_all
 from sqlalchemy import bindparam as bound
 from sqlalchemy.types import String
 
 from scim_gateway.backend import Reference
+from scim_gateway.schema import Resource
 
 from .columns import Key
 from .prepared import Prepared
@@ -18,12 +20,15 @@ from .tables import members, resources
 
 _ABOVE = members.alias()
 _GROUPS = resources.alias()
+# Until MariaDB has counted a table that is filled for the first time, it takes either key for as good as the other, and
+# reads all memberships of the tenant. To all other databases this is a comment.
+_BY_MEMBER = "/*M! FORCE INDEX (scim_member_by_member) */"
 
 
 def is_contained(group: Any) -> ColumnElement[int]:
     """Whether a group is itself in a group: told with it, because as a rule none is, and no more has to be asked."""
     above = select(_ABOVE.c.group_id).where(_ABOVE.c.tenant == group.c.tenant, _ABOVE.c.member_id == group.c.id)
-    return type_coerce(exists(above.correlate(group)), Integer)
+    return type_coerce(exists(above.with_hint(_ABOVE, _BY_MEMBER, "mysql").correlate(group)), Integer)
 
 
 def with_holders(document: ColumnElement[bool], member: ColumnElement[bool]) -> Prepared:
@@ -37,12 +42,11 @@ def with_holders(document: ColumnElement[bool], member: ColumnElement[bool]) -> 
         type_coerce(null(), String()),
         type_coerce(null(), Integer()),
     ]
-    found = select(resources.c.id, resources.c.doc, *nothing).where(
+    found = select(resources.c.doc, *nothing).where(
         resources.c.tenant == bound("tenant_"), resources.c.kind == bound("kind_"), document
     )
     holders = (
         select(
-            members.c.member_id,
             type_coerce(null(), LargeBinary()),
             *(_GROUPS.c.created, _GROUPS.c.id, _GROUPS.c.kind, _GROUPS.c.display, is_contained(_GROUPS)),
         )
@@ -52,20 +56,23 @@ def with_holders(document: ColumnElement[bool], member: ColumnElement[bool]) -> 
     return Prepared(union_all(found, holders))
 
 
-def document_of(session: Session, statement: Prepared, parameters: Mapping[str, Any]) -> bytes | None:
-    """The document that such a statement finds; what holds it is kept in the session."""
-    document, id, holding = None, "", []
-    for found, doc, *holder in statement.rows(session, parameters):
+def resource_of(session: Session, statement: Prepared, parameters: Mapping[str, Any]) -> Resource | None:
+    """The resource that such a statement finds, as stored; what holds it is kept in the session."""
+    document, holding = None, []
+    for doc, *holder in statement.rows(session, parameters):
         if doc is not None:
-            document, id = doc, found
+            document = doc
         else:
             holding.append(holder)
-    if document is not None:
+    if document is None:
+        return None
+    resource: Resource = orjson.loads(document)
+    if len(holding) > 1:
         holding.sort(key=lambda holder: holder[:2])
-        session.holders[id] = [
-            Reference(group, kind, display, bool(contained)) for _, group, kind, display, contained in holding
-        ]
-    return document
+    session.holders[resource["id"]] = [
+        Reference(id, kind, display, bool(contained)) for _, id, kind, display, contained in holding
+    ]
+    return resource
 
 
 def kept(session: Session, ids: Collection[str], kind: str) -> Mapping[str, Sequence[Reference]] | None:

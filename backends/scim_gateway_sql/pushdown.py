@@ -51,14 +51,16 @@ FEW = 100
 _MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
 _DOC = select(resources.c.doc).where(_MINE).limit(FEW + 1)
 _BY_ID = Prepared(_DOC.where(resources.c.id == bindparam("id_")))
-_HOLDER_OF_KEY = select(identifiers.c.resource_id).where(
+_KEY = and_(
     identifiers.c.tenant == bindparam("tenant_"),
     identifiers.c.kind == bindparam("kind_"),
     identifiers.c.attr == bindparam("attr_"),
     identifiers.c.name_key == bindparam("name_key_"),
 )
-_BY_IDENTIFIER = Prepared(_DOC.where(resources.c.id.in_(_HOLDER_OF_KEY)))
-_BY_IDENTIFIER_WITH_HOLDERS = with_holders(resources.c.id.in_(_HOLDER_OF_KEY), members.c.member_id.in_(_HOLDER_OF_KEY))
+_HAS_KEY = and_(_KEY, identifiers.c.tenant == resources.c.tenant, identifiers.c.resource_id == resources.c.id)
+_MEMBER_HAS_KEY = and_(_KEY, identifiers.c.tenant == members.c.tenant, identifiers.c.resource_id == members.c.member_id)
+_BY_IDENTIFIER = Prepared(_DOC.where(_HAS_KEY))
+_BY_IDENTIFIER_WITH_HOLDERS = with_holders(_HAS_KEY, _MEMBER_HAS_KEY)
 _BY_VALUE = Prepared(
     _DOC.where(
         resources.c.id.in_(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import scim_gateway_sql.database
 import scim_gateway_sql.handlers
+import scim_gateway_sql.holders
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.ddl import DIRECTORY
@@ -471,7 +472,8 @@ def documents(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
             read.append(doc)
             return loads(doc)
 
-    monkeypatch.setattr(scim_gateway_sql.handlers, "orjson", Spy)
+    for module in (scim_gateway_sql.handlers, scim_gateway_sql.holders):
+        monkeypatch.setattr(module, "orjson", Spy)
     return read
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 import scim_gateway_sql.database
 from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 
-from scim_gateway.testing import BackendTests, create, exchange_names, get, user
+from scim_gateway.testing import BackendTests, create, exchange_names, get, group, user
 from scim_gateway.testing.changes import ChangeTests
 from scim_gateway.testing.memberships import MembershipTests
 from scim_gateway.testing.surroundings import SurroundingsTests
@@ -56,6 +57,17 @@ class TestSqlBackendOnMariaDb(BackendTests):
         create(backend, ada, bob)
         exchange_names(backend, ada, bob)
         assert [get(backend, each)["userName"] for each in (ada, bob)] == ["bob", "ada"]
+
+    def test_what_a_group_is_in_is_found_by_its_key_before_the_server_has_counted_a_row(
+        self, backend: SqlBackend
+    ) -> None:
+        ada = user("ada")
+        create(backend, ada, group("staff", ada))
+        with backend.database.session() as session:
+            text = _GET_WITH_HOLDERS._text(session.sql, 0)
+            values = text.values({"tenant_": backend.tenant, "kind_": "User", "id_": ada["id"]})
+            plan = session.run(f"EXPLAIN {text.sql}", values).fetchall()
+        assert [key for _, kind, _, _, _, key, *_ in plan if kind == "DEPENDENT SUBQUERY"] == ["scim_member_by_member"]
 
 
 class TestSqlBackendWithItsStatementsForSingleStore(UniquenessTests, ChangeTests, MembershipTests, SurroundingsTests):
