@@ -39,7 +39,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from scim_gateway.errors import NotFound, ScimError, Uniqueness
-from scim_gateway.filter import Filter, compile_filter
+from scim_gateway.filter import Filter
+from scim_gateway.filter_predicates import compile_filter
 from scim_gateway.ordering import Position, Sort, behind, ordered
 from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes
 from scim_gateway.tokens import MemoryTokenStore, TokenStore

@@ -64,7 +64,7 @@ class PatchPath:
 
     :param path: the attribute, with its sub-attribute where no filter stands between them; ``path.name`` is empty when
         the path is the URN of a whole extension.
-    :param filter: selects elements; :func:`~scim_gateway.filter.resolve_element` gives its meaning.
+    :param filter: selects elements; :func:`~scim_gateway.filter_meaning.resolve_element` gives its meaning.
     :param sub: the sub-attribute behind the filter.
     """
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present, ValuePath, compile_filter
+from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present, ValuePath
+from scim_gateway.filter_predicates import compile_filter
 from scim_gateway.schema import AttributePath, ResourceType
 
 _RESOURCE_TYPE = AttributePath(None, "meta", "resourceType")

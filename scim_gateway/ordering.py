@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from scim_gateway.errors import InvalidValue
-from scim_gateway.filter import comparable
+from scim_gateway.filter_predicates import comparable
 from scim_gateway.schema import AttributePath, Resource, ResourceType, Target
 from scim_gateway.text import shown
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scim_gateway.errors import InvalidPath, InvalidValue, Mutability, NoTarget
-from scim_gateway.filter import Comparison, Filter, Or, resolve_element
+from scim_gateway.filter import Comparison, Filter, Or
+from scim_gateway.filter_meaning import resolve_element
 from scim_gateway.filter_parser import parse_path
 from scim_gateway.messages import PatchOperation
 from scim_gateway.patch_forms import normalise

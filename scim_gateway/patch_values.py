@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue, Mutability, NoTarget
-from scim_gateway.filter import And, Comparison, Filter, Not, comparable, compile_element
+from scim_gateway.filter import And, Comparison, Filter, Not
+from scim_gateway.filter_predicates import comparable, compile_element
 from scim_gateway.profile import Profile
 from scim_gateway.reader import ResourceReader
 from scim_gateway.schema import Attribute, AttributePath, Target

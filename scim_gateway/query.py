@@ -13,7 +13,8 @@ from scim_gateway.backend import Backend, Page, Query
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors, fingerprint
 from scim_gateway.errors import InvalidCount, InvalidValue, ScimError, TooMany
-from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath, resolve
+from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath
+from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse as parse_filter
 from scim_gateway.messages import list_response, read_search
 from scim_gateway.narrowing import conjuncts, narrow, paths

@@ -1,6 +1,6 @@
 """The meaning of filters written down a second time, as plainly as possible: what the compiled ones are compared with.
 
-Nothing here is shared with ``scim_gateway.filter`` but the tree and the two ways to fold a text.
+Nothing here is shared with the core but the tree and the two ways to fold a text.
 """
 
 from __future__ import annotations

@@ -9,23 +9,10 @@ import pytest
 from gadgets import CORE, EXTENSION, GADGET
 
 from scim_gateway.errors import InvalidFilter
-from scim_gateway.filter import (
-    And,
-    Comparison,
-    Filter,
-    Never,
-    Not,
-    Or,
-    Present,
-    ValuePath,
-    comparable,
-    compile_element,
-    compile_filter,
-    equality_form,
-    resolve,
-    resolve_element,
-)
+from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present, ValuePath
+from scim_gateway.filter_meaning import resolve, resolve_element
 from scim_gateway.filter_parser import parse, parse_path
+from scim_gateway.filter_predicates import comparable, compile_element, compile_filter, equality_form
 from scim_gateway.profile import ENTRA, LENIENT, OKTA, STRICT, Profile
 from scim_gateway.schema import Attribute, AttributePath, Schema, SchemaExtension
 

@@ -12,20 +12,10 @@ from hypothesis import strategies as st
 from naive_filter import matches, written
 
 from scim_gateway.errors import InvalidFilter, InvalidPath, ScimError
-from scim_gateway.filter import (
-    And,
-    Comparison,
-    Filter,
-    Not,
-    Or,
-    Present,
-    ValuePath,
-    Word,
-    compile_filter,
-    resolve,
-    resolve_element,
-)
+from scim_gateway.filter import And, Comparison, Filter, Not, Or, Present, ValuePath, Word
+from scim_gateway.filter_meaning import resolve, resolve_element
 from scim_gateway.filter_parser import FilterLimits, parse, parse_path
+from scim_gateway.filter_predicates import compile_filter
 from scim_gateway.profile import LENIENT, STRICT
 from scim_gateway.schema import Attribute, AttributePath
 

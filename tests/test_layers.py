@@ -84,7 +84,7 @@ def test_a_backend_loads_no_flask(plugin):
 
 def test_a_backend_imports_of_the_gateway_only_what_the_contract_names():
     allowed = {
-        "actor", "backend", "changes", "config", "errors", "filter", "ordering", "provisioned", "schema", "text",
+        "actor", "backend", "changes", "config", "errors", "filter", "filter_predicates", "ordering", "provisioned", "schema", "text",
         "tokens",
     }  # fmt: skip
     for plugin in PLUGINS:

@@ -1,7 +1,7 @@
 """What is stored beside the document of a resource: its unique keys and the values that filters may ask for.
 
-The forms are those in which the core compares (:mod:`scim_gateway.filter`), as bytes whose order is the core's order:
-text as UTF-8, whole numbers as 8 bytes with the sign bit turned, other numbers as a sortable IEEE 754 double.
+The forms are those in which the core compares (:mod:`scim_gateway.filter_predicates`), as bytes whose order is the
+core's order: text as UTF-8, whole numbers as 8 bytes with the sign bit turned, others as a sortable IEEE 754 double.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from scim_gateway.filter import comparable
+from scim_gateway.filter_predicates import comparable
 from scim_gateway.schema import Attribute, AttributePath, Resource, ResourceType, values_at
 from scim_gateway.text import collision_key
 

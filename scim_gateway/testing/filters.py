@@ -6,7 +6,8 @@ import copy
 from collections.abc import Sequence
 
 from scim_gateway.backend import Backend, Page, Query
-from scim_gateway.filter import Filter, resolve
+from scim_gateway.filter import Filter
+from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse
 from scim_gateway.ordering import Sort
 from scim_gateway.profile import LENIENT

@@ -16,7 +16,8 @@ from servers.mariadb import MariaDb
 from test_filter_properties import LEAVES, filters, resources
 
 from scim_gateway.backend import Query
-from scim_gateway.filter import Comparison, Filter, resolve
+from scim_gateway.filter import Comparison, Filter
+from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse
 from scim_gateway.ordering import Sort, ordered, position_of
 from scim_gateway.profile import LENIENT
