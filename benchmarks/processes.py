@@ -36,13 +36,23 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 def memory(pid: int) -> tuple[float, float]:
     """Resident memory of the largest process of a family: now, and the most since :func:`forget_peak`; in MiB."""
-    largest = (0.0, 0.0)
-    for each in family(pid):
-        with suppress(OSError):
-            lines = dict(line.split(":", 1) for line in Path(f"/proc/{each}/status").read_text().splitlines())
-            found = tuple(int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-            largest = max(largest, (found[0], found[1]))
-    return largest
+    return max(_memories(family(pid)).values(), default=(0.0, 0.0))
+
+
+def memory_of_children(pid: int) -> dict[int, float]:
+    """Resident memory now of each process that one has started, such as gunicorn's workers; in MiB."""
+    return {each: now for each, (now, _) in _memories(family(pid)[1:]).items()}
+
+
+def _memories(pids: Iterable[int]) -> dict[int, tuple[float, float]]:
+    found = {}
+    for pid in pids:
+        # A process that ends meanwhile has no file, or one without these lines.
+        with suppress(OSError, KeyError):
+            lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            now, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+            found[pid] = now, peak
+    return found
 
 
 def forget_peak(pid: int) -> None:
@@ -66,25 +76,31 @@ def cores() -> tuple[Collection[int], Collection[int]]:
 
 
 @contextmanager
+def pinned(on: Collection[int]) -> Iterator[None]:
+    """Keep to certain cores for the time of the block; what is started meanwhile stays there."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, on)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
+
+@contextmanager
 def started(
     command: Sequence[str], environ: Mapping[str, str], folder: Path, on: Collection[int]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process on certain cores, with its output in ``server.log``; it ends with the block."""
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, on)  # a child begins where its parent is
-    try:
-        with (folder / "server.log").open("wb") as log:
-            process = subprocess.Popen(
-                list(command),
-                env=dict(environ),
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-    finally:
-        os.sched_setaffinity(0, own)
+    with pinned(on), (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            list(command),
+            env=dict(environ),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:

@@ -9,11 +9,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import environments, floor
-from benchmarks.processes import cpu_seconds, forget_peak, free_port, memory, started
+from benchmarks.processes import cpu_seconds, forget_peak, free_port, memory, pinned, started
 from scim_gateway.bench.directory import Traits
 from scim_gateway.bench.wire import BenchmarkError, Connection, Reply, Target
+
+if TYPE_CHECKING:
+    from servers.mariadb import MariaDb
 
 TOKEN = "a-fixed-token-for-benchmarks-0123456789-abcdef"
 ROOT = Path(__file__).parent.parent
@@ -90,26 +94,69 @@ def _gateway(settings: Mapping[str, str]) -> Callable[[str, Path, Collection[int
 
 def _mariadb(name: str, folder: Path, on: Collection[int], _scratch: Path) -> Iterator[Server]:
     """The SQL store on a MariaDB of its own, on the same core: what it computes is part of the cost."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from servers.mariadb import running_mariadb
+    with (
+        database(on) as mariadb,
+        _gunicorn(name, "scim_gateway.app:create_app()", folder, on, on_database(mariadb)) as server,
+    ):
+        yield Server(name, server.target, server.pid, (mariadb.pid,))
 
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, on)
-    try:
-        database = running_mariadb()
-        mariadb = database.__enter__()
-    finally:
-        os.sched_setaffinity(0, own)
-    try:
-        settings = {
-            "SCIM_GATEWAY_BACKEND": "sql",
-            "SCIM_GATEWAY_DATABASE_URL": mariadb.url(mariadb.new_database()),
-            "SCIM_GATEWAY_DATABASE_TLS": "off",
-        }
-        with _gunicorn(name, "scim_gateway.app:create_app()", folder, on, settings) as server:
-            yield Server(name, server.target, server.pid, (mariadb.pid,))
-    finally:
-        database.__exit__(None, None, None)
+
+@contextmanager
+def database(on: Collection[int]) -> Iterator[MariaDb]:
+    """A MariaDB on certain cores; it ends with the block.
+
+    :raises BenchmarkError: it is not installed.
+    """
+    sys.path.insert(0, str(ROOT / "tests"))
+    from servers.mariadb import INSTALL, program, running_mariadb
+
+    if program("mariadbd") is None:
+        raise BenchmarkError(INSTALL)
+    with ExitStack() as stack:
+        with pinned(on):
+            mariadb = stack.enter_context(running_mariadb())
+        yield mariadb
+
+
+@contextmanager
+def store(kind: str, on: Collection[int]) -> Iterator[Mapping[str, str]]:
+    """Settings of a gateway with its directory in a file (``sqlite``), or on a server of its own (``mariadb``).
+
+    :raises BenchmarkError: it is not installed.
+    """
+    if kind == "sqlite":
+        yield {"SCIM_GATEWAY_BACKEND": "sql"}
+    else:
+        with database(on) as mariadb:
+            yield on_database(mariadb)
+
+
+def on_database(mariadb: MariaDb) -> Mapping[str, str]:
+    """Settings of a gateway in a new database of a server."""
+    return {
+        "SCIM_GATEWAY_BACKEND": "sql",
+        "SCIM_GATEWAY_DATABASE_URL": mariadb.url(mariadb.new_database()),
+        "SCIM_GATEWAY_DATABASE_TLS": "off",
+    }
+
+
+@contextmanager
+def served(
+    name: str, folder: Path, on: Collection[int], settings: Mapping[str, str], *, workers: int, threads: int
+) -> Iterator[Server]:
+    """``scim-gateway serve``, as an operator starts it; it ends with the block.
+
+    :raises BenchmarkError: it does not start.
+    """
+    port = free_port()
+    command = [
+        *(sys.executable, "-c", "from scim_gateway.cli import main; main()", "serve"),
+        *("--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", str(threads)),
+    ]
+    with started(command, _gateway_environ(folder, settings), folder, on) as process:
+        target = Target("127.0.0.1", port, "/scim/v2", TOKEN)
+        _wait(target, "/Users?count=1", folder, process.poll)
+        yield Server(name, target, process.pid)
 
 
 @contextmanager
@@ -125,18 +172,11 @@ def _gunicorn(
 ) -> Iterator[Server]:
     """An application behind the gateway's own gunicorn configuration."""
     port = free_port()
-    environ = {
-        **_inherited(),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "backends")]),
-        "SCIM_GATEWAY_TOKEN": TOKEN,
-        "SCIM_GATEWAY_DATA_DIR": str(folder / "data"),
-        **settings,
-    }
     command = [
         *(sys.executable, "-m", "gunicorn", "-c", "python:scim_gateway.gunicorn_conf"),
         *("--bind", f"127.0.0.1:{port}", *WORKER, application),
     ]
-    with started(command, environ, folder, on) as process:
+    with started(command, _gateway_environ(folder, settings), folder, on) as process:
         target = Target("127.0.0.1", port, base, TOKEN)
         _wait(target, ready, folder, process.poll)
         yield Server(name, target, process.pid)
@@ -191,6 +231,16 @@ KINDS: Mapping[str, Kind] = {
     "scimmy": Kind(_scimmy, peer=True),
     "django-scim2": Kind(_django_scim2, Traits(members_in_body=False, leaves_by_value=True), peer=True),
 }
+
+
+def _gateway_environ(folder: Path, settings: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        **_inherited(),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "backends")]),
+        "SCIM_GATEWAY_TOKEN": TOKEN,
+        "SCIM_GATEWAY_DATA_DIR": str(folder / "data"),
+        **settings,
+    }
 
 
 def _inherited() -> dict[str, str]:

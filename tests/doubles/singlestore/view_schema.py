@@ -20,8 +20,10 @@ _TABLES = """
         EFFECTIVE_FAILED_LOGIN_ATTEMPTS INTEGER, EFFECTIVE_PASSWORD_LOCK_TIME INTEGER, ACCOUNT_STATUS TEXT {collation},
         ATTRIBUTE TEXT {collation}, COMMENT TEXT {collation});
     CREATE INDEX user_name ON user_ (USER);
+    CREATE INDEX user_spelling ON user_ (LOWER(USER));
     CREATE TABLE group_ (serial INTEGER PRIMARY KEY, GROUP_NAME TEXT {collation}, NUM_USERS INTEGER);
     CREATE INDEX group_name ON group_ (GROUP_NAME);
+    CREATE INDEX group_spelling ON group_ (LOWER(GROUP_NAME));
     CREATE TABLE role_ (serial INTEGER PRIMARY KEY, ROLE TEXT {collation});
     CREATE TABLE member (
         serial INTEGER, group_serial INTEGER, "GROUP" TEXT {collation}, USER TEXT {collation},
