@@ -22,6 +22,7 @@ from typing import Any
 import pymysql
 import pytest
 from servers.certificates import Certificates, make_certificates
+from servers.memory import folder_in_memory
 
 ADMIN = "admin"
 PASSWORD = "mariadb-of-the-tests"
@@ -133,6 +134,7 @@ class MariaDb:
     def frozen(self) -> Iterator[None]:
         """It accepts connections and answers nothing."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)  # until then some of its threads go on
         try:
             yield
         finally:
@@ -197,20 +199,11 @@ def _user() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _place() -> str | None:
-    """Memory, where there is enough of it: every commit is flushed, and no test waits for a disk."""
-    memory = "/dev/shm"
-    with contextlib.suppress(OSError):
-        if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM:
-            return memory
-    return None
-
-
 @contextlib.contextmanager
 def running_mariadb() -> Iterator[MariaDb]:
     """A server with a datadir that goes with it."""
     # A short path: that of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="scim-mariadb-", dir=_place()) as folder:
+    with tempfile.TemporaryDirectory(prefix="scim-mariadb-", dir=folder_in_memory(_ROOM)) as folder:
         server = MariaDb(Path(folder))
         server.install()
         server.start()
