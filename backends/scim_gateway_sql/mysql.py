@@ -17,6 +17,7 @@ from typing import Any
 import pymysql
 import pymysql.connections
 from pymysql.constants import CLIENT, CR, ER
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy import Connection, Engine, create_engine
 
 from .driver import Driver
@@ -33,6 +34,8 @@ _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
 _LAST_WORD_SECONDS = 1.0
+# Columns whose descriptions a connection keeps: more than all statements of the hot path have.
+_DESCRIPTIONS = 256
 
 
 _COMMON = (
@@ -83,8 +86,13 @@ class ServerConnection(pymysql.connections.Connection):
 
     ssl: bool
     server_capabilities: int
+    encoding: str
     _sock: Any
     _current_timeout: float | None
+
+    def __init__(self, **settings: Any) -> None:
+        self._descriptions: dict[bytes, FieldDescriptorPacket] = {}
+        super().__init__(**settings)
 
     def answer_within(self, seconds: float) -> None:
         """Give up on a server that takes longer to take or send the next bytes."""
@@ -125,12 +133,26 @@ class ServerConnection(pymysql.connections.Connection):
         self._next_seq_id = 1
         self._read_timeout = _LAST_WORD_SECONDS
         try:
-            self._read_packet()  # type: ignore[no-untyped-call]
+            self._read_packet()
         except pymysql.MySQLError as error:
             return error if error.args and 0 < error.args[0] < CR.CR_ERROR_FIRST else None
         finally:
             self._force_close()  # type: ignore[attr-defined]
         return None
+
+    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
+        packet: MysqlPacket = super()._read_packet()  # type: ignore[no-untyped-call]
+        if packet_type is not FieldDescriptorPacket:
+            return packet
+        # The columns of a statement are described again with each answer, in the same bytes: to take that apart for a
+        # user and his groups would be half of all that this process does for a look-up.
+        text: bytes = packet.get_all_data()  # type: ignore[no-untyped-call]
+        description = self._descriptions.get(text)
+        if description is None:
+            if len(self._descriptions) >= _DESCRIPTIONS:
+                self._descriptions.clear()
+            description = self._descriptions[text] = FieldDescriptorPacket(text, self.encoding)
+        return description
 
     def _request_authentication(self) -> None:
         # Older PyMySQL goes on without TLS where the server, or somebody in between, says that there is none.
