@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pymysql
 import pytest
-
 from doubles.asking import tell
 
 TESTS = Path(__file__).parents[1]

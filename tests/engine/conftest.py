@@ -8,28 +8,30 @@ from typing import Any
 
 import pytest
 from doubles.singlestore.api import Behaviour
-from doubles.singlestore.fixtures import MakeDouble
+from doubles.singlestore.fixtures import MakeServer
 from engine_world import EngineWorld
 
 MakeWorld = Callable[..., EngineWorld]
 
 
 @pytest.fixture
-def make_world(make_singlestore: MakeDouble, tmp_path: Path) -> Iterator[MakeWorld]:
-    """A function that makes a world: version and behaviour of the server, and settings of the target."""
+def make_world(make_server: MakeServer, tmp_path: Path) -> Iterator[MakeWorld]:
+    """A function that makes a world: version and behaviour of the server, and settings of the target.
+
+    Without a version the world is one of 8.5, or of whatever SINGLESTORE_URL names.
+    """
     worlds: list[EngineWorld] = []
 
     def make(
-        version: str = "8.5",
+        version: str | None = None,
         behaviour: Behaviour | None = None,
         *,
         aggregators: int = 1,
         sync_permissions: bool | None = None,
         **chosen: Any,
     ) -> EngineWorld:
-        double = make_singlestore(version, behaviour, aggregators=aggregators, sync_permissions=sync_permissions).double
-        assert double is not None
-        world = EngineWorld(double, tmp_path, **chosen)
+        server = make_server(version, behaviour, aggregators=aggregators, sync_permissions=sync_permissions)
+        world = EngineWorld(server, tmp_path, **chosen)
         worlds.append(world)
         return world
 
@@ -40,5 +42,5 @@ def make_world(make_singlestore: MakeDouble, tmp_path: Path) -> Iterator[MakeWor
 
 @pytest.fixture
 def world(make_world: MakeWorld) -> EngineWorld:
-    """A world of version 8.5 with default behaviour."""
+    """A world with default behaviour."""
     return make_world()

@@ -10,7 +10,6 @@ from typing import Any
 import pymysql
 import pytest
 from core_client import Core
-from doubles.singlestore.api import SingleStoreDouble
 from doubles.singlestore.grammar import parse
 from engine_world import EngineWorld, engine_settings
 from scim_gateway_singlestore_engine import EngineBackend
@@ -33,8 +32,8 @@ def listing(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("version", ["8.0", "8.5", "9.1"])
-def test_the_statements_for_the_gateways_account_are_enough(make_singlestore, tmp_path, version):
-    double: SingleStoreDouble = make_singlestore(version).double
+def test_the_statements_for_the_gateways_account_are_enough(make_server, tmp_path, version):
+    double = make_server(version)
     password = "a long random password"
     statements = [statement.removesuffix(";") for statement in listing("sql")]
     assert len(statements) == 3

@@ -27,7 +27,7 @@ def test_a_server_that_is_as_it_should_be_gets_no_complaint(world):
     world.put_user("u1", "ada")
     findings = check(world)
     assert [finding for finding in findings.values() if not finding.ok] == []
-    assert findings["engine version"].message == "SingleStore 8.5.1"
+    assert findings["engine version"].message == f"SingleStore {world.version}"
     assert findings["engine privileges"].message == "'scim_gw' holds what the gateway needs"
     assert findings["engine marks"].message == "1 of 3 accounts are the gateway's"
     assert "--probe" in findings["engine probe"].remedy
@@ -144,6 +144,7 @@ OPPOSITE = Behaviour(
 @pytest.mark.parametrize("version", ["7.8", "8.0", "8.5", "9.1"])
 def test_a_probe_finds_out_what_the_server_does_and_leaves_nothing_behind(make_world, version, behaviour):
     world = make_world(version, behaviour)
+    world.needs_all_of_a_name()
     world.put_user("u1", "ada")
     before = world.double.state()
     findings = list(world.target.probe())
@@ -192,9 +193,9 @@ def _harmless(name: str) -> Statement:
     return change_user(name, comment="not locked at all")
 
 
-def test_the_backend_obeys_what_was_found(make_world, tmp_path):
-    write_probe(tmp_path, Probe("8.5.1", Facts(create_takes_all=False), "2026-01-01", {}))
-    world = make_world(resource_pool="slow")
+def test_the_backend_obeys_what_was_found(world, tmp_path):
+    write_probe(tmp_path, Probe(world.version, Facts(create_takes_all=False), "2026-01-01", {}))
+    world.target = world.another_target(resource_pool="slow")
     world.put_user("u1", "ada")
     row = world.account("ada")
     assert row["DEFAULT_RESOURCE_POOL"] == "slow"
@@ -241,6 +242,7 @@ def run(world: EngineWorld, *arguments: str, **environ: str):
 
 
 def test_an_operator_probes_from_the_shell(world):
+    world.needs_all_of_a_name()
     result = run(world, "check", "--probe", "--json", SCIM_GATEWAY_TOKEN="x" * 40)
     assert result.exit_code == 0, result.output
     subjects = {finding["subject"] for finding in json.loads(result.output)}
