@@ -102,10 +102,14 @@ def real_server() -> Address | None:
     return Address(parts.hostname, parts.port or 3306, user, password)
 
 
+def authorities() -> str | None:
+    """A file of authorities, one of which has signed that server's certificate: ?ssl_ca=FILE of SINGLESTORE_URL."""
+    found = parse_qs(urlsplit(os.environ.get("SINGLESTORE_URL", "")).query).get("ssl_ca")
+    return found[0] if found else None
+
+
 def _tls() -> ssl.SSLContext | None:
-    """What proves that it is that server: certificates of ?ssl_ca=FILE, if the URL says so."""
-    authorities = parse_qs(urlsplit(os.environ["SINGLESTORE_URL"]).query).get("ssl_ca")
-    return ssl.create_default_context(cafile=authorities[0]) if authorities else None
+    return ssl.create_default_context(cafile=file) if (file := authorities()) else None
 
 
 MakeDouble = Callable[..., Server]

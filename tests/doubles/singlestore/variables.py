@@ -52,6 +52,7 @@ class Variables:
             "lower_case_table_names": 0,
             "table_name_case_sensitivity": True,
             "lock_wait_timeout": 60,
+            "multi_statement_xact_idle_timeout": 3600,
             "max_allowed_packet": 104857600,
             "max_connections": 100000,
             "wait_timeout": 28800,
