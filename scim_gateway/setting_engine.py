@@ -93,6 +93,7 @@ ENGINE_SETTINGS: tuple[Setting, ...] = (
         "engine_concurrency",
         a_number(1, 16),
         1,
-        "How many connections of one process work on accounts at a time; the Engine does one change after the other.",
+        "How many changes of accounts one process sends at a time, with up to four connections for each; the Engine "
+        "does one after the other.",
     ),
 )

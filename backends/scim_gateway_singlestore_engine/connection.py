@@ -29,6 +29,9 @@ SQL_MODES = ("STRICT_ALL_TABLES,NO_AUTO_CREATE_USER", "STRICT_ALL_TABLES")
 does not know it: nothing is granted to anybody who was not seen before.
 """
 
+LINES = 4
+"""Connections for each change that may be under way: while one waits for the cluster's lock, the others read."""
+
 _WRONG_VALUE = 1231
 
 _IDLE_SECONDS = 600.0
@@ -47,11 +50,21 @@ _NEEDED = {
 
 
 class Line:
-    """One connection in use by one thread."""
+    """One connection in use by one thread.
 
-    def __init__(self, connection: pymysql.Connection[Any], endpoint: Endpoint, deadline: Deadline) -> None:
+    :param turns: taken for each statement that changes something.
+    """
+
+    def __init__(
+        self,
+        connection: pymysql.Connection[Any],
+        endpoint: Endpoint,
+        deadline: Deadline,
+        turns: threading.Semaphore,
+    ) -> None:
         self._connection = connection
         self._endpoint = endpoint
+        self._turns = turns
         self.deadline = deadline
 
     @property
@@ -60,12 +73,13 @@ class Line:
         return bool(self._connection.open)
 
     def run(self, statement: Statement) -> None:
-        """Send a statement; its effect is confirmed when this returns.
+        """Send a statement that changes something, when it is its turn; its effect is confirmed when this returns.
 
         :raises Refused: the server said no; whoever sent it knows what that means.
         :raises Unreachable: the time is over, the connection broke, or the gateway's account may not do it.
         """
-        self._ask(statement)
+        with _turn(self._turns, self.deadline):
+            self._ask(statement)
 
     def rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         """The rows of a statement, by position: headers hold names of things."""
@@ -111,10 +125,23 @@ def denial(user: str, verb: str, number: int) -> str:
     )
 
 
+@contextlib.contextmanager
+def _turn(turns: threading.Semaphore, deadline: Deadline) -> Iterator[None]:
+    """Wait for one of so many, and give it back after the block."""
+    if not turns.acquire(timeout=deadline.left()):
+        raise Unreachable("The Engine is busy with other changes of this gateway.")
+    try:
+        yield
+    finally:
+        turns.release()
+
+
 class Connections:
     """The connections of one process.
 
-    :param limit: the most that are in use at a time; the others wait, as long as their deadline lets them.
+    :param limit: how many statements that change something are under way at a time, the Engine does one after the
+        other. There are :data:`LINES` connections for each, so that nothing else waits for it. Whoever finds none waits
+        as long as the deadline lets him.
     """
 
     def __init__(self, endpoint: Endpoint, limit: int) -> None:
@@ -125,6 +152,7 @@ class Connections:
     def _start_over(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
+        self._lines = threading.BoundedSemaphore(self._limit * LINES)
         self._turns = threading.BoundedSemaphore(self._limit)
         self._idle: list[tuple[pymysql.Connection[Any], float]] = []
         self._closed = False
@@ -137,16 +165,12 @@ class Connections:
         """
         if self._process != os.getpid():
             self._start_over()  # what the parent has open is the parent's
-        if not self._turns.acquire(timeout=deadline.left()):
-            raise Unreachable("The Engine is busy with other changes of this gateway.")
-        try:
-            line = Line(self._take(deadline), self._endpoint, deadline)
+        with _turn(self._lines, deadline):
+            line = Line(self._take(deadline), self._endpoint, deadline, self._turns)
             try:
                 yield line
             finally:
                 self._give_back(line)
-        finally:
-            self._turns.release()
 
     def _take(self, deadline: Deadline) -> pymysql.Connection[Any]:
         while True:
@@ -187,7 +211,7 @@ class Connections:
         if not line.usable:
             return
         with self._lock:
-            if not self._closed and len(self._idle) < self._limit:
+            if not self._closed and len(self._idle) < self._limit * LINES:
                 self._idle.append((connection, time.monotonic()))
                 return
         discard(connection)

@@ -6,14 +6,15 @@ import logging
 import os
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pymysql
 import pytest
 from engine_world import engine_settings
 from scim_gateway_provisioning.target import Deadline, Unreachable
-from scim_gateway_singlestore_engine import failures
-from scim_gateway_singlestore_engine.connection import ANSWER_SECONDS, CONNECT_SECONDS, Connections
+from scim_gateway_singlestore_engine import connection, failures
+from scim_gateway_singlestore_engine.connection import ANSWER_SECONDS, CONNECT_SECONDS, LINES, Connections
 from scim_gateway_singlestore_engine.failures import Denied, Lost, Refused, meaning_of
 from scim_gateway_singlestore_engine.statements import (
     Identified,
@@ -59,14 +60,37 @@ def test_a_server_that_does_not_know_a_mode_is_asked_for_the_others(world, conne
 
 def test_no_more_connections_than_the_operator_allows(world):
     connections = Connections(world.target.settings.endpoint, 2)
-    with (
-        connections.line(Deadline(5)),
-        connections.line(Deadline(5)),
-        pytest.raises(Unreachable, match="busy with other changes of this gateway"),
-        connections.line(Deadline(0.05)),
-    ):
-        raise AssertionError("a third one")
+    with ExitStack() as stack:
+        for _ in range(2 * LINES):
+            stack.enter_context(connections.line(Deadline(30)))
+        assert len(world.double.sessions("scim_gw")) == 2 * LINES
+        busy = pytest.raises(Unreachable, match="busy with other changes of this gateway")
+        with busy, connections.line(Deadline(0.05)):
+            raise AssertionError("one more")
     connections.close()
+
+
+def test_one_change_is_sent_after_the_other_and_nothing_else_waits_for_it(world, connections, monkeypatch):
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 60)
+    hanging = world.double.hang("CREATE GROUP 'first'")
+
+    def change() -> None:
+        with connections.line(Deadline(60)) as line:
+            line.run(create_group("first"))
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    assert hanging.reached.wait(60)
+    with connections.line(Deadline(60)) as line:
+        assert line.rows(ASK) == [(1,)]
+        line.deadline = Deadline(0.05)
+        with pytest.raises(Unreachable, match="busy with other changes of this gateway"):
+            line.run(create_group("second"))
+        hanging.release()
+        line.deadline = Deadline(60)
+        line.run(create_group("third"))
+    thread.join(60)
+    assert set(world.groups) == {"first", "third"}
 
 
 def test_who_waits_gets_the_connection_that_is_given_back(world, connections):
@@ -76,7 +100,9 @@ def test_who_waits_gets_the_connection_that_is_given_back(world, connections):
         with connections.line(Deadline(10)) as line:
             got.append(line.rows(ASK))
 
-    with connections.line(Deadline(5)):
+    with ExitStack() as stack:
+        for _ in range(LINES):
+            stack.enter_context(connections.line(Deadline(30)))
         thread = threading.Thread(target=wait)
         thread.start()
         assert not got
