@@ -19,6 +19,7 @@ pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
 from scim_http import ERROR, TOKEN, Answer, MakeScim, ScimClient  # noqa: E402 - after the rewrite is asked for
 from servers.mariadb import mariadb, mariadb_server  # noqa: E402, F401 - fixtures for all
+from servers.memory import folder_in_memory  # noqa: E402
 
 pytest_plugins = ["doubles.singlestore.fixtures"]
 
@@ -35,7 +36,14 @@ settings.register_profile("search", settings.get_profile("repeatable"), derandom
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+_ROOM_FOR_TESTS = 2 * 1024**3
+"""Bytes: several times what a whole run leaves in ``tmp_path``."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    memory = folder_in_memory(_ROOM_FOR_TESTS)
+    if memory is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # --basetemp takes precedence over it
     config.addinivalue_line("markers", "rfc(*ids): lines of docs/conformance.rst that the test pins")
 
 
