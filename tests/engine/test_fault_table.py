@@ -7,14 +7,17 @@ directory and Engine say the same, and say it again when the request was sent a 
 
 from __future__ import annotations
 
+import select
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doubles.singlestore.api import Entry
 from fault_scene import LOG_IN, OPERATIONS, Operation, Scene, is_effect, is_ours
-from scim_gateway_singlestore_engine import connection
 
 
 def from_the(step: int) -> Callable[[Entry], bool]:
@@ -74,25 +77,52 @@ def forbidden(scene: Scene, step: int) -> Iterator[None]:
     scene.double.faults_clear()
 
 
+class Impatient(socket.socket):
+    """The gateway's side of a connection to a server that may fall silent.
+
+    While the server answers it has all the time that the gateway gives it, however slow the machine is; once it is
+    silent nobody waits for what will not come.
+    """
+
+    silent: Callable[[], bool]
+
+    def recv_into(self, *arguments: Any) -> int:
+        end = time.monotonic() + (self.gettimeout() or 30.0)
+        looking = select.poll()
+        looking.register(self, select.POLLIN)
+        while not looking.poll(50):
+            if self.silent() or time.monotonic() > end:
+                raise TimeoutError("timed out")
+        return super().recv_into(*arguments)
+
+
 @contextmanager
-def impatient(scene: Scene) -> Iterator[None]:
-    """Who waits for an answer gives up soon, on connections that are made from now on; the old ones are gone."""
+def impatient(scene: Scene, silent: Callable[[], bool]) -> Iterator[None]:
+    """Connections that are made from now on are impatient; the old ones are gone."""
+    connect = socket.create_connection
+
+    def connect_impatiently(*arguments: Any, **options: Any) -> socket.socket:
+        made = Impatient(fileno=connect(*arguments, **options).detach())
+        made.silent = silent
+        return made
+
+    scene.double.stop()
+    scene.double.start()
+    scene.open_session()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(connection, "ANSWER_SECONDS", 0.3)
-        patched.setattr(connection, "CONNECT_SECONDS", 0.3)
-        scene.double.stop()
-        scene.double.start()
-        scene.open_session()
+        patched.setattr(socket, "create_connection", connect_impatiently)
         yield
 
 
 @contextmanager
 def hung(scene: Scene, step: int) -> Iterator[None]:
     """The statement is not answered, and has its effect long after it was given up; so has all that follows."""
-    with impatient(scene):
-        armed = scene.double.hang(from_the(step), times=None)
+    armed = scene.double.hang(from_the(step), times=None)
+    over = False
+    with impatient(scene, lambda: bool(armed.hits) and not over):
         yield
         assert armed.hits
+        over = True
         scene.double.faults_clear()
 
 
@@ -119,8 +149,10 @@ def refusing(scene: Scene) -> Iterator[None]:
 @contextmanager
 def frozen(scene: Scene) -> Iterator[None]:
     """Everything is accepted and nothing is answered."""
-    with impatient(scene), scene.double.frozen():
+    over = False
+    with impatient(scene, lambda: not over), scene.double.frozen():
         yield
+        over = True
 
 
 @contextmanager

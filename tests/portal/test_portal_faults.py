@@ -15,7 +15,7 @@ import scim_gateway_singlestore_portal.transport
 from doubles.portal.server import PortalDouble
 from portal_desk import Desk
 from scim_gateway_provisioning.target import Unreachable
-from scim_gateway_singlestore_portal.transport import READ_SECONDS
+from scim_gateway_singlestore_portal.transport import Transport
 
 ADA, BOB, NEW = "ada@example.com", "bob@example.com", "ada.lovelace@example.com"
 Act = Callable[[Desk], Any]
@@ -151,7 +151,7 @@ def steps(operation: Operation, fault: dict[str, Any]) -> Iterator[int]:
             double.organization.become(before)
             double.fail(**{"times": 9, "skip": step, **fault})
             notes = dict(desk.notes)
-            if not strikes(operation, double, notes, 0.08 if "hang" in fault["how"] else READ_SECONDS):
+            if not strikes(operation, double, notes):
                 break
             double.faults.clear()
             double.up()
@@ -165,14 +165,22 @@ def steps(operation: Operation, fault: dict[str, Any]) -> Iterator[int]:
         assert double.violations == []
 
 
-def strikes(operation: Operation, double: PortalDouble, notes: dict[str, Any], patience: float) -> bool:
+def strikes(operation: Operation, double: PortalDouble, notes: dict[str, Any]) -> bool:
     """Run the operation in a process of its own; whether it came to the call that the fault strikes.
 
-    :param patience: seconds that an answer is waited for.
+    An answer that will not come is not waited for; one that will come may take its time.
     """
     struck = double.faults.struck
+    once = Transport._once
     with Desk(double) as desk, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scim_gateway_singlestore_portal.transport, "READ_SECONDS", patience)
+
+        def soon(self: Transport, *call: Any) -> Any:
+            with pytest.MonkeyPatch.context() as patience:
+                if double.faults.silent_next:
+                    patience.setattr(scim_gateway_singlestore_portal.transport, "READ_SECONDS", 0.05)
+                return once(self, *call)
+
+        patch.setattr(Transport, "_once", soon)
         desk.notes = notes
         text = ""
         try:

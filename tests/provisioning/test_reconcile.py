@@ -15,6 +15,7 @@ from reconciled import Compared, foreign, short
 from scim_gateway_provisioning import carry_out, turn
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.target import Unreachable
+from scim_gateway_sql.lease import Held, Lease
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -468,8 +469,7 @@ def test_what_came_to_be_known_between_comparison_and_removal_stays(world, monke
     assert "lost" in world.target.listing.users
 
 
-def test_two_do_not_carry_out_at_once(world, monkeypatch):
-    monkeypatch.setattr(turn, "SECONDS", 0.6)
+def test_two_do_not_carry_out_at_once(world):
     world.core.user("ann")
     with turn.turn(world.context), pytest.raises(Conflict, match="Another process"):
         world.reconciler.reconcile(patience=0)
@@ -477,10 +477,20 @@ def test_two_do_not_carry_out_at_once(world, monkeypatch):
 
 
 def test_the_turn_is_kept_while_the_work_goes_on_and_given_up_afterwards(world, monkeypatch):
-    monkeypatch.setattr(turn, "SECONDS", 0.3)
-    held = threading.Event()
+    monkeypatch.setattr(turn, "SECONDS", 6.0)
+    renew, renewed, held = Lease.renew, threading.Event(), threading.Event()
+    times: list[float] = []
+
+    def timed(lease: Lease, before: Held) -> Held | None:
+        after = renew(lease, before)
+        times.append(after.until - before.until if after else 0.0)
+        renewed.set()
+        return after
+
+    monkeypatch.setattr(Lease, "renew", timed)
     with turn.turn(world.context) as alive:
-        held.wait(1.0)
+        assert renewed.wait(60)
+        assert times[0] > 0
         alive()
         with pytest.raises(Conflict), turn.turn(world.context):
             held.set()

@@ -144,8 +144,7 @@ world.reconciler.apply(hash)
     "failpoint",
     ["put_user.before", "put_user.after", "change_members.after", "mark.before", "mark.committed", "save.committed"],
 )
-def test_a_plan_goes_on_after_the_process_was_killed_and_the_second_plan_is_empty(tmp_path, failpoint, monkeypatch):
-    monkeypatch.setattr(turn, "SECONDS", 1.0)
+def test_a_plan_goes_on_after_the_process_was_killed_and_the_second_plan_is_empty(tmp_path, failpoint):
     world = Compared(tmp_path, ListTarget(path=tmp_path / "target.json"))
     people = [world.core.user(f"u{number}") for number in range(5)]
     world.core.group("staff", *people)

@@ -8,15 +8,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from core_client import Core
 from doubles.listed_target import CALLS, ListTarget
 from provisioned import World, directory_at, directory_in, provisioned, quick
+from scim_gateway_provisioning import settle
+from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Unreachable
-from scim_gateway_provisioning.work import read
 from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.portable import clock
+from sqlalchemy import select, update
 
 PATIENT = quick(request=30.0, retry=1.0, claim=20.0)
 
@@ -387,21 +391,27 @@ def test_a_claim_that_ran_out_is_taken_over_and_the_one_who_lost_it_marks_nothin
     world.close()
 
 
-def test_a_claim_is_renewed_in_a_call_that_takes_long(tmp_path):
-    world = World(tmp_path, times=quick(request=20.0, claim=0.3))
+def test_a_claim_is_renewed_in_a_call_that_takes_long(tmp_path, monkeypatch):
+    world = World(tmp_path, times=quick(request=60.0, claim=30.0))
     bob = world.core.user("bob")
-    free: list[bool] = []
+    left: list[int] = []
+
+    def pass_time(seconds: int) -> None:
+        with world.context.database.session(write=True) as session:
+            session.execute(update(works).values(held_until_ms=works.c.held_until_ms - seconds * 1000))
+        with monkeypatch.context() as patched:
+            patched.setattr(settle, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
+            world.target.deadline.check()
+        with world.context.database.session(write=False) as session:
+            left.append(session.execute(select(works.c.held_until_ms - clock())).scalar_one() // 1000)
 
     def take_long() -> None:
-        for _ in range(12):
-            time.sleep(0.05)
-            world.target.deadline.check()
-        with world.context.database.operation(write=False) as session:
-            free.append(read(session, world.context.tenant, [bob["id"]])[bob["id"], "list"].free)
+        pass_time(9)
+        pass_time(11)
 
     world.target.fault("put_user", "middle", take_long)
     assert patch(world.core, bob, {"op": "replace", "path": "active", "value": False}) == 200
-    assert free == [False]
+    assert left[0] <= 21 < left[1], "when a third of it is over"
     world.close()
 
 

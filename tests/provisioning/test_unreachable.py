@@ -325,11 +325,12 @@ def test_members_that_come_and_go_are_split_in_every_target(pair, broken):
 
 
 def test_a_target_that_hangs_leaves_the_other_its_time(tmp_path):
-    world = World(tmp_path, ListTarget("first"), ListTarget("second"), times=quick(request=0.6))
+    world = World(tmp_path, ListTarget("first"), ListTarget("second"), times=quick(request=3.0))
     user = world.core.user("bob")
 
     def hang() -> None:
-        time.sleep(0.35)
+        while world.targets[0].deadline.left():
+            time.sleep(0.01)
         raise LOST
 
     world.targets[0].fault("put_user", "before", hang)

@@ -75,6 +75,12 @@ class Faults:
         with self._lock:
             self._coming.clear()
 
+    @property
+    def silent_next(self) -> bool:
+        """Whether the next call, whichever it is, gets no answer."""
+        with self._lock:
+            return any(fault.how in ("hang", "hang-after") and fault.times and not fault.skip for fault in self._coming)
+
     def strike(self, method: str, path: str) -> Fault | None:
         """The fault for this call."""
         with self._lock:
