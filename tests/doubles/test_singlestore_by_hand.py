@@ -21,7 +21,11 @@ TESTS = Path(__file__).parents[1]
 def process() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "doubles.singlestore", "--port", "0", "--behaviour", "repeat_grant_group=error"]
     environ = {**os.environ, "PYTHONPATH": str(TESTS)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ) as started:
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start inherits that.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
+    signal.signal(signal.SIGINT, handler)
+    with started:
         yield started
         started.kill()
 
