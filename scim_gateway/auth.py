@@ -98,6 +98,7 @@ class BearerAuthenticator:
     ) -> None:
         self._store = store
         self._fixed = digest_of(fixed) if fixed else None
+        self._holder_of_fixed = Principal("fixed token")
         self._limit = FailureLimit(failures_per_minute, clock)
         self._cache_seconds = cache_seconds
         self._clock = clock
@@ -135,7 +136,7 @@ class BearerAuthenticator:
     def _principal(self, text: str) -> Principal | None:
         digest = digest_of(text)
         if self._fixed is not None and hmac.compare_digest(digest, self._fixed):
-            return Principal("fixed token")
+            return self._holder_of_fixed
         cached = self._valid.get(digest)
         if cached is not None:
             token, principal, until = cached

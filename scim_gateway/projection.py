@@ -54,6 +54,8 @@ def parse(attributes: Names, excluded_attributes: Names, resource_type: Resource
 
     :raises InvalidValue: both are given, which RFC 7644 §3.9 excludes.
     """
+    if not attributes and not excluded_attributes:
+        return _parsed((), (), resource_type)
     asked, excluded = _listed("attributes", attributes), _listed("excludedAttributes", excluded_attributes)
     if asked and excluded:
         raise InvalidValue("attributes and excludedAttributes exclude each other; send one of them.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from scim_gateway.backend import (
@@ -51,16 +52,17 @@ class Relations:
     def __init__(self, backend: Backend) -> None:
         self._handlers = backend.handlers
         self._containers = tuple(handler for handler in backend.handlers.values() if handler.resource_type.members)
+        # Asked once: what an object can do is a long question for each request.
+        self._telling = tuple(
+            handler.containing if isinstance(handler, ContainingHandler) else partial(_search_containing, handler)
+            for handler in self._containers
+        )
 
     def containing(self, ids: Collection[str]) -> dict[str, list[Reference]]:
         """For each id that is a direct member of something: what holds it."""
         found: dict[str, list[Reference]] = {}
-        for handler in self._containers:
-            if isinstance(handler, ContainingHandler):
-                holders = handler.containing(ids)
-            else:
-                holders = _search_containing(handler, ids)
-            for id, references in holders.items():
+        for containing in self._telling:
+            for id, references in containing(ids).items():
                 if references:
                     found.setdefault(id, []).extend(references)
         return found

@@ -38,6 +38,11 @@ class Representation:
             kind.name: reference_fields(kind, backend.resource_types) for kind in backend.resource_types
         }
         """The attributes that refer to other resources, by name of the resource type."""
+        self._told = frozenset(
+            (kind.name, kind.members)
+            for kind in backend.resource_types
+            if kind.members and isinstance(backend.handlers[kind.name], MembershipHandler)
+        )
 
     def location(self, resource_type: ResourceType, id: str, base_url: str) -> str:
         """The URL of a resource."""
@@ -156,12 +161,7 @@ class Representation:
 
     def told(self, resource_type: ResourceType, field: ReferenceField) -> bool:
         """Whether the store tells type and name of what a field refers to, so that nothing has to be looked up."""
-        handler = self._backend.handlers[resource_type.name]
-        return (
-            isinstance(handler, MembershipHandler)
-            and field.urn is None
-            and field.attribute.name == resource_type.members
-        )
+        return field.urn is None and (resource_type.name, field.attribute.name) in self._told
 
     def _elements(
         self,

@@ -250,11 +250,15 @@ class ResourceType:
             if attribute.uniqueness != "none" and attribute.mutability != "readOnly" and not attribute.multi_valued
         )
 
+    @cached_property
+    def _compared(self) -> tuple[tuple[AttributePath, bool], ...]:
+        """The unique paths, each with whether its values are compared as they are."""
+        targets = {path: self.resolve(path) for path in self.unique_paths}
+        return tuple((path, target is not None and target.leaf.case_exact) for path, target in targets.items())
+
     def unique_keys(self, resource: Mapping[str, Any]) -> Iterator[tuple[AttributePath, str]]:
         """The unique values that a resource has, each with its path, in the form in which they are compared."""
-        for path in self.unique_paths:
-            target = self.resolve(path)
-            exact = target is not None and target.leaf.case_exact
+        for path, exact in self._compared:
             for value in values_at(resource, path):
                 yield path, str(value) if exact else collision_key(str(value))
 

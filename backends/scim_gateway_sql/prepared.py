@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import CompoundSelect, Delete, Insert, LargeBinary, Select, Update
@@ -30,15 +31,19 @@ class _Text:
     :param names: of its parameters in their order, each with what turns a value into the driver's.
     :param fixed: values of parameters that are part of the statement, such as a limit.
     :param columns: what turns the columns of a row into values; ``None`` if nothing has to.
+    :param as_they_are: takes the parameters in their order, where the driver takes them as they are.
     """
 
     sql: str
     names: tuple[tuple[str, Convert | None], ...]
     fixed: Mapping[str, Any]
     columns: tuple[Convert | None, ...] | None
+    as_they_are: Callable[[Mapping[str, Any]], Row] | None
 
     def values(self, parameters: Mapping[str, Any]) -> Row:
         """The parameters in the order of the text."""
+        if self.as_they_are is not None:
+            return self.as_they_are(parameters)
         if self.fixed:
             parameters = {**self.fixed, **parameters}
         return tuple(parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.names)
@@ -127,7 +132,9 @@ def _compile(statement: Statement, dialect: Dialect, among: str | None, items: i
     fixed = {name: value for name, value in compiled.params.items() if value is not None and name != among}
     selected = statement.selected_columns if isinstance(statement, Select | CompoundSelect) else ()
     columns = tuple(_of_column(column.type, dialect) for column in selected)
-    return _Text(sql, tuple(names), fixed, columns if any(columns) else None)
+    plain = len(names) > 1 and not fixed and not any(convert for _, convert in names)
+    as_they_are = itemgetter(*(name for name, _ in names)) if plain else None
+    return _Text(sql, tuple(names), fixed, columns if any(columns) else None, as_they_are)
 
 
 def _of_parameter(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
