@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from doubles.singlestore.fixtures import MakeDouble
 from doubles.singlestore.own_names import ForeignName
 from doubles.singlestore.real_server import RealServer
 from engine_world import PASSWORD, EngineWorld
+from servers.certificates import make_certificates
 
 FOLDER = Path(__file__).parent
 # Some of each kind: the directory and the Engine, people, groups, sessions, plans, and what happens on the way.
@@ -127,6 +129,20 @@ def test_a_gateway_sees_its_own_names_and_what_it_did_is_written_down(shared, re
     world.target.close()
     real.clean()
     assert shared.state() == before
+
+
+def test_where_authorities_are_given_the_server_proves_who_it_is(make_singlestore, tmp_path):
+    own, other = (make_certificates(tmp_path / name) for name in ("own", "other"))
+    offered = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    offered.load_cert_chain(own.certificate, own.key)
+    there = make_singlestore(tls=offered).address
+    real = RealServer(there, "t1_", ssl.create_default_context(cafile=own.authority))
+    real.execute("CREATE USER 'ada'@'%' IDENTIFIED BY 'x' REQUIRE SSL")
+    real.connect(user="ada", password="x").close()
+    real.clean()
+    stranger = RealServer(there, "t1_", ssl.create_default_context(cafile=other.authority))
+    with pytest.raises(EngineError, match="certificate"):
+        stranger.execute("SHOW USERS")
 
 
 def test_what_only_a_double_can_do_skips_and_says_so(real):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from core_client import Core
-from doubles.singlestore.api import Behaviour
 from engine_world import PASSWORD, EngineWorld
 from scim_gateway_provisioning.watch import Periodic, Watch
 from scim_gateway_singlestore_engine import EngineBackend
@@ -101,7 +100,7 @@ def test_drift_made_with_account_statements_is_listed_mended_and_gone(make_world
 
 
 def test_locks_that_a_restart_of_the_cluster_forgot_are_put_on_again(make_world, running):
-    gateway = running(make_world("8.5"))
+    gateway = running(make_world())
     ann = gateway.core.user("ann")
     gateway.core.user("bob")
     gateway.core.patch(ann, {"op": "replace", "path": "active", "value": False})
@@ -124,7 +123,7 @@ def shut_out(gateway: Running, count: int) -> None:
 
 
 def test_locks_that_were_lost_are_no_mass_removal_however_many_they_are(make_world, running):
-    gateway = running(make_world("8.5"), breaker_removals="2", breaker_share="0", breaker_minutes="1")
+    gateway = running(make_world(), breaker_removals="2", breaker_share="0", breaker_minutes="1")
     gateway.backend.approve(minutes=60)
     shut_out(gateway, LOST)
     gateway.world.double.restart()
@@ -135,7 +134,7 @@ def test_locks_that_were_lost_are_no_mass_removal_however_many_they_are(make_wor
 
 
 def test_locks_that_were_lost_are_put_back_even_where_all_else_waits_for_a_person(make_world, running):
-    gateway = running(make_world("8.5"))
+    gateway = running(make_world())
     shut_out(gateway, LOST)
     ann = gateway.core.user("ann")
     gateway.world.put_user("a-lost-id", "stranger")
@@ -153,7 +152,7 @@ def test_locks_that_were_lost_are_put_back_even_where_all_else_waits_for_a_perso
 
 
 def test_in_a_pause_locks_that_were_lost_are_put_back_and_nothing_else_is_done(make_world, running):
-    gateway = running(make_world("8.5"))
+    gateway = running(make_world())
     shut_out(gateway, LOST)
     gateway.core.user("ann")
     gateway.backend.pause("the cluster moves")
@@ -171,7 +170,7 @@ def test_in_a_pause_locks_that_were_lost_are_put_back_and_nothing_else_is_done(m
 def test_a_restored_directory_does_not_let_anybody_in_again_whom_the_gateway_has_locked_since(
     make_world, running, tmp_path
 ):
-    gateway = running(make_world("8.5"))
+    gateway = running(make_world())
     ann, bob = gateway.core.user("ann"), gateway.core.user("bob")
     gateway.core.group("staff", ann, bob)
     backup = tmp_path / "backup.db"
@@ -253,7 +252,7 @@ def test_existing_accounts_and_groups_are_adopted_with_what_was_granted_to_them(
 def test_what_carries_the_mark_of_a_lost_row_is_removed_by_a_person_and_that_of_another_directory_is_left_alone(
     make_world, running
 ):
-    gateway = running(make_world("8.5"))
+    gateway = running(make_world())
     gateway.core.user("ann")
     for name, tenant in (("lost", "default"), ("theirs", "another")):
         gateway.world.double.execute(
@@ -268,7 +267,7 @@ def test_what_carries_the_mark_of_a_lost_row_is_removed_by_a_person_and_that_of_
 
 
 def test_a_gateway_that_lost_its_sight_concludes_nothing(make_world, running):
-    gateway = running(make_world("8.5", Behaviour()))
+    gateway = running(make_world())
     gateway.core.group("staff", gateway.core.user("ann"))
     gateway.world.double.execute("REVOKE SHOW METADATA ON *.* FROM 'scim_gw'@'%'")
     with pytest.raises(Exception, match="engine cannot be compared"):
@@ -276,7 +275,7 @@ def test_a_gateway_that_lost_its_sight_concludes_nothing(make_world, running):
 
 
 def test_a_second_account_that_carries_the_mark_goes_and_the_one_that_is_noted_keeps_everything(make_world, running):
-    gateway = running(make_world("8.5"))
+    gateway = running(make_world())
     gateway.core.group("staff", gateway.core.user("ann"))
     mark = gateway.world.account("ann")["ATTRIBUTE"]
     gateway.world.double.execute(

@@ -61,7 +61,8 @@ class Server:
     def connect(self, user: str | None = None, password: str | None = None, **options: Any) -> PymysqlConnection:
         """A connection with autocommit, as the administrator unless told otherwise; closed after the test."""
         credentials = (self.address.user, self.address.password) if user is None else (user, password or "")
-        options = {"autocommit": True, "connect_timeout": 10, "read_timeout": 30} | options
+        tls = None if self.double else _tls()
+        options = {"autocommit": True, "connect_timeout": 10, "read_timeout": 30, "ssl": tls} | options
         connection = pymysql.connect(
             host=self.address.host, port=self.address.port, user=credentials[0], password=credentials[1], **options
         )
