@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_LONGEST_DATE_TIME = len("2011-05-13T04:42:34.+00:00") + 30
 
 
 def fold(text: str) -> str:
@@ -39,6 +40,12 @@ def instant(text: str) -> str | None:
     It is the form in which ``meta`` is stored, ``2011-05-13T04:42:34.000Z``, and its order as text is the order in
     time: digits finer than a millisecond follow the ``Z``. Without an offset the time is UTC.
     """
+    return _instant(text) if len(text) <= _LONGEST_DATE_TIME else None
+
+
+# A time is stored, indexed and compared: each of them asks for the same text.
+@lru_cache(maxsize=1024)
+def _instant(text: str) -> str | None:
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         return None
