@@ -34,6 +34,7 @@ LINES = 4
 
 _WRONG_VALUE = 1231
 
+_LOOK_SECONDS = 1.0
 _IDLE_SECONDS = 600.0
 _HUNG_SECONDS = 2.0
 
@@ -49,18 +50,31 @@ _NEEDED = {
 }
 
 
-class Line:
-    """One connection in use by one thread.
+class Turns:
+    """Who waits for whom in one process.
 
-    :param turns: taken for each statement that changes something.
+    :param limit: how many statements that change something are under way at a time.
+    :ivar lines: taken for each connection in use.
+    :ivar changes: taken for each of those statements.
+    :ivar large: taken for a change of many statements: side by side, all of them would take until their deadlines, one
+        after the other only the last ones do. What is small goes on between their statements.
     """
+
+    def __init__(self, limit: int) -> None:
+        self.lines = threading.BoundedSemaphore(limit * LINES)
+        self.changes = threading.BoundedSemaphore(limit)
+        self.large = threading.BoundedSemaphore(limit)
+
+
+class Line:
+    """One connection in use by one thread."""
 
     def __init__(
         self,
         connection: pymysql.Connection[Any],
         endpoint: Endpoint,
         deadline: Deadline,
-        turns: threading.Semaphore,
+        turns: Turns,
     ) -> None:
         self._connection = connection
         self._endpoint = endpoint
@@ -78,8 +92,17 @@ class Line:
         :raises Refused: the server said no; whoever sent it knows what that means.
         :raises Unreachable: the time is over, the connection broke, or the gateway's account may not do it.
         """
-        with _turn(self._turns, self.deadline):
+        with _turn(self._turns.changes, self.deadline):
             self._ask(statement)
+
+    @contextlib.contextmanager
+    def large(self) -> Iterator[None]:
+        """Wait until no other large change of this process is under way, before anything is read for it.
+
+        :raises Unreachable: the time is over.
+        """
+        with _turn(self._turns.large, self.deadline):
+            yield
 
     def rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         """The rows of a statement, by position: headers hold names of things."""
@@ -128,8 +151,11 @@ def denial(user: str, verb: str, number: int) -> str:
 @contextlib.contextmanager
 def _turn(turns: threading.Semaphore, deadline: Deadline) -> Iterator[None]:
     """Wait for one of so many, and give it back after the block."""
-    if not turns.acquire(timeout=deadline.left()):
-        raise Unreachable("The Engine is busy with other changes of this gateway.")
+    while not turns.acquire(timeout=min(_LOOK_SECONDS, deadline.left())):
+        if not deadline.left():
+            raise Unreachable("The Engine is busy with other changes of this gateway.")
+        if deadline.left() > _LOOK_SECONDS:
+            deadline.check()  # a claim must not get old while its holder waits
     try:
         yield
     finally:
@@ -152,8 +178,7 @@ class Connections:
     def _start_over(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._lines = threading.BoundedSemaphore(self._limit * LINES)
-        self._turns = threading.BoundedSemaphore(self._limit)
+        self._turns = Turns(self._limit)
         self._idle: list[tuple[pymysql.Connection[Any], float]] = []
         self._closed = False
 
@@ -165,7 +190,7 @@ class Connections:
         """
         if self._process != os.getpid():
             self._start_over()  # what the parent has open is the parent's
-        with _turn(self._lines, deadline):
+        with _turn(self._turns.lines, deadline):
             line = Line(self._take(deadline), self._endpoint, deadline, self._turns)
             try:
                 yield line

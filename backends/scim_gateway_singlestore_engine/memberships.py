@@ -8,6 +8,7 @@ was cut, and each statement on an account waits for a lock of the whole cluster.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 
 from scim_gateway_provisioning.target import MemberChanges, Unreachable
 
@@ -34,6 +35,12 @@ def change_members(work: Work, changes: MemberChanges) -> None:
     :raises Forbidden: the group is protected, or makes administrators by now.
     :raises Unreachable: the group, or somebody who has to be in it, is not there: dropped by hand, it is made again.
     """
+    large = len(changes.add) + len(changes.remove) > FEW
+    with work.line.large() if large else nullcontext():
+        _bring_about(work, changes)
+
+
+def _bring_about(work: Work, changes: MemberChanges) -> None:
     note = Note.of(changes.group)
     groups = [group for group in note.names if _may_be_touched(work, group)]
     leaving = sorted({name for known in changes.remove.values() for name in Note.of(known).names})

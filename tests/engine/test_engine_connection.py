@@ -93,6 +93,37 @@ def test_one_change_is_sent_after_the_other_and_nothing_else_waits_for_it(world,
     assert set(world.groups) == {"first", "third"}
 
 
+def test_large_changes_come_one_after_the_other_and_small_ones_go_on_meanwhile(world, connections):
+    with connections.line(Deadline(60)) as one, connections.line(Deadline(60)) as other:
+        with one.large():
+            other.run(create_group("small"))
+            other.deadline = Deadline(0.05)
+            with pytest.raises(Unreachable, match="busy with other changes of this gateway"), other.large():
+                raise AssertionError("two at a time")
+        other.deadline = Deadline(60)
+        with other.large():
+            other.run(create_group("large"))
+    assert set(world.groups) == {"small", "large"}
+
+
+def test_a_claim_is_renewed_while_its_holder_waits(connections, monkeypatch):
+    monkeypatch.setattr(connection, "_LOOK_SECONDS", 0.01)
+    held = ExitStack()
+
+    class Watched(Deadline):
+        """Lets the one who is waited for go when it is asked, which is what renews a claim."""
+
+        def check(self) -> None:
+            super().check()
+            held.close()
+
+    with connections.line(Deadline(60)) as one, connections.line(Deadline(60)) as other:
+        held.enter_context(one.large())
+        other.deadline = Watched(60)
+        with other.large():
+            assert other.rows(ASK) == [(1,)]
+
+
 def test_who_waits_gets_the_connection_that_is_given_back(world, connections):
     got: list[Any] = []
 

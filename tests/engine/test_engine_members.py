@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import pytest
 from doubles.singlestore.api import Behaviour
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Inventory, MemberChanges, Unreachable
+from scim_gateway_singlestore_engine.connection import Line
 
 
 def reads(world: EngineWorld) -> list[str]:
@@ -46,6 +49,23 @@ def test_few_are_sent_without_asking_who_is_a_member_already(crowd):
         "GRANT GROUP 'eng' TO 'p30'@'%'",
     ]
     assert crowd.groups["eng"] == {f"p{number:02}" for number in range(25)} - {"p02"} | {"p30"}
+
+
+@pytest.mark.parametrize(("number", "expected"), [(4, []), (5, ["large"])])
+def test_many_wait_for_others_who_change_many_before_anything_is_read(crowd, monkeypatch, number, expected):
+    turns: list[str] = []
+    large = Line.large
+
+    def noted(line: Line) -> AbstractContextManager[None]:
+        assert not [sql for sql in reads(crowd) if "ROLES" in sql]
+        turns.append("large")
+        return large(line)
+
+    monkeypatch.setattr(Line, "large", noted)
+    crowd.double.log.clear()
+    crowd.members("g1", add=[f"p{n}" for n in range(30, 32)], remove=[f"p{n:02}" for n in range(number - 2)])
+    assert turns == expected
+    assert len(crowd.groups["eng"]) == 25 + 2 - (number - 2)
 
 
 def test_what_is_read_is_limited_to_the_people_in_question(crowd):
