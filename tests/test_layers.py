@@ -84,8 +84,8 @@ def test_a_backend_loads_no_flask(plugin):
 
 def test_a_backend_imports_of_the_gateway_only_what_the_contract_names():
     allowed = {
-        "actor", "backend", "changes", "config", "errors", "filter", "filter_predicates", "ordering", "provisioned", "schema", "text",
-        "tokens",
+        "actor", "backend", "changes", "config", "errors", "filter", "filter_predicates", "ordering", "provisioned",
+        "schema", "text", "tokens",
     }  # fmt: skip
     for plugin in PLUGINS:
         for path in (ROOT / "backends" / plugin).glob("*.py"):
