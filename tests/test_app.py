@@ -142,7 +142,7 @@ def procfile(folder: Path, **environ: str) -> Iterator[tuple[int, Path]]:
     with output.open("wb") as file:
         process = subprocess.Popen(arguments, cwd=folder, env=variables, stdout=file, stderr=subprocess.STDOUT)
     try:
-        for _ in range(200):
+        for _ in range(1200):
             if process.poll() is not None:
                 raise AssertionError(output.read_text())
             with contextlib.suppress(OSError):
@@ -153,7 +153,7 @@ def procfile(folder: Path, **environ: str) -> Iterator[tuple[int, Path]]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            code = process.wait(15)
+            code = process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

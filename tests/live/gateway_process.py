@@ -17,7 +17,7 @@ from pathlib import Path
 from scim_http import ScimClient
 
 TOKEN = "a-fixed-token-for-live-tests-0123456789-abcdef"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 class GatewayProcess:

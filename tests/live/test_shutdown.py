@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -54,7 +55,8 @@ def test_sigterm_under_load_answers_what_was_accepted_and_keeps_what_was_answere
         load = [Load(gateway, number) for number in range(6)]
         for client in load:
             client.start()
-        time.sleep(1.0)
+        while sum(len(client.created) for client in load) <= 20 and all(client.is_alive() for client in load):
+            time.sleep(0.02)
         assert gateway.stop() == 0
         for client in load:
             client.join(40)
@@ -77,8 +79,9 @@ def test_a_slow_request_is_answered_although_sigterm_came_in_its_middle(tmp_path
         connection.putheader("Authorization", f"Bearer {TOKEN}")
         connection.putheader("Content-Type", "application/scim+json")
         connection.putheader("Content-Length", str(len(body)))
+        connection.putheader("Expect", "100-continue")
         connection.endheaders(body[:10])
-        time.sleep(0.5)
+        connection.sock.recv(1, socket.MSG_PEEK)  # 100: a worker has begun with it
         stopping = threading.Thread(target=gateway.stop)
         stopping.start()
         time.sleep(0.5)
