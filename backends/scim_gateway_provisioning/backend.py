@@ -19,11 +19,13 @@ from . import nesting, replay
 from .adoption import ListedAdoption
 from .chores import chores
 from .context import SLICE, Context, Times, by_name, new_holder
+from .earlier import DeadPromises
 from .failpoints import Failpoints
 from .finish import answer, finish, settle, settlements
 from .handlers import noting
 from .migrations import PROVISIONING
 from .operation import Operation
+from .promises import PromiseGone
 from .reconcile import Reconciler
 from .reconciling import Reconciling
 from .record import Recorded, record
@@ -35,6 +37,7 @@ from .safeguards import Safeguards
 from .target import Deadline, Target
 from .target_names import HeldByPending
 from .watch import Periodic, Watch
+from .withdrawal import withdraw
 from .work import WorkKey, read
 from .worker import Worker
 
@@ -127,6 +130,12 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
         except HeldByPending as held:
             self._settle_first([(held.id, held.target)], operation.deadline)
             raise StaleResource(held.id) from None
+        except DeadPromises as dead:
+            for promise in dead.promises:
+                withdraw(self.context, promise)
+            raise StaleResource(dead.promises[0].id) from None
+        except PromiseGone as gone:
+            raise StaleResource(str(gone)) from None
         except ScimError as error:
             if isinstance(error, NotFound):
                 self._settle_missed(operation)

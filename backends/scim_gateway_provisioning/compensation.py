@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scim_gateway_sql.database import Session
 from sqlalchemy import bindparam, select
@@ -23,6 +23,7 @@ from .context import Context, new_holder
 from .journal import Change
 from .operation import Operation, active
 from .pauses import between
+from .promises import PromiseGone, withdraw
 from .record import Recorded, record
 from .tables import edges
 from .target import Deadline
@@ -30,6 +31,9 @@ from .target_names import HeldByPending
 from .work import batches, read
 
 ATTEMPTS = 8
+_WITH_NAMES = 4
+"""After so many attempts names stay that somebody else may have taken; all else goes back all the same."""
+
 _UNTOUCHED = ("id", "meta")
 
 _EDGES = select(edges.c.group_id, edges.c.member_id, edges.c.edge_no).where(
@@ -54,10 +58,26 @@ def take_back(
         operation = Operation(Deadline(context.times.request))
         try:
             with context.directory.operation(write=True), context.database.session(write=True) as session:
-                _Undo(session, context, recorded, failed, whole).run(operation)
+                undo = _Undo(session, context, recorded, failed, whole, names=whole or attempt < _WITH_NAMES)
+                undo.run(operation)
                 if not operation.changes:
+                    if recorded.promise is not None:
+                        withdraw(session, context.tenant, recorded.promise, recorded.holder)
                     return None
-                undone = record(session, context, operation, new_holder(), undone=True, claiming=reachable)
+                undone = record(
+                    session,
+                    context,
+                    operation,
+                    new_holder(),
+                    undone=True,
+                    claiming=reachable,
+                    withdrawing=recorded,
+                )
+        except PromiseGone:
+            # Another request answers for what was given, or it was taken back already.
+            if not whole:
+                return None
+            recorded = replace(recorded, promise=None, changes=_refused_still(recorded.changes))
         except (StaleResource, Uniqueness, HeldByPending):
             # Somebody is changing the same resources; at last theirs is left as it is.
             if attempt == ATTEMPTS - 1:
@@ -82,9 +102,22 @@ class _Back:
 
 
 class _Undo:
+    """What goes back, by what is there now.
+
+    :param names: whether attributes that may be somebody else's by now go back: all but ``active``.
+    """
+
     def __init__(
-        self, session: Session, context: Context, recorded: Recorded, failed: Collection[str], whole: bool
+        self,
+        session: Session,
+        context: Context,
+        recorded: Recorded,
+        failed: Collection[str],
+        whole: bool,
+        *,
+        names: bool,
     ) -> None:
+        self._names = names
         self._session = session
         self._context = context
         self._recorded = recorded
@@ -158,6 +191,8 @@ class _Undo:
         if not self._whole and active(before) and not active(after):
             differing.discard("active")
         attributes = {name for name in differing if current.get(name) == after.get(name)}
+        if not self._names:
+            attributes &= {"active"}
         return _Back(
             frozenset(attributes if self._is_ours(change.id) else ()),
             frozenset(id for id, kind in change.added.items() if self._leaves(change.id, id, kind)),
@@ -227,6 +262,11 @@ class _Undo:
             return
         self._handlers[change.kind].delete(current)
         operation.deleted(change.kind, current)
+
+
+def _refused_still(changes: Collection[Change]) -> tuple[Change, ...]:
+    """What goes back of a refused request whose promise is another's by now: not what it made."""
+    return tuple(change for change in changes if change.before is not None)
 
 
 def revokes(changes: Collection[Change]) -> bool:

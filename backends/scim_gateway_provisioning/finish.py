@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from scim_gateway.errors import ScimError, Unavailable
 
+from . import promises
 from .compensation import revokes, take_back
 from .context import Context, new_holder
 from .journal import Change
 from .pauses import growing
+from .promises import Alive
 from .record import Recorded
 from .settle import Settlement
 from .target import Deadline, Unreachable
@@ -42,8 +44,10 @@ def finish(context: Context, recorded: Recorded, deadline: Deadline) -> None:
     :raises scim_gateway.errors.ScimError: of the target that refused it.
     :raises scim_gateway.errors.Unavailable: a target could not be reached; what takes rights away stays in force.
     """
-    failures = settle(context, settlements(context, recorded.goals, deadline, recorded=recorded), deadline)
+    wanted = settlements(context, recorded.goals, deadline, recorded=recorded)
+    failures = settle(context, wanted, deadline)
     if not failures:
+        _keep(context, recorded, kept=any(settlement.kept for settlement in wanted.values()))
         return
     failed = failures.refused.keys() | failures.unreachable.keys()
     reachable = context.targets.keys() - failures.unreachable.keys()
@@ -55,6 +59,27 @@ def finish(context: Context, recorded: Recorded, deadline: Deadline) -> None:
             # What does not succeed now is pending work, like everything else that is not answered with success.
             settle(context, left, more)
     raise answer(failures, recorded.changes)
+
+
+def _keep(context: Context, recorded: Recorded, *, kept: bool) -> None:
+    """All is there: what was promised is kept, unless it was taken back meanwhile.
+
+    :raises scim_gateway.errors.Unavailable: it was.
+    """
+    if recorded.promise is not None and not kept:
+        kept = promises.keep_alone(context.database, context.tenant, recorded.promise)
+        if not kept:
+            raise Unavailable(
+                "The request took so long that what it gives was taken back. Send it again.", retry_after=RETRY_AFTER
+            )
+    if recorded.upon:
+        with context.database.session() as session:
+            if promises.ended(session, context.tenant, recorded.upon):
+                raise Unavailable(
+                    "An earlier change of the same resource, which was not answered with success, was taken back "
+                    "meanwhile. Send the request again.",
+                    retry_after=RETRY_AFTER,
+                )
 
 
 def answer(failures: Failures, changes: Collection[Change] = ()) -> ScimError:
@@ -86,12 +111,16 @@ def settlements(
 ) -> dict[str, Settlement]:
     """What is to be done in each target."""
     holder = recorded.holder if recorded else new_holder()
+    promise = recorded.promise if recorded else None
+    alive = Alive(context.database, context.tenant, promise, context.times.claim) if promise else None
     found: dict[str, Settlement] = {}
     for target in context.targets:
         mine = {id: generation for (id, name), generation in goals.items() if name == target}
         if mine and (targets is None or target in targets):
             first = recorded.first.get(target) if recorded else None
-            found[target] = Settlement(context, target, mine, holder, deadline, first, answered)
+            found[target] = Settlement(
+                context, target, mine, holder, deadline, first, answered, promise=promise, alive=alive
+            )
     return found
 
 
@@ -105,6 +134,7 @@ def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadlin
         for number, (target, settlement) in enumerate(list(left.items())):
             # One that hangs leaves the others their share: a revocation has to reach them in time.
             settlement.deadline = Deadline(deadline.left() / (len(left) - number))
+            settlement.last = number == len(left) - 1 and not failures
             try:
                 settlement.run()
             except Unreachable as error:
@@ -118,4 +148,6 @@ def settle(context: Context, wanted: Mapping[str, Settlement], deadline: Deadlin
         hopeless = all(context.health.is_down(target) for target in left)
         if failures.refused or hopeless or budget.left() <= 0:
             return failures
+        for settlement in left.values():
+            settlement.stay_alive()
         time.sleep(min(pause(), budget.left()))

@@ -76,6 +76,9 @@ class NotingMembershipHandler(NotingHandler, MembershipHandler):
     _directory: MembershipHandler
 
     def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
+        operation = self._backend.current
+        if operation is not None:
+            operation.asked[id] = None if among is None else frozenset(among)
         return self._directory.member_ids(id, among=among)
 
     def member_count(self, id: str) -> int:

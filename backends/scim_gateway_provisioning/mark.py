@@ -6,7 +6,7 @@ did may have come after what his successor did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,7 @@ class Marker:
     """Marks what came of one batch, in the caller's transaction.
 
     :param answered: whether a client is told; the retry tells nobody.
+    :param then: called with what was found, before the last rows are locked.
     :param failure: what stopped the batch, if something did.
     """
 
@@ -83,7 +84,9 @@ class Marker:
         failure: Failure | None = None,
         *,
         answered: bool,
+        then: Callable[[Marked], None] | None = None,
     ) -> None:
+        self._then = then
         self._session = session
         self._context = context
         self._target = target
@@ -113,13 +116,16 @@ class Marker:
         again = self._look_again()
         self._suspect(edge for edge in moved if edge.group not in lost)
         self._clean()
+        settled = len(self._progress.edges) + len(self._progress.deferred) - len(moved)
+        marked = Marked(self._applied, again, settled)
+        if self._then is not None:
+            self._then(marked)
         if self._results:
             self._context.journal.marked(self._session, self._results)
         first, tenant, holder = tasks[0].work, self._context.tenant, self._holder
         # Whatever came of it, the claims are let go.
         self._session.prove_by(lambda later: not held_by(later, tenant, first, holder))
-        settled = len(self._progress.edges) + len(self._progress.deferred) - len(moved)
-        return Marked(self._applied, again, settled)
+        return marked
 
     # Rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scim_gateway_sql.ddl import Migration, MigrationSet
 
-from . import adoption_list, guard, plan_store
+from . import adoption_list, guard, plan_store, promises
 
 _INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
@@ -90,5 +90,6 @@ PROVISIONING = MigrationSet(
         Migration(2, "audit trail, pause, removals", guard.STATEMENTS),
         Migration(3, "what may be adopted", adoption_list.STATEMENTS),
         Migration(4, "plans that were shown", plan_store.STATEMENTS),
+        Migration(5, "grants that are not answered yet", promises.STATEMENTS),
     ),
 )

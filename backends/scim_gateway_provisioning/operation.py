@@ -24,6 +24,7 @@ class Operation:
     :param named: ids of users and groups that were read: what is pending for them is settled before the answer.
     :param missed: ids that were asked for and are not there.
     :param reached: users in groups that are deleted by this operation, as they were.
+    :param asked: by group, the members that the request is about; ``None``: all there are.
     """
 
     deadline: Deadline
@@ -31,6 +32,7 @@ class Operation:
     named: set[str] = field(default_factory=set)
     missed: set[str] = field(default_factory=set)
     reached: dict[str, set[str]] = field(default_factory=dict)
+    asked: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
     def created(self, kind: str, after: Resource, members: str | None) -> None:
         """A resource was created."""

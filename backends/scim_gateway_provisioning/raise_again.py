@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select
 from scim_gateway.errors import ScimError
 from scim_gateway.schema import Resource
 
-from . import target_names
+from . import promises, target_names
 from .context import Context
 from .desired import Desired, read_desired
 from .mark_rows import note
@@ -69,10 +69,14 @@ def raise_again(session: Session, context: Context, target: Target, wanted: Iter
     by_id = {again.id: again for again in wanted}
     works = read(session, context.tenant, by_id, target=target.name, lock=True)
     documents = _documents(session, context, by_id)
+    promised = {key for promise in promises.touching(session, context.tenant, works.keys()) for key in promise.rows}
     touches: list[Touch] = []
     problems: list[str] = []
     for id in sorted(by_id):
         again, work = by_id[id], works.get((id, target.name))
+        if (id, target.name) in promised:
+            problems.append(f"{again.kind} {id}: a request that changes it is not answered yet; apply again.")
+            continue
         touch = _touch(target, again, work, documents.get(id))
         if touch is None:
             continue

@@ -23,6 +23,7 @@ from .difference import UNFINISHED
 from .plan_store import Shown
 from .target import Target
 from .turn import SECONDS, Alive, turn
+from .withdrawal import withdraw_dead
 
 _SIZE = select(func.count()).select_from(resources).where(resources.c.tenant == bindparam("tenant_"))
 
@@ -145,6 +146,7 @@ class Reconciler:
         return [self._context.targets[name]]
 
     def _compare(self, targets: Sequence[Target], progress: Progress | None) -> list[Comparison]:
+        withdraw_dead(self._context)
         total = 0 if progress is None else self._size()
         found: list[Comparison] = []
         for number, target in enumerate(targets):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scim_gateway_sql.database import Session
 
-from scim_gateway.errors import Conflict
+from scim_gateway.errors import Conflict, StaleResource
 from scim_gateway.schema import Resource
 from scim_gateway.text import shown
 
-from . import target_names
+from . import earlier, promises, target_names
 from .context import Context
 from .desired import Desired, read_desired
+from .earlier import Earlier
 from .journal import Change
 from .meaning import Meaning
 from .operation import PROVISIONED, Operation
+from .promises import Given
 from .record_rows import Touch, add_edges, claim_rows, know_answered, write_touches
 from .target_names import HeldByPending
 from .work import Work, WorkKey
@@ -33,6 +35,8 @@ class Recorded:
     :param first: by target, what was read for the rows that are claimed already.
     :param holder: of these claims.
     :param edges: by target, the memberships that were written down.
+    :param promise: the promise that this request answers for, if it gives something.
+    :param upon: promises of other requests that this one builds on.
     """
 
     changes: tuple[Change, ...]
@@ -41,6 +45,8 @@ class Recorded:
     first: Mapping[str, Desired] = field(default_factory=dict)
     holder: str = ""
     edges: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    promise: str | None = None
+    upon: frozenset[str] = frozenset()
 
 
 def record(
@@ -51,14 +57,18 @@ def record(
     *,
     undone: bool = False,
     claiming: Collection[str] | None = None,
+    withdrawing: Recorded | None = None,
 ) -> Recorded:
     """Write down what the operation means to the targets; the last statements before its end.
 
     :param holder: name for the claims.
     :param undone: the operation takes back what a target could not do; it is not refused.
     :param claiming: targets whose rows are claimed; all of them, if not given.
+    :param withdrawing: whose promise is withdrawn by it.
     :raises scim_gateway.errors.ScimError: the change is refused.
     :raises HeldByPending: something has to be settled first.
+    :raises DeadPromises: something has to be taken back first.
+    :raises PromiseGone: the promise is not this request's to withdraw.
     """
     changes = tuple(operation.changes.values())
     claiming = context.targets.keys() if claiming is None else claiming
@@ -70,6 +80,9 @@ def record(
             operation.changes[touch.id].uprooted = True
     named = meaning.pending()
     goals = {work.key: work.generation for work in (*named, *meaning.caused)}
+    before = _look(session, context, operation, touches, [*named, *meaning.caused], undone=undone)
+    if before is None:
+        before, claiming = Earlier(), ()
     works: dict[WorkKey, Work] = {work.key: work for work in named}
     edges: dict[str, frozenset[tuple[str, str]]] = {}
     if touches:
@@ -82,6 +95,18 @@ def record(
     untouched = [work for work in named if work.free and work.key not in meaning.touched and work.target in claiming]
     claim_rows(session, context, untouched, holder)
     know_answered(session, context, [work for work in meaning.unanswered() if work.key not in goals])
+    recorded = Recorded(
+        changes,
+        generations={touch.key: works[touch.key].generation for touch in touches},
+        goals=goals,
+        holder=holder,
+        edges=edges,
+        upon=before.upon,
+    )
+    granting = not undone and any(touch.granting for touch in touches)
+    recorded = _promised(session, context, recorded, before, granting=granting, undone=undone)
+    if withdrawing is not None and withdrawing.promise is not None:
+        promises.withdraw(session, context.tenant, withdrawing.promise, withdrawing.holder)
     first = {}
     for target in claiming:
         mine = [work for key, work in works.items() if key[1] == target and (work.free or work.holder == holder)]
@@ -91,14 +116,58 @@ def record(
         context.journal.recorded(session, changes, undone=undone)
     elif named:
         context.journal.named(session, revoking=all(work.revoking for work in named))
-    return Recorded(
-        changes,
-        generations={touch.key: works[touch.key].generation for touch in touches},
-        goals=goals,
-        first=first,
-        holder=holder,
-        edges=edges,
-    )
+    return replace(recorded, first=first)
+
+
+def _look(
+    session: Session,
+    context: Context,
+    operation: Operation,
+    touches: Sequence[Touch],
+    named: Iterable[Work],
+    *,
+    undone: bool,
+) -> Earlier | None:
+    """What others have promised about rows that something is pending for; ``None``: these must not be worked on yet."""
+    keys = {work.key for work in named}
+    keys |= {touch.key for touch in touches if touch.work is not None and touch.work.pending}
+    if not keys:
+        return Earlier()
+    if undone:
+        return None if any(each.dead for each in promises.touching(session, context.tenant, keys)) else Earlier()
+    return earlier.look(session, context, operation, keys)
+
+
+def _promised(
+    session: Session, context: Context, recorded: Recorded, before: Earlier, *, granting: bool, undone: bool
+) -> Recorded:
+    """Write down what is promised by this request, and what it takes over from others."""
+    tenant, holder, claim = context.tenant, recorded.holder, context.times.claim
+    if before.repeated is not None:
+        promise, given = before.repeated
+        if not promises.take_over(session, tenant, promise, holder, seconds=claim):
+            raise StaleResource(promise.id)
+        goals = {**promise.rows, **recorded.goals}
+        return replace(
+            recorded,
+            changes=given.changes,
+            generations=promise.rows,
+            goals=goals,
+            edges=given.edges,
+            promise=promise.id,
+        )
+    mine = Given(recorded.changes, recorded.edges)
+    if before.used is not None:
+        promise, given = before.used
+        promises.withdraw(session, tenant, promise.id, promise.holder)
+        mine = earlier.merged(given, mine)
+        rows = {**promise.rows, **recorded.generations}
+        goals = {**promise.rows, **recorded.goals}
+        recorded = replace(recorded, changes=mine.changes, generations=rows, goals=goals, edges=mine.edges)
+    elif undone or not recorded.generations or not promises.gives(recorded.changes, granting):
+        return recorded
+    promises.make(session, tenant, holder, recorded.generations, mine, seconds=claim)
+    return replace(recorded, promise=holder)
 
 
 def _claim_names(session: Session, context: Context, touches: Sequence[Touch]) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy import and_, bindparam, or_
 from scim_gateway.errors import ScimError, Unavailable
 
 from .context import Context, new_holder
-from .settle import Settlement
+from .settle import Held, Settlement
 from .tables import works
 from .target import Deadline, Unreachable
+from .withdrawal import withdraw_dead
 from .work import FREE, Work, selection, work_of
 
 _log = logging.getLogger("scim_gateway.provisioning")
@@ -65,6 +66,7 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
     :param alive: asked before each; ``False`` ends it.
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
+    withdraw_dead(context)
     tried = Tried()
     seen: set[tuple[str, str]] = set()
     while alive():
@@ -87,6 +89,7 @@ def settle_pending(context: Context, seconds: float | None = None) -> Tried:
     :param seconds: when to stop; by default all of it is tried.
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
+    withdraw_dead(context)
     tried = Tried()
     end = None if seconds is None else Deadline(seconds)
     after = ("", "")
@@ -126,6 +129,8 @@ def _try(context: Context, work: Work, tried: Tried) -> None:
         _log.warning("%s %s is still pending in %s: %s", work.kind, work.id, work.target, error)
     except Unavailable:
         raise
+    except Held:
+        tried.failed += 1
     except ScimError as error:
         tried.failed += 1
         _log.error("%s refuses %s %s: %s", work.target, work.kind, work.id, error.detail)

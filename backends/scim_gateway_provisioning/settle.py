@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from scim_gateway_sql.database import Session
 
-from scim_gateway.errors import ScimError, Unavailable
+from scim_gateway.errors import Conflict, ScimError, Unavailable
 
+from . import promises
 from .apply import Application, Progress
 from .context import Context
 from .desired import Desired, read_desired
+from .earlier import DeadPromises
 from .mark import Failure, Marked, Marker
 from .mark_rows import note
 from .pauses import between
+from .promises import Alive, Promise
 from .recheck import reached_meanwhile
 from .record_rows import claim_rows, renew
-from .target import Deadline, Known, Save, Unreachable
-from .work import Work, read
+from .standing import HELD
+from .target import Deadline, Known, Save, Unreachable, User
+from .withdrawal import withdraw
+from .work import Work, WorkKey, read
 
 _log = logging.getLogger("scim_gateway.provisioning")
 
 
 class ClaimLost(Exception):
     """Somebody else took over, because the claim was not renewed in time."""
+
+
+class Held(Conflict):
+    """What is to be done would give what a request has not been answered for: it is left alone until that is known."""
+
+    def __init__(self) -> None:
+        super().__init__(HELD)
 
 
 @dataclass(slots=True)
@@ -39,6 +51,9 @@ class Settlement:
     :param first: what was read for claims that are taken already.
     :param answered: whether a client is told that it is done.
     :param deferred: whether the target is asked about what it waits for as well.
+    :param promise: of the request: kept together with the last mark, if this is the last target (``last``).
+    :param alive: the request's signs of life.
+    :param kept: whether the promise was kept.
     """
 
     context: Context
@@ -49,6 +64,10 @@ class Settlement:
     first: Desired | None = None
     answered: bool = True
     deferred: bool = False
+    promise: str | None = None
+    alive: Alive | None = None
+    last: bool = False
+    kept: bool = False
 
     def run(self) -> None:
         """Work until every goal is reached.
@@ -56,6 +75,7 @@ class Settlement:
         :raises Unreachable: the target cannot be asked, or there is no time left.
         :raises scim_gateway.errors.ScimError: the target refuses for good.
         :raises scim_gateway.errors.Unavailable: the directory cannot be asked.
+        :raises Held: nobody is answered, and something would be given that a request is not answered for yet.
         """
         ids = sorted(self.goals)
         desired, self.first = self.first, None
@@ -83,6 +103,8 @@ class Settlement:
         work = read(session, self.context.tenant, [id], target=self.target, lock=True).get((id, self.target))
         if work is None or work.waiting is None or not self._may_claim(work):
             return None
+        if self._promised(session, [work]):
+            return None
         claim_rows(session, self.context, [work], self.holder)
         return read_desired(session, self.context, self.target, [work], deferred=True, after=after)
 
@@ -91,7 +113,12 @@ class Settlement:
         waited = False
         while self.goals:
             if not waited or self._something_free():
-                desired = self.context.database.run(self._claim)
+                try:
+                    desired = self.context.database.run(self._claim)
+                except DeadPromises as dead:
+                    for promise in dead.promises:
+                        withdraw(self.context, promise)
+                    desired = None
                 if desired is not None:
                     self.context.failpoints.hit("claim.committed")
                     return desired
@@ -104,8 +131,36 @@ class Settlement:
         free = [work for work in self._left(session, lock=True) if self._may_claim(work)]
         if not free:
             return None
+        if others := self._promised(session, free):
+            dead = [promise for promise in others if promise.dead and promise.trouble is None]
+            if dead and self.answered:
+                raise DeadPromises(dead)
+            if not self.answered:
+                free = self._harmless(session, free, {key for promise in others for key in promise.rows})
         claim_rows(session, self.context, free, self.holder)
         return read_desired(session, self.context, self.target, free)
+
+    def _promised(self, session: Session, found: Sequence[Work]) -> list[Promise]:
+        """What other requests are to answer for."""
+        own = () if self.promise is None else (self.promise,)
+        return promises.touching(session, self.context.tenant, {work.key for work in found}, but=own)
+
+    def _harmless(self, session: Session, free: Sequence[Work], promised: Collection[WorkKey]) -> list[Work]:
+        """Rows that can be worked on without giving what is only promised.
+
+        :raises Held: there are none.
+        """
+        held = [work for work in free if work.key in promised]
+        tasks = read_desired(session, self.context, self.target, held).tasks
+        giving = {
+            task.work.id
+            for task in tasks
+            if task.desired is not None and not (isinstance(task.desired, User) and not task.desired.active)
+        }
+        harmless = [work for work in free if work.id not in giving]
+        if not harmless:
+            raise Held
+        return harmless
 
     def _something_free(self) -> bool:
         with self.context.database.operation(write=False) as session:
@@ -127,8 +182,15 @@ class Settlement:
                 left.append(work)
         return sorted(left, key=lambda work: work.id)
 
+    def stay_alive(self) -> None:
+        """Give a sign of life between two tries; if the directory fails, the next try finds out."""
+        if self.alive is not None:
+            with suppress(Unavailable):
+                self.alive.renew_in_time()
+
     def _wait(self) -> None:
         """Wait a little for somebody else."""
+        self.stay_alive()
         if self.deadline.left() <= 0:
             raise Unreachable("Other requests are working on the same resources, and did not finish in time.")
         time.sleep(between(0, min(self.context.times.poll, self.deadline.left())))
@@ -166,7 +228,7 @@ class Settlement:
         return bool(marked.applied or progress.put or progress.gone or marked.settled)
 
     def _call(self, desired: Desired, progress: Progress, claim: _Claim) -> None:
-        deadline = _Watched(self.deadline, claim)
+        deadline = _Watched(self.deadline, claim, self.alive)
         deadline.check()
         target = self.context.targets[self.target]
         with ExitStack() as stack:
@@ -184,13 +246,30 @@ class Settlement:
         self.context.failpoints.hit("mark.before")
 
         def mark(session: Session) -> Marked:
+            def keep(marked: Marked) -> None:
+                if self.promise is not None and self._is_last(marked, progress):
+                    self.kept = promises.keep(session, self.context.tenant, self.promise)
+
             return Marker(
-                session, self.context, self.target, self.holder, desired, progress, failure, answered=self.answered
+                session,
+                self.context,
+                self.target,
+                self.holder,
+                desired,
+                progress,
+                failure,
+                answered=self.answered,
+                then=keep,
             ).mark()
 
         marked = self.context.database.run(mark)
         self.context.failpoints.hit("mark.committed")
         return marked
+
+    def _is_last(self, marked: Marked, progress: Progress) -> bool:
+        """Whether all that the request is about is done with this mark."""
+        done = all(marked.applied.get(id, -1) >= goal for id, goal in self.goals.items())
+        return self.last and done and not marked.again and not progress.blocked
 
     def _mark_failure(self, desired: Desired, progress: Progress, text: str) -> None:
         """Note what was done before, and the trouble; if the directory fails as well, the claim runs out by itself."""
@@ -240,10 +319,13 @@ class _Claim:
 class _Watched(Deadline):
     """The deadline of a request, asked before each step of a target: a claim does not get old in a long call."""
 
-    def __init__(self, deadline: Deadline, claim: _Claim) -> None:
+    def __init__(self, deadline: Deadline, claim: _Claim, alive: Alive | None) -> None:
         super().__init__(deadline.left())
         self._claim = claim
+        self._alive = alive
 
     def check(self) -> None:
         super().check()
         self._claim.renew_in_time()
+        if self._alive is not None:
+            self._alive.renew_in_time()

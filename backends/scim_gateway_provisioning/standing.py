@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from scim_gateway_sql.database import Session
 from scim_gateway_sql.portable import instant
 from scim_gateway_sql.tables import resources
 from sqlalchemy import and_, bindparam, select
@@ -12,8 +13,9 @@ from sqlalchemy import and_, bindparam, select
 from scim_gateway.provisioned import Pending
 
 from .context import Context
+from .promises import open_promises
 from .tables import works
-from .work import Work, batches, read, selection, work_of
+from .work import Work, WorkKey, batches, read, selection, work_of
 
 _PENDING = (
     selection()
@@ -24,6 +26,12 @@ _PENDING = (
     )
     .order_by(works.c.since_ms, works.c.resource_id, works.c.target_name)
 )
+HELD = (
+    "A request that gives something here was not answered with success: that is taken back, not given. "
+    "To have it, send the request again."
+)
+"""What is said of work that is left alone because of a promise."""
+
 _DISPLAY = select(resources.c.id, resources.c.display).where(
     and_(resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True)))
 )
@@ -33,6 +41,7 @@ def pending(context: Context) -> list[Pending]:
     """What the targets do not have yet, oldest first."""
     with context.database.session() as session:
         rows = [work_of(row) for row in session.execute(_PENDING, {"tenant_": context.tenant})]
+        held = _held(session, context)
     displays = dict(_displays(context, {work.id for work in rows if "name" not in work.known}))
     return [
         Pending(
@@ -43,7 +52,7 @@ def pending(context: Context) -> list[Pending]:
             since=instant(work.since),
             attempts=work.attempts,
             next_try=None if work.next is None else instant(work.next),
-            error=work.trouble,
+            error=held.get(work.key, work.trouble),
             revoking=work.revoking or work.absent,
         )
         for work in rows
@@ -55,15 +64,23 @@ def state_of(context: Context, id: str) -> Mapping[str, Mapping[str, Any]]:
     """By target: the name there, and whether the resource is ``there``, ``pending``, ``waiting`` or ``not managed``."""
     with context.database.session() as session:
         found = read(session, context.tenant, [id])
-    return {target: _state(found.get((id, target))) for target in context.targets}
+        held = _held(session, context) if any(work.pending for work in found.values()) else {}
+    return {target: _state(found.get((id, target)), held) for target in context.targets}
 
 
-def _state(work: Work | None) -> dict[str, Any]:
+def _held(session: Session, context: Context) -> dict[WorkKey, str]:
+    """What is to be said of rows because of grants whose requests came to no end."""
+    dead = [promise for promise in open_promises(session, context.tenant) if promise.dead]
+    return {key: promise.trouble or HELD for promise in dead for key in promise.rows}
+
+
+def _state(work: Work | None, held: Mapping[WorkKey, str]) -> dict[str, Any]:
     if work is None:
         return {"state": "not managed"}
     state = "pending" if work.pending else "waiting" if work.waiting else "there"
     shown = {"state": state, "name": work.known.get("name"), "error": work.trouble, "waiting": work.waiting}
     if work.pending:
+        shown["error"] = held.get(work.key, work.trouble)
         shown["since"] = instant(work.since).isoformat()
     return {name: value for name, value in shown.items() if value is not None}
 

@@ -20,6 +20,7 @@ from scim_gateway.schema import Resource
 from .context import Context
 from .difference import Edge, Side, Survey, Wanted
 from .operation import PROVISIONED, active
+from .promises import open_promises
 from .tables import edges, works
 from .target import Inventory, Kind, Target
 from .work import Work, selection, work_of
@@ -120,6 +121,7 @@ def survey(
     pairs = _read_members(context)
     after = read_state(context, target)
     moving, moving_edges = after.moved_since(before)
+    moving |= _promised(context, target)
     sides, warnings = _sides(context, target, read, after)
     deferred = {pair for pair, (_, waits) in after.edges.items() if waits}
     found = Survey(
@@ -133,6 +135,13 @@ def survey(
         warnings=warnings,
     )
     return found, inventory
+
+
+def _promised(context: Context, target: Target) -> frozenset[str]:
+    """Resources that a request gives something to and is not answered yet."""
+    with context.database.session() as session:
+        found = open_promises(session, context.tenant)
+    return frozenset(id for promise in found for id, name in promise.rows if name == target.name)
 
 
 def read_state(context: Context, target: Target) -> State:

@@ -13,10 +13,13 @@ from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Context, Times
 from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.promises import promises
 from scim_gateway_provisioning.safeguards import Safeguards
+from scim_gateway_provisioning.tables import works
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.address import driver_for
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
+from sqlalchemy import update
 
 from scim_gateway.backend import Query
 from scim_gateway.definitions import standard_resource_types
@@ -92,6 +95,12 @@ class World:
             if not self.backend.settle_pending().failed and not self.backend.pending():
                 return
         raise AssertionError(self.backend.pending())
+
+    def die_of_age(self) -> None:
+        """Time passes: who holds a claim, or has promised something, without a sign of life is taken for dead."""
+        with self.context.database.operation(write=True) as session:
+            session.execute(update(promises).where(promises.c.ended_flag == 0).values(until_ms=0))
+            session.execute(update(works).values(held_until_ms=0))
 
     def state(self) -> dict[str, set[tuple[str, str]]]:
         """Who may do what, by the directory and by each target."""

@@ -247,7 +247,7 @@ def test_a_user_whose_removal_is_refused_does_not_come_back_under_a_name_that_is
     agree(world)
 
 
-def test_a_directory_out_of_reach_at_the_worst_moment_is_told_and_mended_later(tmp_path):
+def test_what_a_directory_out_of_reach_could_not_take_back_is_taken_back_later(tmp_path):
 
     target = ListTarget()
     world = World(tmp_path, target)
@@ -261,5 +261,7 @@ def test_a_directory_out_of_reach_at_the_worst_moment_is_told_and_mended_later(t
     assert set_active(world.core, user, True) == 503
     world.context.failpoints.set("compensate.before", None)
     assert world.core.get(user)["active"] is True
+    world.die_of_age()
     agree(world)
+    assert world.core.get(user)["active"] is False
     world.close()

@@ -1,5 +1,6 @@
 """A process that is killed at any step of any change: what is there then is no more than was or will be allowed, and
-directory and target agree again, by the retry alone as well as by the client's sending the request again."""
+directory and target agree again, by the retry alone as well as by the client's sending the request again. The retry
+gives nothing that the process did not come to note as given; who sends the request again gets it."""
 
 from __future__ import annotations
 
@@ -71,6 +72,10 @@ REQUESTS: dict[str, Callable[[Scene], Request]] = {
 }
 
 FAULTS = ("none", "unreachable", "refused")
+GIVEN = ("mark.committed", "retry.before", "retry.after")
+"""Who dies there may have noted that the target has everything; all others have not answered, and never will."""
+
+Rights = set[tuple[str, str]]
 
 
 def open_world(folder: Path, failpoint: str | None = None) -> World:
@@ -127,6 +132,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene]:
 def test_whatever_step_a_process_dies_at_directory_and_target_agree_again(prepared, tmp_path, what, fault):
     before, scene = prepared
     request = REQUESTS[what](scene)
+    asked = rights_after(shutil.copytree(before, tmp_path / "undisturbed"), request)
     died = 0
     for number, failpoint in enumerate(NAMES):
         # Where something fails besides, one of the two ways to agreement is enough for each step.
@@ -135,11 +141,29 @@ def test_whatever_step_a_process_dies_at_directory_and_target_agree_again(prepar
             if not die(folder, failpoint, fault, request):
                 break
             died += 1
-            check(folder, before, request, again=again)
+            given = fault == "none" and failpoint in GIVEN
+            check(folder, before, request, again=again, given=given, asked=asked, scene=scene)
     assert died >= 7, "failpoints lie on the way"
 
 
-def check(folder: Path, prepared: Path, request: Request, *, again: bool) -> None:
+def rights_after(folder: Path, request: Request) -> Rights:
+    """Who may do what when nothing goes wrong."""
+    world = open_world(folder)
+    assert world.core.send(*request).status in (200, 201, 204)
+    rights = world.target.rights()
+    world.close()
+    return rights
+
+
+def alike(rights: Rights, scene: Scene) -> Rights:
+    """Rights with one name for whatever was made: it has another id each time."""
+    known = {"log in", *scene.ids.values()}
+    return {(who if who in known else "new", what if what in known else "new") for who, what in rights}
+
+
+def check(
+    folder: Path, prepared: Path, request: Request, *, again: bool, given: bool, asked: Rights, scene: Scene
+) -> None:
     before = ListTarget(path=prepared / "target.json").rights()
     world = open_world(folder)
     seen, wanted = world.target.rights(), world.wanted()
@@ -154,6 +178,10 @@ def check(folder: Path, prepared: Path, request: Request, *, again: bool) -> Non
         world.check_equal()
     world.settle()
     world.check_equal()
+    if again:
+        assert alike(world.target.rights(), scene) == alike(asked, scene), "what was sent again holds"
+    elif not given:
+        assert world.target.rights() <= before, "nobody was told that it is given, and it is"
     assert world.backend.pending() == []
     assert not world.backend.verify_audit().problems
     world.close()

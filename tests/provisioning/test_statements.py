@@ -14,7 +14,7 @@ from scim_gateway_provisioning.failpoints import NAMES
 from scim_gateway_provisioning.target import Unreachable
 from sqlalchemy import Engine, event
 
-OURS = re.compile(r"\b(scim_work|scim_edge|scim_target_name|scim_nesting)\b")
+OURS = re.compile(r"\b(scim_work|scim_edge|scim_target_name|scim_nesting|scim_promise)\b")
 
 
 @dataclass
@@ -93,13 +93,13 @@ def test_a_deactivation_is_three_statements_and_one_call_however_many_groups_the
     assert cost.calls == ["put_user"]
 
 
-def test_a_new_user_is_four_statements_besides_the_notes_that_the_target_asks_for(world):
+def test_a_new_user_is_six_statements_besides_the_notes_that_the_target_asks_for(world):
     world.core.user("eve")
     with measured(world) as cost:
         world.core.user("bob")
     note = ["UPDATE scim_work"]
-    recorded = ["SELECT scim_work", "INSERT scim_work", "INSERT scim_target_name"]
-    assert cost.summary == [*recorded, *note, "UPDATE scim_work"]
+    recorded = ["SELECT scim_work", "INSERT scim_work", "INSERT scim_target_name", "INSERT scim_promise"]
+    assert cost.summary == [*recorded, *note, "UPDATE scim_work", "DELETE scim_promise"]
     assert cost.calls == ["put_user"]
 
 
@@ -115,12 +115,14 @@ def test_a_membership_costs_the_same_in_a_group_of_any_size(world, others):
         "SELECT scim_work",
         "UPDATE scim_work",
         "INSERT scim_edge",
+        "INSERT scim_promise",
         "SELECT scim_edge",
         "SELECT scim_work",
         # marked
         "SELECT scim_work",
         "UPDATE scim_work",
         "DELETE scim_edge",
+        "DELETE scim_promise",
     ]
     assert cost.calls == ["change_members"]
 
