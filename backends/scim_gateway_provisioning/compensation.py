@@ -44,13 +44,20 @@ _EDGES = select(edges.c.group_id, edges.c.member_id, edges.c.edge_no).where(
 
 
 def take_back(
-    context: Context, recorded: Recorded, failed: Collection[str], reachable: Collection[str], *, whole: bool
+    context: Context,
+    recorded: Recorded,
+    failed: Collection[str],
+    reachable: Collection[str],
+    *,
+    whole: bool,
+    alone: bool = False,
 ) -> Recorded | None:
     """Undo a change in a transaction of its own; what is to be settled now, or ``None`` if nothing was to be undone.
 
     :param failed: targets that could not follow.
     :param reachable: targets that are brought to the new state by the caller; in the others it is pending work.
     :param whole: everything goes back; otherwise only what gives rights.
+    :param alone: nobody else asked for it: members go as well that the targets have by now.
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
     context.failpoints.hit("compensate.before")
@@ -58,7 +65,8 @@ def take_back(
         operation = Operation(Deadline(context.times.request))
         try:
             with context.directory.operation(write=True), context.database.session(write=True) as session:
-                undo = _Undo(session, context, recorded, failed, whole, names=whole or attempt < _WITH_NAMES)
+                names = whole or attempt < _WITH_NAMES
+                undo = _Undo(session, context, recorded, failed, whole, alone=alone, names=names)
                 undo.run(operation)
                 if not operation.changes:
                     if recorded.promise is not None:
@@ -104,6 +112,7 @@ class _Back:
 class _Undo:
     """What goes back, by what is there now.
 
+    :param alone: nobody else asked for it.
     :param names: whether attributes that may be somebody else's by now go back: all but ``active``.
     """
 
@@ -115,8 +124,10 @@ class _Undo:
         failed: Collection[str],
         whole: bool,
         *,
+        alone: bool,
         names: bool,
     ) -> None:
+        self._alone = alone
         self._names = names
         self._session = session
         self._context = context
@@ -170,7 +181,7 @@ class _Undo:
                 # One that the target has by now goes back with a change that was refused, unless the group went on.
                 row = self._rows.get((group, target))
                 alone = row is not None and row.generation == mine
-                if number == mine or (number is None and self._whole and alone):
+                if number == mine or (number is None and (self._alone or (self._whole and alone))):
                     ours.add(member)
         return concerned, ours
 

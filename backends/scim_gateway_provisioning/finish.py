@@ -72,14 +72,12 @@ def _keep(context: Context, recorded: Recorded, *, kept: bool) -> None:
             raise Unavailable(
                 "The request took so long that what it gives was taken back. Send it again.", retry_after=RETRY_AFTER
             )
-    if recorded.upon:
-        with context.database.session() as session:
-            if promises.ended(session, context.tenant, recorded.upon):
-                raise Unavailable(
-                    "An earlier change of the same resource, which was not answered with success, was taken back "
-                    "meanwhile. Send the request again.",
-                    retry_after=RETRY_AFTER,
-                )
+    if recorded.upon and not promises.rely_on(context.database, context.tenant, recorded.upon):
+        raise Unavailable(
+            "An earlier change of the same resource, which was not answered with success, was taken back "
+            "meanwhile. Send the request again.",
+            retry_after=RETRY_AFTER,
+        )
 
 
 def answer(failures: Failures, changes: Collection[Change] = ()) -> ScimError:

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from .journal import Change
 from .work import WorkKey, batches
 
-REMEMBERED_MS = 600_000
+REMEMBERED_MS = 120_000
 """For so long it is known of a promise that it was withdrawn: longer than any request that built on it takes."""
 
 Edges = Mapping[str, frozenset[tuple[str, str]]]
@@ -46,7 +46,8 @@ Edges = Mapping[str, frozenset[tuple[str, str]]]
 metadata = MetaData()
 
 #: ``rows_doc`` names the rows of work that were raised, with their generations; ``undo_doc`` is compressed JSON: the
-#: changes, and the memberships that were written down. ``ended_flag``: it was withdrawn.
+#: changes, and the memberships that were written down. ``ended_flag``: it was withdrawn. ``relied_flag``: another
+#: request about the same was answered with success.
 promises = Table(
     "scim_promise",
     metadata,
@@ -55,6 +56,7 @@ promises = Table(
     Column("holder", Key, nullable=False),
     Column("until_ms", BigInteger, nullable=False),
     Column("ended_flag", Integer, nullable=False),
+    Column("relied_flag", Integer, nullable=False),
     Column("rows_doc", LargeBinary, nullable=False),
     Column("undo_doc", LargeBinary, nullable=False),
     Column("trouble_text", String),
@@ -63,19 +65,21 @@ promises = Table(
 _INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _COLUMNS = """
     tenant VARBINARY(64) NOT NULL, promise_id VARBINARY(64) NOT NULL, holder VARBINARY(64) NOT NULL,
-    until_ms BIGINT NOT NULL, ended_flag INT NOT NULL, rows_doc LONGBLOB NOT NULL, undo_doc LONGBLOB NOT NULL,
-    trouble_text TEXT COLLATE utf8mb4_bin,
-    PRIMARY KEY (tenant, promise_id)
+    until_ms BIGINT NOT NULL, ended_flag INT NOT NULL, relied_flag INT NOT NULL,
+    rows_doc LONGBLOB NOT NULL, undo_doc LONGBLOB NOT NULL, trouble_text TEXT COLLATE utf8mb4_bin,
+    PRIMARY KEY (tenant, promise_id), KEY scim_promise_by_end (tenant, ended_flag)
 """
 STATEMENTS = {
     "sqlite": (
         """
         CREATE TABLE scim_promise (
             tenant TEXT NOT NULL, promise_id TEXT NOT NULL, holder TEXT NOT NULL, until_ms INTEGER NOT NULL,
-            ended_flag INTEGER NOT NULL, rows_doc BLOB NOT NULL, undo_doc BLOB NOT NULL, trouble_text TEXT,
+            ended_flag INTEGER NOT NULL, relied_flag INTEGER NOT NULL,
+            rows_doc BLOB NOT NULL, undo_doc BLOB NOT NULL, trouble_text TEXT,
             PRIMARY KEY (tenant, promise_id)
         )
         """,
+        "CREATE INDEX scim_promise_by_end ON scim_promise (tenant, ended_flag)",
     ),
     "mysql": (f"CREATE TABLE IF NOT EXISTS scim_promise ({_COLUMNS}) {_INNODB}",),
     "singlestore": (f"CREATE ROWSTORE TABLE IF NOT EXISTS scim_promise ({_COLUMNS}, SHARD KEY (tenant))",),
@@ -90,9 +94,14 @@ _LIST = select(
     promises.c.holder,
     promises.c.rows_doc,
     promises.c.trouble_text,
+    promises.c.relied_flag,
     (promises.c.until_ms <= clock()).label("dead_flag"),
 ).where(promises.c.tenant == bindparam("tenant_"), promises.c.ended_flag == 0)
-_UNDO = select(promises.c.undo_doc).where(_OPEN)
+_UNDO = select(promises.c.promise_id, promises.c.undo_doc).where(
+    promises.c.tenant == bindparam("tenant_"),
+    promises.c.promise_id.in_(bindparam("ids", expanding=True)),
+    promises.c.ended_flag == 0,
+)
 _STATE = select(promises.c.holder, promises.c.ended_flag).where(_HERE)
 _KEEP = delete(promises).where(_OPEN)
 _WITHDRAW = (
@@ -107,6 +116,7 @@ _TAKE_OVER = (
 )
 _RENEW = update(promises).where(_OPEN).values(until_ms=clock() + bindparam("claim_ms_"))
 _TROUBLE = update(promises).where(_OPEN).values(trouble_text=bindparam("trouble_"))
+_RELY = update(promises).where(_OPEN).values(relied_flag=1)
 _ENDED = select(promises.c.promise_id).where(
     promises.c.tenant == bindparam("tenant_"),
     promises.c.promise_id.in_(bindparam("ids", expanding=True)),
@@ -128,6 +138,7 @@ class Promise:
 
     :param holder: the request that answers for it; only that one may take it back while it lives.
     :param rows: the rows of work that it raised, with their generations.
+    :param relied: another request about the same resources was answered with success.
     :param dead: its request did not give a sign of life for as long as a claim lasts.
     :param trouble: why it cannot be withdrawn, for the operator.
     """
@@ -135,6 +146,7 @@ class Promise:
     id: str
     holder: str
     rows: Mapping[WorkKey, int]
+    relied: bool
     dead: bool
     trouble: str | None
 
@@ -164,6 +176,7 @@ def make(session: Session, tenant: str, id: str, rows: Mapping[WorkKey, int], gi
         "promise_id": id,
         "holder": id,
         "ended_flag": 0,
+        "relied_flag": 0,
         "rows_doc": orjson.dumps([[*key, number] for key, number in sorted(rows.items())]),
         "undo_doc": undo,
         "trouble_text": None,
@@ -177,27 +190,21 @@ def open_promises(session: Session, tenant: str) -> list[Promise]:
     return [_promise(row) for row in session.execute(_LIST, {"tenant_": tenant})]
 
 
-def touching(session: Session, tenant: str, keys: Collection[WorkKey], *, but: Collection[str] = ()) -> list[Promise]:
-    """Those of others that concern rows of work.
-
-    :param but: ids of one's own.
-    """
+def touching(session: Session, tenant: str, keys: Collection[WorkKey]) -> list[Promise]:
+    """Those that concern rows of work."""
     if not keys:
         return []
     wanted = frozenset(keys)
-    found = open_promises(session, tenant)
-    return [promise for promise in found if promise.id not in but and not wanted.isdisjoint(promise.rows)]
+    return [promise for promise in open_promises(session, tenant) if not wanted.isdisjoint(promise.rows)]
 
 
-def given_by(session: Session, tenant: str, promise: Promise) -> Given:
-    """What it takes to take a promise back.
-
-    :raises PromiseGone: it is kept or withdrawn by now.
-    """
-    document = session.execute(_UNDO, _key(tenant, promise.id)).scalar()
-    if document is None:
-        raise PromiseGone(promise.id)
-    return _unpacked(bytes(document))
+def given_by(session: Session, tenant: str, ids: Collection[str]) -> dict[str, Given]:
+    """By id of a promise, what it takes to take it back; those that are kept or withdrawn by now are left out."""
+    found: dict[str, Given] = {}
+    for batch in batches(ids):
+        for row in session.execute(_UNDO, {"tenant_": tenant, "ids": batch}):
+            found[row.promise_id] = _unpacked(bytes(row.undo_doc))
+    return found
 
 
 def keep(session: Session, tenant: str, id: str) -> bool:
@@ -234,9 +241,16 @@ def take_over(session: Session, tenant: str, promise: Promise, heir: str, *, sec
     return session.execute(_TAKE_OVER, {**parameters, "claim_ms_": int(seconds * 1000)}).rowcount == 1
 
 
-def ended(session: Session, tenant: str, ids: Collection[str]) -> bool:
-    """Whether one of these was withdrawn."""
-    return any(session.execute(_ENDED, {"tenant_": tenant, "ids": batch}).first() for batch in batches(ids))
+def rely_on(database: Database, tenant: str, ids: Collection[str]) -> bool:
+    """Note that a request about the same as these promises is answered with success; ``False``: one was withdrawn."""
+
+    def work(session: Session) -> bool:
+        _repeatable(session)
+        for id in sorted(ids):
+            session.execute(_RELY, _key(tenant, id))
+        return not any(session.execute(_ENDED, {"tenant_": tenant, "ids": batch}).first() for batch in batches(ids))
+
+    return database.run(work)
 
 
 def note_trouble(session: Session, tenant: str, id: str, text: str) -> None:
@@ -307,7 +321,7 @@ def _is_held_by(session: Session, tenant: str, id: str, holder: str) -> bool:
 
 def _promise(row: Any) -> Promise:
     rows = {(id, target): number for id, target, number in orjson.loads(row.rows_doc)}
-    return Promise(row.promise_id, row.holder, rows, bool(row.dead_flag), row.trouble_text)
+    return Promise(row.promise_id, row.holder, rows, bool(row.relied_flag), bool(row.dead_flag), row.trouble_text)
 
 
 def _packed(given: Given) -> bytes:

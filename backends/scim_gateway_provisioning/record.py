@@ -129,13 +129,14 @@ def _look(
     undone: bool,
 ) -> Earlier | None:
     """What others have promised about rows that something is pending for; ``None``: these must not be worked on yet."""
-    keys = {work.key for work in named}
-    keys |= {touch.key for touch in touches if touch.work is not None and touch.work.pending}
-    if not keys:
+    pending = {work.key: work for work in named}
+    pending |= {touch.key: touch.work for touch in touches if touch.work is not None and touch.work.pending}
+    works = list(pending.values())
+    if not works:
         return Earlier()
     if undone:
-        return None if any(each.dead for each in promises.touching(session, context.tenant, keys)) else Earlier()
-    return earlier.look(session, context, operation, keys)
+        return None if any(promise.dead for promise in earlier.others(session, context, works)) else Earlier()
+    return earlier.look(session, context, operation, works)
 
 
 def _promised(

@@ -12,7 +12,7 @@ from scim_gateway_sql.database import Session
 
 from scim_gateway.errors import Conflict, ScimError, Unavailable
 
-from . import promises
+from . import earlier, promises
 from .apply import Application, Progress
 from .context import Context
 from .desired import Desired, read_desired
@@ -142,8 +142,7 @@ class Settlement:
 
     def _promised(self, session: Session, found: Sequence[Work]) -> list[Promise]:
         """What other requests are to answer for."""
-        own = () if self.promise is None else (self.promise,)
-        return promises.touching(session, self.context.tenant, {work.key for work in found}, but=own)
+        return earlier.others(session, self.context, found, own=self.promise)
 
     def _harmless(self, session: Session, free: Sequence[Work], promised: Collection[WorkKey]) -> list[Work]:
         """Rows that can be worked on without giving what is only promised.

@@ -35,7 +35,7 @@ def withdraw_dead(context: Context) -> None:
 
 
 def withdraw(context: Context, promise: Promise) -> None:
-    """Take back what one dead request has given, as far as no other has brought it about meanwhile.
+    """Take back what one dead request has given, unless another about the same was answered with success.
 
     What nobody can take back is held: it is not given until a request asks for it.
 
@@ -57,16 +57,19 @@ def withdraw(context: Context, promise: Promise) -> None:
 
 def _withdraw(context: Context, promise: Promise) -> None:
     with context.database.operation(write=False) as session:
-        given = given_by(session, context.tenant, promise)
+        given = given_by(session, context.tenant, [promise.id]).get(promise.id)
         rows = read(session, context.tenant, {id for id, _ in promise.rows})
+    if given is None:
+        return
     left = {
         target
         for (id, target), number in promise.rows.items()
         if (work := rows.get((id, target))) is not None and work.applied < number
     }
-    if not left:
-        # Retry and repair leave such rows alone: it was another request that brought it about, and was answered.
+    if not left and promise.relied:
+        # Retry and repair leave such rows alone: it was the other request that brought it about.
         promises.keep_alone(context.database, context.tenant, promise.id)
     elif promise.trouble is None:
         recorded = Recorded(given.changes, promise.rows, edges=given.edges, holder=promise.holder, promise=promise.id)
-        take_back(context, recorded, left, (), whole=False)
+        targets = left if promise.relied else {target for _, target in promise.rows}
+        take_back(context, recorded, targets, (), whole=False, alone=not promise.relied)

@@ -15,8 +15,10 @@ from provisioned import World, directory_at, directory_in, provisioned
 from scim_gateway_provisioning import withdrawal
 from scim_gateway_provisioning.promises import open_promises
 from scim_gateway_provisioning.reconcile import Reconciler
+from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_sql import SqlBackend
+from sqlalchemy import update
 
 from scim_gateway.errors import Unavailable
 
@@ -295,6 +297,66 @@ def test_who_waits_for_a_dead_request_and_changes_more_is_not_told_that_all_is_g
 def _recorded(world: World, user: dict, title: str) -> bool:
     stored = world.backend.directory.handlers["User"].get(user["id"])
     return stored.get("title") == title
+
+
+def test_what_another_request_brings_about_on_its_way_is_taken_back_when_nobody_asked_for_it(stored):
+    bob, eve, group = stored.core.user("bob"), stored.core.user("eve"), stored.core.group("staff")
+    down(stored)
+    fail(stored, "compensate.before", joining(group, bob))
+    up(stored)
+    assert stored.core.send(*joining(group, eve)).status == 200
+    stored.die_of_age()
+    stored.settle()
+    stored.check_equal()
+    assert stored.core.members(group) == {eve["id"]}
+
+
+def test_what_another_request_asked_for_too_and_was_told_of_stays(stored):
+    bob, eve, group = stored.core.user("bob"), stored.core.user("eve"), stored.core.group("staff")
+    zoe = stored.core.user("zoe", active=False)
+    down(stored)
+    fail(stored, "compensate.before", joining(group, bob))
+    fail(stored, "compensate.before", activation(zoe))
+    up(stored)
+    body = {"displayName": "staff", "members": values(bob, eve)}
+    assert stored.core.send("PUT", f"/Groups/{group['id']}", body).status == 200
+    assert stored.core.send(*activation(zoe, title="head")).status == 200
+    stored.die_of_age()
+    stored.settle()
+    stored.check_equal()
+    assert stored.core.members(group) == {bob["id"], eve["id"]}
+    assert stored.core.get(zoe)["active"] is True
+    assert promised(stored) == 0
+
+
+def test_all_who_were_added_leave_a_large_group_of_which_the_target_had_got_a_part(tmp_path):
+    world = World(tmp_path, most=2)
+    users = [world.core.user(f"user{number}") for number in range(5)]
+    group = world.core.group("staff")
+    die(world, "mark.committed", joining(group, *users))
+    assert len(world.target.listing.groups["staff"].members) == 2
+    world.die_of_age()
+    world.settle()
+    world.check_equal()
+    assert world.core.members(group) == set()
+    world.close()
+
+
+def test_a_request_that_waits_for_the_claim_of_a_dead_one_gives_only_what_it_was_asked_for(world, other):
+    bob, eve, group = world.core.user("bob"), world.core.user("eve"), world.core.group("staff")
+    die(world, "record.committed", joining(group, bob))
+    answers: list[int] = []
+    waiting = threading.Thread(target=lambda: answers.append(other.send(*joining(group, eve)).status))
+    waiting.start()
+    while world.core.members(group) != {bob["id"], eve["id"]}:
+        threading.Event().wait(0.01)
+    with world.context.database.operation(write=True) as session:
+        session.execute(update(works).values(held_until_ms=0))
+    waiting.join()
+    assert answers == [200]
+    assert world.core.members(group) == {eve["id"]}
+    world.settle()
+    world.check_equal()
 
 
 def test_a_deactivation_waits_for_nothing(world):
