@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scim_gateway_sql.database import Session
 
@@ -15,7 +15,7 @@ from scim_gateway.errors import Conflict, ScimError, Unavailable
 from . import earlier, promises
 from .apply import Application, Progress
 from .context import Context
-from .desired import Desired, read_desired
+from .desired import Desired, Task, read_desired
 from .earlier import DeadPromises
 from .mark import Failure, Marked, Marker
 from .mark_rows import note
@@ -136,7 +136,7 @@ class Settlement:
             if dead and self.answered:
                 raise DeadPromises(dead)
             if not self.answered:
-                free = self._harmless(session, free, {key for promise in others for key in promise.rows})
+                return self._without_giving(session, free, {key for promise in others for key in promise.rows})
         claim_rows(session, self.context, free, self.holder)
         return read_desired(session, self.context, self.target, free)
 
@@ -144,22 +144,18 @@ class Settlement:
         """What other requests are to answer for."""
         return earlier.others(session, self.context, found, own=self.promise)
 
-    def _harmless(self, session: Session, free: Sequence[Work], promised: Collection[WorkKey]) -> list[Work]:
-        """Rows that can be worked on without giving what is only promised.
+    def _without_giving(self, session: Session, free: Sequence[Work], promised: Collection[WorkKey]) -> Desired:
+        """Claim rows, and read what can be done about them without giving what is only promised.
 
-        :raises Held: there are none.
+        :raises Held: there is nothing.
         """
-        held = [work for work in free if work.key in promised]
-        tasks = read_desired(session, self.context, self.target, held).tasks
-        giving = {
-            task.work.id
-            for task in tasks
-            if task.desired is not None and not (isinstance(task.desired, User) and not task.desired.active)
-        }
-        harmless = [work for work in free if work.id not in giving]
-        if not harmless:
+        read = read_desired(session, self.context, self.target, free)
+        wanted = (_losing(task) if task.work.key in promised else task for task in read.tasks)
+        tasks = [task for task in wanted if task is not None]
+        if not tasks:
             raise Held
-        return harmless
+        claim_rows(session, self.context, [task.work for task in tasks], self.holder)
+        return Desired(tasks)
 
     def _something_free(self) -> bool:
         with self.context.database.operation(write=False) as session:
@@ -287,6 +283,16 @@ class Settlement:
             self.context.failpoints.hit("save.committed")
 
         return save
+
+
+def _losing(task: Task) -> Task | None:
+    """What takes rights away of a task; ``None``: nothing does."""
+    if task.desired is None or (isinstance(task.desired, User) and not task.desired.active):
+        return task
+    edges = [edge for edge in task.edges if not edge.wanted]
+    if not edges or task.work.stale or not task.work.known:
+        return None
+    return replace(task, edges=edges, more=True)
 
 
 class _Claim:

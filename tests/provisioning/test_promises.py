@@ -565,6 +565,28 @@ def test_a_deactivation_of_somebody_who_is_held_is_retried(world, monkeypatch):
     assert world.target.rights() == set()
 
 
+def test_of_a_group_whose_new_member_is_held_others_can_be_removed(world, monkeypatch):
+    bob, eve = world.core.user("bob"), world.core.user("eve")
+    group = world.core.group("staff", eve)
+    die(world, "record.committed", joining(group, bob))
+    world.die_of_age()
+
+    def trip(*_arguments: Any, **_more: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(withdrawal, "take_back", trip)
+    world.backend.settle_pending()
+    world.target.down()
+    assert world.core.send(*leaving(group, eve)).status == 503
+    up(world)
+    world.backend.settle_pending()
+    assert world.target.listing.groups["staff"].members == set()
+    assert world.core.send(*joining(group, bob)).status == 200
+    world.settle()
+    assert world.target.listing.groups["staff"].members == {"bob"}
+    assert promised(world) == 0
+
+
 def test_a_pause_does_not_keep_what_is_to_be_taken_back(world):
     user = world.core.user("bob", active=False)
     die(world, "put_user.after", activation(user))
