@@ -240,12 +240,15 @@ class Settlement:
     def _mark(self, desired: Desired, progress: Progress, failure: Failure | None = None) -> Marked:
         self.context.failpoints.hit("mark.before")
 
-        def mark(session: Session) -> Marked:
-            def keep(marked: Marked) -> None:
-                if self.promise is not None and self._is_last(marked, progress):
-                    self.kept = promises.keep(session, self.context.tenant, self.promise)
+        def mark(session: Session) -> tuple[Marked, bool]:
+            kept = False
 
-            return Marker(
+            def keep(marked: Marked) -> None:
+                nonlocal kept
+                if self.promise is not None and failure is None and self._is_last(marked, progress):
+                    kept = promises.keep(session, self.context.tenant, self.promise)
+
+            marked = Marker(
                 session,
                 self.context,
                 self.target,
@@ -256,8 +259,9 @@ class Settlement:
                 answered=self.answered,
                 then=keep,
             ).mark()
+            return marked, kept
 
-        marked = self.context.database.run(mark)
+        marked, self.kept = self.context.database.run(mark)
         self.context.failpoints.hit("mark.committed")
         return marked
 

@@ -4,6 +4,7 @@ worst moment, nor after the gateway was killed; what takes rights away is, and s
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def up(world: World) -> None:
 def promised(world: World) -> int:
     with world.context.database.operation(write=False) as session:
         return len(open_promises(session, world.context.tenant))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread does."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 # What is asked for while target and database fail
@@ -282,8 +291,7 @@ def test_who_waits_for_a_dead_request_and_changes_more_is_not_told_that_all_is_g
     answers: list[int] = []
     waiting = threading.Thread(target=lambda: answers.append(other.send(*activation(user, title="head")).status))
     waiting.start()
-    while not _recorded(world, user, "head"):
-        threading.Event().wait(0.01)
+    until(lambda: _recorded(world, user, "head"))
     world.die_of_age()
     waiting.join()
     assert answers == [503]
@@ -348,8 +356,7 @@ def test_a_request_that_waits_for_the_claim_of_a_dead_one_gives_only_what_it_was
     answers: list[int] = []
     waiting = threading.Thread(target=lambda: answers.append(other.send(*joining(group, eve)).status))
     waiting.start()
-    while world.core.members(group) != {bob["id"], eve["id"]}:
-        threading.Event().wait(0.01)
+    until(lambda: world.core.members(group) == {bob["id"], eve["id"]})
     with world.context.database.operation(write=True) as session:
         session.execute(update(works).values(held_until_ms=0))
     waiting.join()
@@ -444,8 +451,7 @@ def test_of_two_who_send_the_same_and_succeed_both_are_told_so(world, other):
     def both() -> None:
         thread = threading.Thread(target=lambda: answers.append(other.send(*activation(user)).status))
         thread.start()
-        while _holder(world) == holder[0]:
-            threading.Event().wait(0.005)
+        until(lambda: _holder(world) != holder[0])
         threads.append(thread)
 
     threads: list[threading.Thread] = []
