@@ -16,6 +16,7 @@ from typing import Any
 import pymysql
 from scim_gateway_provisioning.target import Deadline, Unreachable
 
+from . import giving_up
 from .failures import DRIVER_ERRORS, Denied, Lost, Refused, denied, meaning_of, number_of
 from .settings import Endpoint
 from .statements import Statement
@@ -31,6 +32,9 @@ does not know it: nothing is granted to anybody who was not seen before.
 
 LINES = 4
 """Connections for each change that may be under way: while one waits for the cluster's lock, the others read."""
+
+LAST_WORD_SECONDS = 2
+"""How long a server that left a statement without an answer may take to connect, and to end that statement."""
 
 _WRONG_VALUE = 1231
 
@@ -93,7 +97,18 @@ class Line:
         :raises Unreachable: the time is over, the connection broke, or the gateway's account may not do it.
         """
         with _turn(self._turns.changes, self.deadline):
-            self._ask(statement)
+            try:
+                self._ask(statement)
+            except Lost as lost:
+                if isinstance(lost.__cause__, Exception) and giving_up.was_given_up(lost.__cause__):
+                    self._end(statement.verb)
+                raise
+
+    def _end(self, verb: str) -> None:
+        """End what was given up, whatever the server makes of it."""
+        there = self._endpoint
+        id: int = self._connection.thread_id()  # type: ignore[no-untyped-call]
+        giving_up.end(lambda: _open_briefly(there), there.user, id, verb)
 
     @contextlib.contextmanager
     def large(self) -> Iterator[None]:
@@ -252,7 +267,16 @@ class Connections:
             discard(connection)
 
 
-def _open(there: Endpoint, user: str, password: str) -> pymysql.Connection[Any]:
+def _open_briefly(there: Endpoint) -> pymysql.Connection[Any]:
+    """A connection that is not waited for long."""
+    return _open(there, there.user, there.password, connect=LAST_WORD_SECONDS, answer=LAST_WORD_SECONDS)
+
+
+def _open(
+    there: Endpoint, user: str, password: str, *, connect: float | None = None, answer: float | None = None
+) -> pymysql.Connection[Any]:
+    connect = CONNECT_SECONDS if connect is None else connect
+    answer = ANSWER_SECONDS if answer is None else answer
     for mode in SQL_MODES:
         try:
             return pymysql.connect(
@@ -263,9 +287,9 @@ def _open(there: Endpoint, user: str, password: str) -> pymysql.Connection[Any]:
                 charset="utf8mb4",
                 autocommit=True,
                 sql_mode=mode,
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=ANSWER_SECONDS,
-                write_timeout=ANSWER_SECONDS,
+                connect_timeout=connect,
+                read_timeout=answer,
+                write_timeout=answer,
                 **_encrypted(there),
             )
         except pymysql.err.Error as error:

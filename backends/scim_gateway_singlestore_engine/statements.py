@@ -171,6 +171,15 @@ def kill_connection(id: int, node: int) -> Statement:
     return Statement("KILL CONNECTION", f"KILL CONNECTION {id:d} {node:d}")
 
 
+def own_connections(user: str) -> Statement:
+    """Connections of the gateway's own account, of all nodes: NODE_ID, ID."""
+    return Statement(
+        "SELECT of MV_PROCESSLIST",
+        "SELECT NODE_ID, ID FROM information_schema.MV_PROCESSLIST WHERE `USER` = %s",
+        (user,),
+    )
+
+
 def sessions_of(name: str) -> Statement:
     """Sessions of a user on all nodes, in any letter case: NODE_ID, ID, USER."""
     return Statement(

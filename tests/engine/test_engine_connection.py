@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pymysql
@@ -14,7 +15,7 @@ import pytest
 from engine_world import engine_settings
 from scim_gateway_provisioning.target import Deadline, Unreachable
 from scim_gateway_singlestore_engine import connection, failures
-from scim_gateway_singlestore_engine.connection import ANSWER_SECONDS, CONNECT_SECONDS, LINES, Connections
+from scim_gateway_singlestore_engine.connection import ANSWER_SECONDS, CONNECT_SECONDS, LINES, Connections, Line
 from scim_gateway_singlestore_engine.failures import Denied, Lost, Refused, meaning_of
 from scim_gateway_singlestore_engine.statements import (
     Identified,
@@ -198,6 +199,68 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_one_answer_may_take(wo
     world.double.hang("CREATE GROUP")
     with pytest.raises(Lost, match="broke during CREATE GROUP"), connections.line(Deadline(5)) as line:
         line.run(create_group("eng"))
+
+
+@contextmanager
+def given_up(connections: Connections) -> Iterator[Line]:
+    """A connection whose next answer is not waited for."""
+    with connections.line(Deadline(60)) as line:
+        line._connection._read_timeout = 0.05  # type: ignore[attr-defined]
+        yield line
+
+
+def test_a_statement_that_was_given_up_does_not_take_effect_later(world, connections, monkeypatch):
+    monkeypatch.setattr(connection, "LAST_WORD_SECONDS", 60)
+    hanging = world.double.hang("CREATE GROUP 'eng'")
+    with pytest.raises(Lost), given_up(connections) as line:
+        line.run(create_group("eng"))
+    hanging.release()
+    with connections.line(Deadline(60)) as line:
+        line.run(create_group("other"))
+    assert set(world.groups) == {"other"}
+    assert [entry.outcome for entry in world.double.log if "'eng'" in entry.sql] == ["killed"]
+
+
+def test_of_other_connections_none_is_ended(world, connections, monkeypatch):
+    monkeypatch.setattr(connection, "LAST_WORD_SECONDS", 60)
+    world.double.hang("CREATE GROUP")
+    with connections.line(Deadline(60)) as other:
+        others = set(world.double.sessions())
+        with given_up(connections) as line:
+            [(node, id)] = set(world.double.sessions()) - others
+            with pytest.raises(Lost):
+                line.run(create_group("eng"))
+        assert other.rows(ASK) == [(1,)]
+    killed = [entry.sql for entry in world.double.log if entry.sql.startswith("KILL")]
+    assert killed == [f"KILL CONNECTION {id} {node}"]
+
+
+def test_a_connection_that_ended_by_itself_is_nothing_to_tell_of(world, connections, monkeypatch, caplog):
+    monkeypatch.setattr(connection, "LAST_WORD_SECONDS", 60)
+    world.double.hang("CREATE GROUP")
+    world.double.fail("KILL CONNECTION", 1094)
+    with pytest.raises(Lost), given_up(connections) as line:
+        line.run(create_group("eng"))
+    assert not [record for record in caplog.records if record.name == "scim_gateway.engine"]
+
+
+def test_what_is_only_read_is_not_ended(world, connections):
+    world.double.hang("SELECT 1")
+    with pytest.raises(Lost), given_up(connections) as line:
+        line.rows(ASK)
+    assert not [entry for entry in world.double.log if entry.sql.startswith("KILL")]
+
+
+def test_a_connection_that_cannot_be_ended_is_told_and_the_answer_is_the_same(world, connections, monkeypatch, caplog):
+    monkeypatch.setattr(connection, "LAST_WORD_SECONDS", 60)
+    world.double.hang("CREATE GROUP")
+    world.double.fail("KILL CONNECTION", 1095)
+    with pytest.raises(Lost, match="broke during CREATE GROUP"), given_up(connections) as line:
+        line.run(create_group("eng"))
+    [record] = [record for record in caplog.records if record.name == "scim_gateway.engine"]
+    assert "CREATE GROUP was not answered in time" in record.getMessage()
+    assert "error 1095" in record.getMessage()
+    assert "eng'" not in record.getMessage()
 
 
 def test_only_texts_are_parameters(world, connections):
