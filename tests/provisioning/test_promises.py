@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from core_client import PATCH_OP, Core
 from doubles.listed_target import ListTarget
-from provisioned import World, directory_at, directory_in, provisioned
+from provisioned import World, directory_at, directory_in, provisioned, quick
 from scim_gateway_provisioning import withdrawal
 from scim_gateway_provisioning.promises import open_promises
 from scim_gateway_provisioning.reconcile import Reconciler
@@ -24,6 +24,9 @@ from sqlalchemy import update
 from scim_gateway.errors import Unavailable
 
 LOST = Unreachable("It is cut.")
+PATIENT = quick(request=60.0, claim=600.0)
+"""Nothing gets old by itself, however slow the machine is."""
+
 Open = Callable[[], SqlBackend]
 Request = tuple[str, str, Any]
 
@@ -40,14 +43,14 @@ def open_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 @pytest.fixture
 def stored(open_directory: Open, tmp_path: Path) -> Iterator[World]:
     """A gateway whose directory is in a file, or on a server."""
-    world = World(tmp_path, directory=open_directory())
+    world = World(tmp_path, times=PATIENT, directory=open_directory())
     yield world
     world.close()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+    world = World(tmp_path, times=PATIENT)
     yield world
     world.close()
 
@@ -55,7 +58,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def other(world: World) -> Iterator[Core]:
     """Another gateway with the same directory and the same target."""
-    backend = provisioned(world.folder, world.target)
+    backend = provisioned(world.folder, world.target, times=PATIENT)
     yield Core(backend)
     backend.close()
 
@@ -338,7 +341,7 @@ def test_what_another_request_asked_for_too_and_was_told_of_stays(stored):
 
 
 def test_all_who_were_added_leave_a_large_group_of_which_the_target_had_got_a_part(tmp_path):
-    world = World(tmp_path, most=2)
+    world = World(tmp_path, times=PATIENT, most=2)
     users = [world.core.user(f"user{number}") for number in range(5)]
     group = world.core.group("staff")
     die(world, "mark.committed", joining(group, *users))
@@ -488,7 +491,7 @@ def test_a_name_that_somebody_else_has_by_now_stays_and_the_activation_does_not(
 
 
 def test_what_one_of_two_targets_has_got_is_taken_back_there(tmp_path):
-    world = World(tmp_path, ListTarget("first"), ListTarget("second"))
+    world = World(tmp_path, ListTarget("first"), ListTarget("second"), times=PATIENT)
     bob, group = world.core.user("bob"), world.core.group("staff")
     before = world.targets[0].rights()
     for number, request in enumerate(((create(world)), joining(group, bob))):
