@@ -13,15 +13,17 @@ from scim_gateway.errors import Conflict, Forbidden, InvalidValue
 from scim_gateway.text import shown
 
 from . import addresses
-from .answers import ACCEPTED, PENDING, REFUSED, Invitation, Member
+from .answers import ACCEPTED, PENDING, REFUSED, REVOKED, Invitation, Member
 from .context import LAG, Context
 from .leaving import revoke
 from .notes import Note, Standing
+from .people_teams import leave_unwanted_teams, team_ids
 from .protection import refusal
 from .transport import Absent, Refused, Unsure
 
 FRESH = timedelta(seconds=60)
 """So long after somebody joined their rights are looked at once more: a list may have been behind."""
+_TRIES = 3
 
 
 def stand(context: Context, user: User, note: Note, save: Save) -> Outcome:
@@ -64,7 +66,7 @@ def _joined(context: Context, user: User, note: Note, member: Member, save: Save
     fresh = note.now.fresh
     if note.now.user != member.id:
         if note.now.ours:
-            note = _accept(context, note, member, save)
+            note = _accept(context, user, note, member, save)
         else:
             _take_over(context, user, member)
             note = note.at(user=member.id, invitation=None)
@@ -78,7 +80,7 @@ def _joined(context: Context, user: User, note: Note, member: Member, save: Save
     return Outcome(note.known, waiting)
 
 
-def _accept(context: Context, note: Note, member: Member, save: Save) -> Note:
+def _accept(context: Context, user: User, note: Note, member: Member, save: Save) -> Note:
     reason = context.protection.reason_of_member(member, context.me)
     if reason is not None:
         raise refusal(f"{shown(member.email)} is not managed in the SingleStore organization: {reason}.")
@@ -87,6 +89,7 @@ def _accept(context: Context, note: Note, member: Member, save: Save) -> Note:
     except Forbidden:
         save(_uninvited(note).known)
         raise
+    leave_unwanted_teams(context, user, member.id)
     return replace(note.at(user=member.id, invitation=None, fresh=context.client.now()), sent=None)
 
 
@@ -117,6 +120,10 @@ def _invited(context: Context, user: User, note: Note, save: Save) -> Outcome:
             invitation = pending[0]
             if not note.now.ours:
                 _take_over_invitation(context, user, invitation)
+            elif note.now.invitation is None:
+                invitation = _rightly(context, user, note, invitation)
+    if invitation is not None and _for_a_team(note, invitation):
+        return _invite(context, user, note, save)
     if invitation is None or _of_the_past(context, invitation):
         if note.sent is not None and context.client.now() - note.sent < LAG:
             return Outcome(note.known, "was invited a moment ago; the invitation is not shown yet")
@@ -129,6 +136,11 @@ def _of_the_past(context: Context, invitation: Invitation) -> bool:
     if invitation.state != ACCEPTED:
         return False
     return invitation.acted is None or context.client.now() - invitation.acted >= LAG
+
+
+def _for_a_team(note: Note, invitation: Invitation) -> bool:
+    """Revoked, and it named teams: so is an invitation that leads into a team which the person has left meanwhile."""
+    return note.now is not None and note.now.ours and invitation.state == REVOKED and bool(invitation.teams)
 
 
 def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> Outcome:
@@ -195,7 +207,7 @@ def _invite(context: Context, user: User, note: Note, save: Save) -> Outcome:
     if context.settings.add_existing and _add_at_once(context, address):
         member = _only(context.sight.members(client, address), address)
         if member is not None:
-            note = _accept(context, note, member, save)
+            note = _accept(context, user, note, member, save)
             save(note.known)
             return Outcome(note.known, "has joined; the rights of the new member are looked at once more in a minute")
         note = replace(note, sent=client.now())
@@ -204,6 +216,7 @@ def _invite(context: Context, user: User, note: Note, save: Save) -> Outcome:
         invitation = _send(context, address, _teams_along(context, user, note))
     except (Refused, Unsure, Absent) as error:
         invitation = _after_trouble(context, note, error, begun, save)
+    invitation = _rightly(context, user, note, invitation)
     note = replace(note.at(invitation=invitation.id or None), sent=client.now())
     return _wait(context, note, invitation, save)
 
@@ -216,6 +229,20 @@ def _send(context: Context, address: str, teams: Collection[str]) -> Invitation:
             raise
     # A team may be what it does not take; teams are given after the acceptance then.
     return context.client.invite(address)
+
+
+def _rightly(context: Context, user: User, note: Note, invitation: Invitation) -> Invitation:
+    """The invitation, or another one where the person was taken out of a team that it names while it was sent.
+
+    Who takes somebody out of a team revokes the invitations that can be seen by then; this is one that could not.
+    """
+    assert note.now is not None
+    for _ in range(_TRIES):
+        if invitation.teams <= team_ids(user):
+            return invitation
+        revoke(context, replace(note.now, invitation=invitation.id or None))
+        invitation = _send(context, note.now.address, _teams_along(context, user, note))
+    raise Unreachable(f"The teams of {shown(note.now.address)} change faster than the person can be invited.")
 
 
 def _teams_along(context: Context, user: User, note: Note) -> Collection[str]:

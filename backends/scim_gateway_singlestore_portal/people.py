@@ -7,12 +7,11 @@ from dataclasses import replace
 from scim_gateway_provisioning.target import Known, Outcome, Save, User
 
 from . import addresses
-from .client import TeamUpdate
 from .context import Context
 from .joining import stand
 from .leaving import leave, revoke
 from .notes import Note, Standing
-from .team_members import bring_about
+from .people_teams import carry_teams
 
 
 class People:
@@ -74,18 +73,6 @@ class People:
             return Outcome(kept.known, outcome.waiting)
         for one in note.former:
             if one.user is not None:
-                self._carry(user, one.user, note.now.user)
+                carry_teams(self._context, user, one.user, note.now.user)
         leave(self._context, note.former)
         return Outcome(replace(note, former=()).known, outcome.waiting)
-
-    def _carry(self, user: User, old: str, new: str) -> None:
-        """Move the memberships in the gateway's teams, each in one call: never both at once."""
-        context = self._context
-        here = [team for team in context.client.teams() if old in team.people]
-        managed = set(user.managed_groups([team.name for team in here]))
-        for team in here:
-            if team.name not in managed or context.protection.reason_of_team(team, context.organization) is not None:
-                continue
-            if context.protection.privileged_team(context.client, team.id) is not None:
-                continue
-            bring_about(context.client, team.id, TeamUpdate(add_users=[new], remove_users=[old]))

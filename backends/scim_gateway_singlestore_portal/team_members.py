@@ -14,7 +14,6 @@ from scim_gateway.text import shown
 from .answers import PENDING, Invitation, Team
 from .client import Client, TeamUpdate
 from .context import Context
-from .leaving import revoke
 from .notes import Note, Standing
 from .transport import Absent, Refused, Unsure
 
@@ -161,30 +160,29 @@ def _ask_by_email(context: Context, team_id: str, notes: Iterable[Note]) -> None
 
 
 def _take_from_invitation(context: Context, team_id: str, note: Note) -> None:
-    """An invitation that leads into the team must not do so any more when the person accepts."""
-    client = context.client
+    """An invitation that leads into the team must not do so any more when the person accepts.
+
+    Nobody is invited here: whether the person is to be invited at all is known only to who works on the person.
+    """
     for one in note.everywhere:
-        invitation = None if one.user or not one.invitation else client.invitation(one.invitation)
-        if not _leads_into(invitation, team_id):
+        if one.user is not None or not _leading(context, one, team_id):
             continue
         with suppress(Refused, Absent, Unsure):
-            client.update_team(team_id, TeamUpdate(remove_emails=[one.address]))
-        assert invitation is not None
-        if _leads_into(client.invitation(invitation.id), team_id):
-            _invite_without(context, one, invitation, team_id)
+            context.client.update_team(team_id, TeamUpdate(remove_emails=[one.address]))
+        for invitation in _leading(context, one, team_id):
+            with suppress(Refused):  # not pending any more: accepted, or done with
+                context.client.revoke(invitation.id)
+        context.until(
+            lambda one=one: not _leading(context, one, team_id),  # type: ignore[misc]
+            f"The invitation of {shown(one.address)} still leads into the team.",
+        )
+        if context.sight.members(context.client, one.address):
+            raise Unreachable(f"{shown(one.address)} has joined in the meantime; looked at again.")
 
 
-def _leads_into(invitation: Invitation | None, team_id: str) -> bool:
-    return invitation is not None and invitation.state == PENDING and team_id in invitation.teams
-
-
-def _invite_without(context: Context, one: Standing, invitation: Invitation, team_id: str) -> None:
-    """The only other way to take a team from an invitation: another invitation, after the first cannot be used."""
-    revoke(context, one)
-    if context.sight.members(context.client, one.address):
-        raise Unreachable(f"{shown(one.address)} has joined in the meantime; looked at again.")
-    try:
-        context.client.invite(one.address, invitation.teams - {team_id})
-    except (Refused, Unsure) as error:
-        # The team is out of reach, which is what was asked for; who is not invited any more shows on the next look.
-        raise Unreachable(f"{shown(one.address)} has to be invited again: {error}") from None
+def _leading(context: Context, one: Standing, team_id: str) -> list[Invitation]:
+    """The invitations that make the person a member of the team, whether or not the note knows them."""
+    known = None if one.invitation is None else context.client.invitation(one.invitation)
+    if known is not None and known.state == PENDING:
+        return [known] if team_id in known.teams else []
+    return [each for each in context.sight.pending(context.client, one.address) if team_id in each.teams]

@@ -47,8 +47,14 @@ class Desk:
     ) -> str | None:
         """Put a user; what the target waits for."""
         ours = set(managed)
-        inside = [self.notes[group] for group in groups]
-        user = User(id, person(email), active, adoptable, lambda names: ours & set(names), lambda: inside)
+        user = User(
+            id,
+            person(email),
+            active,
+            adoptable,
+            lambda names: ours & set(names),
+            lambda: [self.notes[group] for group in groups],
+        )
         with self.target.session(Deadline(self.seconds)) as session:
             return self._kept(id, session.put_user(user, self.notes.get(id, {}), self._saver(id))).waiting
 

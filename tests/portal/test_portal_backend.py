@@ -157,6 +157,8 @@ def test_a_team_that_is_left_before_the_acceptance_is_not_joined(world, portal):
     world.core.patch(ada, active(False))
     world.core.patch(ada, active(True))
     world.core.patch(group, {"op": "remove", "path": "members"})
+    assert world.invited == set()  # the one that led into the team is revoked before the answer
+    world.look()
     portal.organization.accept(ADA)
     assert world.teams == {"Engineering": set()}
     world.look()

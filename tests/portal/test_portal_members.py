@@ -141,9 +141,69 @@ def test_a_removal_also_reaches_the_teams_of_an_invitation(make_desk, portal, sw
     desk.user("u1", ADA, adoptable=True)
     portal.behaviour.pending_by_email = switch
     desk.members("g1", remove=["u1"])
+    # Where the team cannot be taken from it, the invitation goes, and another one comes when the person is looked at.
+    assert [one.state for one in portal.organization.invitations.values()] == [
+        "Pending" if switch == "apply" else "Revoked"
+    ]
+    desk.user("u1", ADA, groups=["g2"])
     portal.organization.accept(ADA)
     assert (inside(portal), inside(portal, "writers")) == (set(), {ADA})
-    desk.settled("u1", ADA)
+    desk.settled("u1", ADA, groups=["g2"])
+
+
+def test_nobody_is_invited_by_being_taken_out_of_a_team(desk, portal):
+    """Whether somebody is to be invited at all is decided where the person is worked on, and there alone."""
+    for name in ("readers", "writers"):
+        desk.group(name, name)
+    desk.user("u1", ADA, groups=["readers", "writers"])
+    note = desk.notes["u1"]
+    desk.user("u1", ADA, active=False)
+    desk.notes["u1"] = note  # a change of the team that read it before the deactivation
+    desk.members("readers", remove=["u1"])
+    assert [one.state for one in portal.organization.invitations.values()] == ["Revoked"]
+
+
+def test_a_removal_reaches_an_invitation_that_no_note_knows_yet(desk, portal):
+    for name in ("readers", "writers"):
+        desk.group(name, name)
+    desk.user("u1", ADA, groups=["readers", "writers"])
+    desk.members("readers", remove=["u1"])
+    old = desk.notes["u1"]
+    desk.user("u1", ADA, groups=["writers"])
+    new, desk.notes["u1"] = desk.notes["u1"], old  # a change of the team that read it before
+    desk.members("writers", remove=["u1"])
+    assert [one.state for one in portal.organization.invitations.values()] == ["Revoked", "Revoked"]
+    desk.notes["u1"] = new
+    desk.user("u1", ADA)
+    portal.organization.accept(ADA)
+    assert (inside(portal), inside(portal, "writers")) == (set(), set())
+
+
+def test_who_is_taken_out_of_a_team_while_being_invited_is_invited_without_it(desk, portal):
+    desk.group("g1", "readers")
+    invite, groups = portal.organization._invite, ["g1"]
+
+    def raced(*given):
+        groups.clear()
+        return invite(*given)
+
+    portal.organization._invite = raced
+    desk.user("u1", ADA, groups=groups)
+    assert [(one.state, len(one.teams)) for one in portal.organization.invitations.values()] == [
+        ("Revoked", 1),
+        ("Pending", 0),
+    ]
+    portal.organization.accept(ADA)
+    assert inside(portal) == set()
+
+
+def test_a_team_that_an_unseen_invitation_led_into_is_left_when_the_person_joins(desk, portal):
+    desk.group("g1", "readers")
+    desk.user("u1", ADA, groups=["g1"])
+    portal.organization.accept(ADA)
+    assert inside(portal) == {ADA}
+    desk.user("u1", ADA, managed=["readers"])
+    assert inside(portal) == set()
 
 
 def test_somebody_who_joins_while_the_team_is_taken_from_the_invitation_is_looked_at_again(desk, portal):
