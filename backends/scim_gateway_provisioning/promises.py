@@ -37,6 +37,7 @@ from sqlalchemy import (
 from .journal import Change
 from .work import WorkKey, batches
 
+_FORGOTTEN_AT_ONCE = 500
 REMEMBERED_MS = 120_000
 """For so long it is known of a promise that it was withdrawn: longer than any request that built on it takes."""
 
@@ -122,14 +123,12 @@ _ENDED = select(promises.c.promise_id).where(
     promises.c.promise_id.in_(bindparam("ids", expanding=True)),
     promises.c.ended_flag == 1,
 )
-_FORGET = delete(promises).where(
-    promises.c.tenant == bindparam("tenant_"), promises.c.ended_flag == 1, promises.c.until_ms <= clock()
-)
-_FORGOTTEN = (
+_OLD = (
     select(promises.c.promise_id)
     .where(promises.c.tenant == bindparam("tenant_"), promises.c.ended_flag == 1, promises.c.until_ms <= clock())
-    .limit(1)
+    .limit(_FORGOTTEN_AT_ONCE)
 )
+_FORGET = delete(promises).where(_HERE, promises.c.ended_flag == 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,14 +261,14 @@ def note_trouble(session: Session, tenant: str, id: str, text: str) -> None:
 def forget_old(database: Database, tenant: str) -> None:
     """Remove what is known of promises that were withdrawn long ago."""
     with database.operation(write=False) as session:
-        if session.execute(_FORGOTTEN, {"tenant_": tenant}).first() is None:
-            return
+        old = sorted(session.execute(_OLD, {"tenant_": tenant}).scalars())
 
     def forget(session: Session) -> None:
         _repeatable(session)
-        session.execute(_FORGET, {"tenant_": tenant})
+        session.execute(_FORGET, [_key(tenant, id) for id in old])
 
-    database.run(forget)
+    if old:
+        database.run(forget)
 
 
 class Alive:

@@ -108,7 +108,7 @@ class Line:
         """End what was given up, whatever the server makes of it."""
         there = self._endpoint
         id: int = self._connection.thread_id()  # type: ignore[no-untyped-call]
-        giving_up.end(lambda: _open_briefly(there), there.user, id, verb)
+        giving_up.end(_briefly(there), there.user, id, verb)
 
     @contextlib.contextmanager
     def large(self) -> Iterator[None]:
@@ -267,9 +267,20 @@ class Connections:
             discard(connection)
 
 
-def _open_briefly(there: Endpoint) -> pymysql.Connection[Any]:
+@contextlib.contextmanager
+def _briefly(there: Endpoint) -> Iterator[giving_up.Ask]:
     """A connection that is not waited for long."""
-    return _open(there, there.user, there.password, connect=LAST_WORD_SECONDS, answer=LAST_WORD_SECONDS)
+    connection = _open(there, there.user, there.password, connect=LAST_WORD_SECONDS, answer=LAST_WORD_SECONDS)
+    try:
+        with connection.cursor() as cursor:
+
+            def ask(statement: Statement) -> list[tuple[Any, ...]]:
+                cursor.execute(statement.sql, statement.parameters)
+                return list(cursor.fetchall())
+
+            yield ask
+    finally:
+        connection.close()
 
 
 def _open(

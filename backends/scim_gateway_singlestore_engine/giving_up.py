@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
-
-import pymysql
 
 from .failures import DRIVER_ERRORS, meaning_of, number_of
 from .statements import Statement, kill_connection, own_connections
@@ -23,24 +22,23 @@ def was_given_up(error: Exception) -> bool:
     return isinstance(error.__cause__ or error.__context__, TimeoutError)
 
 
-def end(connect: Callable[[], pymysql.Connection[Any]], user: str, id: int, verb: str) -> None:
+Ask = Callable[[Statement], list[tuple[Any, ...]]]
+"""Sends a statement; the rows of its answer."""
+
+
+def end(connected: AbstractContextManager[Ask], user: str, id: int, verb: str) -> None:
     """End a connection of the gateway's own account by its id, on whatever node it is.
 
     Ids repeat across nodes: another connection of the same account that has the same id is ended, too, and what it was
     at is tried again.
 
-    :param connect: makes another connection, on which nothing is waited for long.
+    :param connected: another connection, made when it is entered, on which nothing is waited for long.
     :param verb: of the statement that was given up.
     """
     try:
-        connection = connect()
-        try:
-            with connection.cursor() as cursor:
-                nodes = [int(node) for node, found in _rows(cursor, own_connections(user)) if int(found) == id]
-                for node in nodes:
-                    _rows(cursor, kill_connection(id, node))
-        finally:
-            connection.close()
+        with connected as ask:
+            for node in [int(node) for node, found in ask(own_connections(user)) if int(found) == id]:
+                ask(kill_connection(id, node))
     except DRIVER_ERRORS as error:
         if meaning_of(error, connection_open=True) == "gone":
             return  # it ended by itself
@@ -49,8 +47,3 @@ def end(connect: Callable[[], pymysql.Connection[Any]], user: str, id: int, verb
             verb,
             number_of(error),
         )
-
-
-def _rows(cursor: Any, statement: Statement) -> list[tuple[Any, ...]]:
-    cursor.execute(statement.sql, statement.parameters)
-    return list(cursor.fetchall())
