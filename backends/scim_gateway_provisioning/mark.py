@@ -301,6 +301,9 @@ class Marker:
             for batch in batches(ids):
                 row = {**self._at, "id_": group, "number_": number, "ids": batch}
                 self._session.execute(rows.DEFER_EDGES, row)
+            if group not in self._done:
+                # Whoever does the rest does not read these memberships, and has to know that there are some.
+                self._session.execute(rows.WAITS, {**self._at, "id_": group, "waiting_": WAITING})
 
     def _clean(self) -> None:
         """Take away what belonged to rows that are gone, and names that are not used any more."""

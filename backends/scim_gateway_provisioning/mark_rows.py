@@ -68,6 +68,7 @@ FAILED_LATER = (
         stale_no=case((works.c.stale_no <= bindparam("gen_no_"), 0), else_=works.c.stale_no),
     )
 )
+WAITS = update(works).where(HERE).values(waiting_text=bindparam("waiting_"))
 RELEASED = update(works).where(_MINE).values(**_FREE)
 REMOVED = delete(works).where(_STILL)
 EDGES_OF = select(edges.c.member_id).where(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.target.invites = True
     yield world
     world.close()
+
+
+def add(user):
+    return {"op": "add", "path": "members", "value": [{"value": user["id"]}]}
 
 
 def test_who_has_not_accepted_is_waited_for_without_failing_the_request(world):
@@ -50,6 +55,31 @@ def test_those_who_are_waited_for_do_not_slow_down_changes_of_others(world):
     [(call, changes)] = world.target.calls
     assert (call, set(changes.add)) == ("change_members", {eve["id"]})
     assert world.backend.state_of(group["id"])["list"]["state"] == "waiting"
+    world.target.invited = set()
+    world.backend.settle_pending()
+    world.check_equal()
+
+
+def test_who_is_waited_for_is_not_forgotten_when_the_group_changes_on_the_way(world):
+    world.target.invites = False
+    eve = world.core.user("eve")
+    world.target.invites = True
+    bob = world.core.user("bob")
+    group = world.core.group("staff")
+    recorded = threading.Event()
+    other = threading.Thread(target=lambda: world.core.patch(group, add(eve)))
+
+    def meanwhile():
+        world.context.failpoints.set("mark.before", None)
+        world.context.failpoints.set("record.committed", recorded.set)
+        other.start()
+        assert recorded.wait(60)
+        world.context.failpoints.set("record.committed", None)
+
+    world.context.failpoints.set("mark.before", meanwhile)
+    world.core.patch(group, add(bob))
+    other.join()
+    assert world.backend.state_of(group["id"])["list"]["waiting"] == "members have to be there first"
     world.target.invited = set()
     world.backend.settle_pending()
     world.check_equal()
