@@ -46,7 +46,7 @@ class Earlier:
 def look(session: Session, context: Context, operation: Operation, works: Collection[Work]) -> Earlier:
     """What the operation has to do with earlier promises.
 
-    :param works: pending rows that it names or touches.
+    :param works: rows that it names or touches.
     :raises DeadPromises: some are to be taken back first.
     :raises PromiseGone: one was kept or withdrawn at this moment.
     """

@@ -76,10 +76,14 @@ class Meaning:
     def _named(self) -> set[str]:
         return set() if self._operation.deletes else self._operation.named
 
+    def known(self) -> list[Work]:
+        """The rows of resources that the client named."""
+        named = self._named() | {change.id for change in self._changes}
+        return [work for work in self._works.values() if work.id in named]
+
     def pending(self) -> list[Work]:
         """What was pending before for resources that the client named."""
-        named = self._named() | {change.id for change in self._changes}
-        return [work for work in self._works.values() if work.id in named and work.pending]
+        return [work for work in self.known() if work.pending]
 
     def _caused(self) -> list[Work]:
         """What is pending for other groups because of earlier changes of what the client named."""

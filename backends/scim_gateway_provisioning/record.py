@@ -80,7 +80,8 @@ def record(
             operation.changes[touch.id].uprooted = True
     named = meaning.pending()
     goals = {work.key: work.generation for work in (*named, *meaning.caused)}
-    before = _look(session, context, operation, touches, [*named, *meaning.caused], undone=undone)
+    known = [*meaning.known(), *meaning.caused, *(touch.work for touch in touches if touch.work is not None)]
+    before = _look(session, context, operation, known, undone=undone)
     if before is None:
         before, claiming = Earlier(), ()
     works: dict[WorkKey, Work] = {work.key: work for work in named}
@@ -120,23 +121,18 @@ def record(
 
 
 def _look(
-    session: Session,
-    context: Context,
-    operation: Operation,
-    touches: Sequence[Touch],
-    named: Iterable[Work],
-    *,
-    undone: bool,
+    session: Session, context: Context, operation: Operation, known: Iterable[Work], *, undone: bool
 ) -> Earlier | None:
-    """What others have promised about rows that something is pending for; ``None``: these must not be worked on yet."""
-    pending = {work.key: work for work in named}
-    pending |= {touch.key: touch.work for touch in touches if touch.work is not None and touch.work.pending}
-    works = list(pending.values())
-    if not works:
-        return Earlier()
+    """What others have promised about rows; ``None``: these must not be worked on yet.
+
+    :param known: the rows. Nothing has to be pending there: all of it may have been brought about before the death.
+    """
+    works = list({work.key: work for work in known}.values())
     if undone:
-        return None if any(promise.dead for promise in earlier.others(session, context, works)) else Earlier()
-    return earlier.look(session, context, operation, works)
+        pending = [work for work in works if work.pending]
+        dead = pending and any(promise.dead for promise in earlier.others(session, context, pending))
+        return None if dead else Earlier()
+    return earlier.look(session, context, operation, works) if works else Earlier()
 
 
 def _promised(

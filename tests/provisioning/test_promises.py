@@ -340,6 +340,43 @@ def test_what_another_request_asked_for_too_and_was_told_of_stays(stored):
     assert promised(stored) == 0
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_what_is_there_by_now_is_answered_for_by_who_asks_for_it_again(stored, old):
+    """Another request has brought about what was promised: nothing is pending, and nothing changes any more."""
+    bob, eve, group = stored.core.user("bob"), stored.core.user("eve"), stored.core.group("staff")
+    down(stored)
+    fail(stored, "compensate.before", joining(group, bob))
+    up(stored)
+    assert stored.core.send(*joining(group, eve)).status == 200
+    assert stored.target.listing.groups["staff"].members == {"bob", "eve"}
+    if old:
+        stored.die_of_age()
+    assert stored.core.send(*joining(group, bob)).status == 200
+    assert promised(stored) == 0
+    stored.die_of_age()
+    stored.settle()
+    stored.check_equal()
+    assert stored.core.members(group) == {bob["id"], eve["id"]}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_is_there_by_now_is_answered_for_by_who_asks_for_it_and_more(stored, old):
+    bob, eve, zoe = (stored.core.user(name) for name in ("bob", "eve", "zoe"))
+    group = stored.core.group("staff")
+    down(stored)
+    fail(stored, "compensate.before", joining(group, bob))
+    up(stored)
+    assert stored.core.send(*joining(group, eve)).status == 200
+    if old:
+        stored.die_of_age()
+    body = {"displayName": "staff", "members": values(bob, eve, zoe)}
+    assert stored.core.send("PUT", f"/Groups/{group['id']}", body).status == 200
+    stored.die_of_age()
+    stored.settle()
+    stored.check_equal()
+    assert stored.core.members(group) == {bob["id"], eve["id"], zoe["id"]}
+
+
 def test_all_who_were_added_leave_a_large_group_of_which_the_target_had_got_a_part(tmp_path):
     world = World(tmp_path, times=PATIENT, most=2)
     users = [world.core.user(f"user{number}") for number in range(5)]
