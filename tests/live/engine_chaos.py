@@ -319,7 +319,8 @@ class Chaos:
         began = time.monotonic()
         while time.monotonic() - began < QUIET_SECONDS:
             pending = self.maria.query(
-                "SELECT (SELECT COUNT(*) FROM scim_work WHERE applied_no < gen_no) + (SELECT COUNT(*) FROM scim_edge)",
+                "SELECT (SELECT COUNT(*) FROM scim_work WHERE applied_no < gen_no) + (SELECT COUNT(*) FROM scim_edge)"
+                " + (SELECT COUNT(*) FROM scim_promise WHERE ended_flag = 0)",
                 self.database,
             )
             if pending == [(0,)]:
