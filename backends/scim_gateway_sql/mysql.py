@@ -87,11 +87,11 @@ class ServerConnection(pymysql.connections.Connection):
     ssl: bool
     server_capabilities: int
     encoding: str
-    _sock: Any
-    _current_timeout: float | None
 
     def __init__(self, **settings: Any) -> None:
         self._descriptions: dict[bytes, FieldDescriptorPacket] = {}
+        self._sends = False
+        self._reason: pymysql.MySQLError | None = None
         super().__init__(**settings)
 
     def answer_within(self, seconds: float) -> None:
@@ -118,15 +118,21 @@ class ServerConnection(pymysql.connections.Connection):
     def _write_bytes(self, data: bytes) -> None:
         # A server that will not have a statement, as one that is too long, says why and hangs up while it is sent. The
         # sending fails then, and what the server said is still there to be read.
-        if self._current_timeout != self._write_timeout:
-            self._sock.settimeout(self._write_timeout)
-            self._current_timeout = self._write_timeout
+        self._reason, self._sends = None, True
         try:
-            self._sock.sendall(data)
-        except OSError as error:
-            raise self._last_word() or pymysql.OperationalError(
-                CR.CR_SERVER_GONE_ERROR, f"the server has gone away ({error!r})"
-            ) from error
+            super()._write_bytes(data)  # type: ignore[misc]
+        except pymysql.MySQLError as error:
+            if self._reason is None:
+                raise
+            raise self._reason from error
+        finally:
+            self._sends = False
+
+    def _force_close(self) -> None:
+        if self._sends:
+            self._sends = False
+            self._reason = self._last_word()
+        super()._force_close()  # type: ignore[misc]
 
     def _last_word(self) -> pymysql.MySQLError | None:
         """What the server gave as its reason before it hung up."""
@@ -136,8 +142,6 @@ class ServerConnection(pymysql.connections.Connection):
             self._read_packet()
         except pymysql.MySQLError as error:
             return error if error.args and 0 < error.args[0] < CR.CR_ERROR_FIRST else None
-        finally:
-            self._force_close()  # type: ignore[attr-defined]
         return None
 
     def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
