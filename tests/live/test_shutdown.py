@@ -23,6 +23,7 @@ class Load(threading.Thread):
         self.number = number
         self.created: list[str] = []
         self.dropped: list[str] = []
+        self.reset: list[str] = []
 
     def run(self) -> None:
         turn = 0
@@ -43,6 +44,8 @@ class Load(threading.Thread):
                     self.created.append(name)
                 else:
                     self.dropped.append(f"{name}: {answer.status}")
+            except ConnectionResetError:
+                self.reset.append(name)
             except (OSError, http.client.HTTPException) as error:
                 self.dropped.append(f"{name}: {error!r}")
             finally:
@@ -64,6 +67,9 @@ def test_sigterm_under_load_answers_what_was_accepted_and_keeps_what_was_answere
         created = {name for client in load for name in client.created}
         assert len(created) > 20
         assert [problem for client in load for problem in client.dropped] == []
+        # Between the last look into the queue and its end, some microseconds, the kernel may let somebody in: nothing of
+        # theirs was begun, which the count below shows.
+        assert sum(len(client.reset) for client in load) <= 1
 
         gateway.start()
         scim = gateway.client()
