@@ -68,8 +68,8 @@ def test_sigterm_under_load_answers_what_was_accepted_and_keeps_what_was_answere
         created = {name for client in load for name in client.created}
         assert len(created) > 20
         assert [problem for client in load for problem in client.dropped] == []
-        # Between the last look into the queue and its end, some microseconds, the kernel may let somebody in; nothing of
-        # theirs was begun, as the count below shows.
+        # Between the last look into the queue and its end, some microseconds, the kernel may let somebody in. Nothing
+        # of theirs was begun, as the count below shows.
         assert sum(len(client.reset) for client in load) <= 1
 
         gateway.start()
