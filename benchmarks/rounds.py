@@ -14,7 +14,7 @@ from benchmarks.results import FLOOR, Filling, Measurement, Results
 from benchmarks.servers import KINDS, Server, running, running_floor
 from scim_gateway.bench.directory import Directory, Traits, fill
 from scim_gateway.bench.measuring import Client
-from scim_gateway.bench.wire import BenchmarkError, Reply
+from scim_gateway.bench.wire import BenchmarkError, Reply, UsedUp
 from scim_gateway.bench.workloads import NotApplicable, Plan, Workload
 
 MODEL = "sqlite"
@@ -144,6 +144,9 @@ class Contest:
                 plan.again(timing.replies)
         except NotApplicable as reason:
             cell.reason = str(reason)
+            return
+        except UsedUp:
+            cell.reason = None if cell.rounds else "nothing to ask for"
             return
         except (BenchmarkError, OSError, ValueError) as error:
             _tell(f"{name}, {workload.name}: {error}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from scim_gateway.bench.wire import BenchmarkError, Connection, Reply, Target
+from scim_gateway.bench.wire import Connection, Reply, Target, UsedUp
 
 CONNECTIONS = 4
 
@@ -74,6 +74,7 @@ class Client:
     ) -> Timing:
         """Send requests until the time is up, or until there are no more; each connection sends one at least.
 
+        :raises UsedUp: there are none.
         :raises BenchmarkError: an answer has another status.
         """
         number = connections or self._number
@@ -90,7 +91,7 @@ class Client:
                 sent[connection] = time.perf_counter()
                 selector.register(connection.socket, selectors.EVENT_READ, connection)
         if not sent:
-            raise BenchmarkError("there is nothing left to ask for")
+            raise UsedUp("there is nothing left to ask for")
         deadline = start + seconds
         end = start
         while sent:

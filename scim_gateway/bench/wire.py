@@ -19,6 +19,10 @@ class BenchmarkError(Exception):
     """A service did not answer as it should; in words for whoever measures it."""
 
 
+class UsedUp(BenchmarkError):
+    """The workload uses up what it asks for, as deletions do, and nothing is left of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A service provider that is measured.
