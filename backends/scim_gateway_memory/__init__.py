@@ -174,6 +174,7 @@ class MemoryBackend(Backend):
         return cls(resource_types)
 
     def operation(self, *, write: bool) -> AbstractContextManager[None]:
+        # A lock is a context manager that gives True, which callers of an operation ignore; the contract says None.
         return self._write() if write else self._lock  # type: ignore[return-value]
 
     @contextmanager

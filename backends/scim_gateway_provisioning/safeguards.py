@@ -128,6 +128,7 @@ class Safeguards(Journal):
         except Unavailable as trouble:
             _log.warning("a refusal could not be recorded in the audit trail: %s", trouble.detail)
         except Exception:
+            # The answer on its way is more important than its record, whatever went wrong.
             _log.exception("a refusal could not be recorded in the audit trail")
 
     # For operators, and for other work of the gateway

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from scim_gateway_sql.database import Session
 
@@ -90,7 +91,7 @@ class Settlement:
         """Ask about a resource, or all members of a group, that the target waits for."""
         after = ""
         while True:
-            desired = self.context.database.run(lambda session: self._waiting(session, id, after))  # noqa: B023
+            desired = self.context.database.run(partial(self._waiting, id=id, after=after))
             if desired is None:
                 return
             self._work_on(desired)
@@ -207,6 +208,7 @@ class Settlement:
                 raise Unreachable(error.detail) from error
             raise
         except Exception as error:
+            # Here a plugin's code ends.
             # Whatever a target's code trips over, rights must not hang in the air because of it.
             _log.exception("the target %s failed unexpectedly", self.target)
             self._mark_failure(desired, progress, "It failed unexpectedly; the gateway's log says why.")

@@ -74,6 +74,7 @@ class Watch:
         except ScimError as error:
             _log.warning("comparing failed: %s", error.detail)
         except Exception:
+            # A thread that ends would compare no more, and nobody would notice.
             _log.exception("comparing failed")
 
     def _compare(self) -> None:

@@ -49,6 +49,7 @@ def withdraw(context: Context, promise: Promise) -> None:
     except Unavailable:
         raise
     except Exception:
+        # A defect in taking back must not become a grant: what it left is held.
         _log.exception("a grant that was not answered could not be taken back; it is held")
         context.database.run(
             lambda session: promises.note_trouble(session, context.tenant, promise.id, _TROUBLE),

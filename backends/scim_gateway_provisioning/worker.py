@@ -94,6 +94,7 @@ class Worker:
                 _log.warning("background work is put off: %s", error.detail)
                 pause = 10 * self._tick
             except Exception:
+                # A thread that ends would retry no more, and nobody would notice.
                 _log.exception("background work failed unexpectedly")
                 pause = 10 * self._tick
             stop.wait(pause * between(0.75, 1.25))

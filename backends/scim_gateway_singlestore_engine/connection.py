@@ -107,6 +107,7 @@ class Line:
     def _end(self, verb: str) -> None:
         """End what was given up, whatever the server makes of it."""
         there = self._endpoint
+        # PyMySQL gives no types for it.
         id: int = self._connection.thread_id()  # type: ignore[no-untyped-call]
         giving_up.end(_briefly(there), there.user, id, verb)
 

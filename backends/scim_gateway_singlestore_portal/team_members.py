@@ -165,19 +165,22 @@ def _take_from_invitation(context: Context, team_id: str, note: Note) -> None:
     Nobody is invited here: whether the person is to be invited at all is known only to who works on the person.
     """
     for one in note.everywhere:
-        if one.user is not None or not _leading(context, one, team_id):
-            continue
-        with suppress(Refused, Absent, Unsure):
-            context.client.update_team(team_id, TeamUpdate(remove_emails=[one.address]))
-        for invitation in _leading(context, one, team_id):
-            with suppress(Refused):  # not pending any more: accepted, or done with
-                context.client.revoke(invitation.id)
-        context.until(
-            lambda one=one: not _leading(context, one, team_id),  # type: ignore[misc]
-            f"The invitation of {shown(one.address)} still leads into the team.",
-        )
-        if context.sight.members(context.client, one.address):
-            raise Unreachable(f"{shown(one.address)} has joined in the meantime; looked at again.")
+        if one.user is None and _leading(context, one, team_id):
+            _end_invitations(context, one, team_id)
+
+
+def _end_invitations(context: Context, one: Standing, team_id: str) -> None:
+    with suppress(Refused, Absent, Unsure):
+        context.client.update_team(team_id, TeamUpdate(remove_emails=[one.address]))
+    for invitation in _leading(context, one, team_id):
+        with suppress(Refused):  # not pending any more: accepted, or done with
+            context.client.revoke(invitation.id)
+    context.until(
+        lambda: not _leading(context, one, team_id),
+        f"The invitation of {shown(one.address)} still leads into the team.",
+    )
+    if context.sight.members(context.client, one.address):
+        raise Unreachable(f"{shown(one.address)} has joined in the meantime; looked at again.")
 
 
 def _leading(context: Context, one: Standing, team_id: str) -> list[Invitation]:

@@ -191,6 +191,7 @@ class Transport:
             pieces.append(piece)
             size += len(piece)
             if size > LONGEST_ANSWER or deadline.left() <= 0:
+                # urllib3 types its pool more narrowly than what it raises this error with itself.
                 raise urllib3.exceptions.ReadTimeoutError(self._pool, url, "the answer does not end")  # type: ignore[arg-type]
         return b"".join(pieces)
 

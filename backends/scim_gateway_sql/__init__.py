@@ -92,6 +92,7 @@ class SqlBackend(Backend):
         return self._tenant
 
     def operation(self, *, write: bool) -> AbstractContextManager[None]:
+        # It gives a Session, for this package alone; the contract of backends says None.
         return self._database.operation(write=write)  # type: ignore[return-value]
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:

@@ -120,6 +120,7 @@ class ServerConnection(pymysql.connections.Connection):
         # sending fails then, and what the server said is still there to be read.
         self._reason, self._sends = None, True
         try:
+            # Private to PyMySQL and without types there, like the others below; tests run on its lowest version, too.
             super()._write_bytes(data)  # type: ignore[misc]
         except pymysql.MySQLError as error:
             if self._reason is None:

@@ -132,6 +132,7 @@ class Session:
 
     def _meaning_of(self, error: Exception) -> Exception:
         """Like SQLAlchemy, see whether the connection can be used any more."""
+        # SQLAlchemy types the error as its own protocol of DBAPI errors; a driver has its own class.
         lost = self._connection.dialect.is_disconnect(error, self._raw, None)  # type: ignore[arg-type]
         if lost:
             self._connection.invalidate(error)
