@@ -86,7 +86,11 @@ class MariaDb:
             "--innodb-log-file-size=16M",
         ]
         with self.log.open("ab") as log:
-            subprocess.run([str(part) for part in command], check=True, stdout=log, stderr=log, timeout=_SECONDS)
+            made = subprocess.run(
+                [str(part) for part in command], check=False, stdout=log, stderr=log, timeout=_SECONDS
+            )
+        if made.returncode:
+            raise AssertionError(f"no datadir was made: {self.log.read_text('utf-8', 'replace')[-2000:]}")
         (self.folder / "init.sql").write_text(
             f"CREATE USER IF NOT EXISTS '{ADMIN}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL PRIVILEGES ON *.* TO '{ADMIN}'@'%' WITH GRANT OPTION;\n"
