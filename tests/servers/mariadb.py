@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -48,6 +49,7 @@ _OPTIONS = (
     "--collation-server=latin1_swedish_ci",
 )
 # Server defaults that nobody should lean on: latin1, as a database made long ago has.
+_PORTS = range(20_000, 32_000)
 _SECONDS = 60.0
 _ROOM = 512 * 1024 * 1024
 
@@ -90,7 +92,7 @@ class MariaDb:
                 [str(part) for part in command], check=False, stdout=log, stderr=log, timeout=_SECONDS
             )
         if made.returncode:
-            raise AssertionError(f"no datadir was made: {self.log.read_text('utf-8', 'replace')[-2000:]}")
+            raise RuntimeError(f"no datadir was made: {self._last_words()}")
         (self.folder / "init.sql").write_text(
             f"CREATE USER IF NOT EXISTS '{ADMIN}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL PRIVILEGES ON *.* TO '{ADMIN}'@'%' WITH GRANT OPTION;\n"
@@ -119,11 +121,12 @@ class MariaDb:
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
-                self.connect().close()
-                return
+                if self.query("SELECT @@pid_file") == [(str(self.folder / "pid"),)]:
+                    return
+                raise RuntimeError(f"port {self.port} is another server's")
             except pymysql.MySQLError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"mariadbd does not start:\n{self.log.read_text('utf-8')[-3000:]}") from None
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"mariadbd does not start: {self._last_words()}") from None
                 time.sleep(0.02)
 
     def kill(self) -> None:
@@ -153,17 +156,25 @@ class MariaDb:
 
     def connect(self, database: str | None = None, **options: Any) -> pymysql.Connection[pymysql.cursors.Cursor]:
         """A connection of the administrator, in autocommit."""
-        return pymysql.connect(
-            host="127.0.0.1",
-            port=self.port,
-            user=ADMIN,
-            password=PASSWORD,
-            database=database,
-            autocommit=True,
-            connect_timeout=5,
-            ssl_disabled=True,
-            **options,
-        )
+        try:
+            return pymysql.connect(
+                host="127.0.0.1",
+                port=self.port,
+                user=ADMIN,
+                password=PASSWORD,
+                database=database,
+                autocommit=True,
+                connect_timeout=5,
+                ssl_disabled=True,
+                **options,
+            )
+        except pymysql.MySQLError:
+            if self._process is not None and self._process.poll() is not None:
+                raise RuntimeError(f"mariadbd has ended ({self._process.returncode}): {self._last_words()}") from None
+            raise
+
+    def _last_words(self) -> str:
+        return self.log.read_text("utf-8", "replace")[-3000:]
 
     def query(self, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
         """Run one statement as the administrator."""
@@ -191,10 +202,12 @@ class MariaDb:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One below those that connections are given, so that it is still free after a restart."""
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port of loopback is free")
 
 
 def _user() -> str:
