@@ -18,9 +18,10 @@ from .database import Database, Session
 from .failures import Duplicate
 from .holders import resource_of, with_holders
 from .indexing import Index, Rows, value_rows
+from .lookup import FEW, look_up
 from .portable import insert_if_absent
 from .prepared import Prepared
-from .pushdown import FEW, Plan, Translator
+from .pushdown import Plan, Translator
 from .tables import identifiers, members, resources, values
 
 BATCH = 500
@@ -208,7 +209,7 @@ class SqlHandler(ResourceHandler):
 
     def _looked_up(self, session: Session, query: Query) -> Page | None:
         """The page of a filter that a single look-up answers with few resources."""
-        lookup = self._translator.lookup(query)
+        lookup = look_up(self.index, self._tenant, query)
         if lookup is None:
             return None
         statement, parameters = lookup.statement, lookup.parameters

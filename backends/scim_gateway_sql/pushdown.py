@@ -1,133 +1,22 @@
-"""Filters and orders as SQL, where SQL can answer them; a superset for the core to finish where it cannot.
-
-A condition is *exact* when it holds for just the resources that the filter matches, otherwise it holds for these and
-perhaps for more. Only an exact one may be negated, counted or cut into pages. All comparisons are on bytes that were
-stored in the core's own comparable form, so no collation has a say.
-"""
+"""How SQL answers a query: which resources match, in which order, and how many; what it cannot tell is for the core."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    LargeBinary,
-    Select,
-    and_,
-    bindparam,
-    exists,
-    false,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-    true,
-)
-from sqlalchemy.sql.selectable import NamedFromClause
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
 from scim_gateway.backend import Query
-from scim_gateway.filter import And, Comparison, Filter, Never, Not, Operand, Operator, Or, Present, ValuePath
+from scim_gateway.filter import And, Comparison, Filter, Not, Or, Present, ValuePath
 from scim_gateway.ordering import Position, Sort
-from scim_gateway.schema import Attribute, AttributePath
-from scim_gateway.text import fold
 
-from .holders import with_holders
-from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
-from .prepared import Prepared
-from .tables import identifiers, members, resources, values
+from .condition import TEXT_TYPES, Condition, Translation
+from .indexing import Index, Leaf, sortable
+from .tables import resources, values
 
-_Values: TypeAlias = "NamedFromClause[Any]"
 _SORTABLE_TYPES = frozenset({"string", "reference", "dateTime", "boolean", "integer"})
-_TEXT_TYPES = frozenset({"string", "reference"})
-# Beyond this a double does not hold every whole number (IEEE 754), and decimals are indexed as doubles.
-_LARGEST_EXACT = 2**53
-
-FEW = 100
-"""The most documents that a look-up reads; where it finds more, the page is cut in SQL."""
-
-_MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
-_DOC = select(resources.c.doc).where(_MINE).limit(FEW + 1)
-_BY_ID = Prepared(_DOC.where(resources.c.id == bindparam("id_")))
-_KEY = and_(
-    identifiers.c.tenant == bindparam("tenant_"),
-    identifiers.c.kind == bindparam("kind_"),
-    identifiers.c.attr == bindparam("attr_"),
-    identifiers.c.name_key == bindparam("name_key_"),
-)
-_HAS_KEY = and_(_KEY, identifiers.c.tenant == resources.c.tenant, identifiers.c.resource_id == resources.c.id)
-_MEMBER_HAS_KEY = and_(_KEY, identifiers.c.tenant == members.c.tenant, identifiers.c.resource_id == members.c.member_id)
-_BY_IDENTIFIER = Prepared(_DOC.where(_HAS_KEY))
-_BY_IDENTIFIER_WITH_HOLDERS = with_holders(_HAS_KEY, _MEMBER_HAS_KEY)
-_BY_VALUE = Prepared(
-    _DOC.where(
-        resources.c.id.in_(
-            select(values.c.resource_id).where(
-                values.c.tenant == bindparam("tenant_"),
-                values.c.attr == bindparam("attr_"),
-                values.c.sortable == bindparam("sortable_"),
-            )
-        )
-    )
-)
-# What has changed since, as delta imports ask: as a rule few, and the index has them in order.
-_SINCE = {
-    operator: Prepared(
-        select(resources.c.doc)
-        .select_from(
-            values.join(resources, and_(resources.c.tenant == values.c.tenant, resources.c.id == values.c.resource_id))
-        )
-        .where(
-            values.c.tenant == bindparam("tenant_"),
-            values.c.attr == bindparam("attr_"),
-            later,
-            resources.c.kind == bindparam("kind_"),
-        )
-        .limit(FEW + 1)
-    )
-    for operator, later in (
-        ("gt", values.c.sortable > bindparam("sortable_")),
-        ("ge", values.c.sortable >= bindparam("sortable_")),
-    )
-}
-_BY_MEMBER = Prepared(
-    _DOC.where(
-        resources.c.id.in_(
-            select(members.c.group_id).where(
-                members.c.tenant == bindparam("tenant_"), members.c.member_id == bindparam("member_id_")
-            )
-        )
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LookUp:
-    """A statement that answers a whole filter.
-
-    :param with_holders: one for the same that tells what holds the resource, where there can only be one.
-    """
-
-    statement: Prepared
-    parameters: dict[str, Any]
-    with_holders: Prepared | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A SQL condition on a resource, and whether it says just what the filter says.
-
-    :param ids: selects the ids of the resources that fulfil it, where the value index alone can tell them.
-    """
-
-    clause: ColumnElement[bool]
-    exact: bool
-    ids: Select[Any] | None = None
-
-
-_ANY = Condition(true(), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,33 +58,6 @@ class Translator:
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
 
-    def lookup(self, query: Query) -> LookUp | None:
-        """The statement, made once, for what clients ask most: who is this, and who has this value."""
-        if query.sort is not None and query.sort.target.path.name == self._members:
-            return None
-        match query.filter:
-            case Comparison(path, "eq", value):
-                translation = _Translation(self._index, self._tenant, lambda: True)
-                found = translation.lookup(path, value)
-                if found is not None:
-                    statement, parameters = found
-                    other = _BY_IDENTIFIER_WITH_HOLDERS if statement is _BY_IDENTIFIER else None
-                    return LookUp(statement, {"tenant_": self._tenant, "kind_": self._kind, **parameters}, other)
-            case Comparison(path, ("gt" | "ge") as operator, value):
-                return self._since(path, operator, value)
-        return None
-
-    def _since(self, path: AttributePath, operator: str, value: Operand) -> LookUp | None:
-        leaf = self._index.leaves.get(str(path))
-        target = self._index.resource_type.resolve(path)
-        if leaf is None or leaf.attribute.type != "dateTime" or target is None or target.attribute is None:
-            return None
-        form = sortable(leaf.attribute, value)
-        if form is None or target.attribute.multi_valued:
-            return None
-        here = {"tenant_": self._tenant, "kind_": self._kind, "attr_": leaf.number, "sortable_": form}
-        return LookUp(_SINCE[operator], here)
-
     def plan(self, query: Query, has_cut: Callable[[], bool]) -> Plan:
         """The plan of a query.
 
@@ -205,7 +67,7 @@ class Translator:
         condition = Condition(true(), True)
         counted = None
         if query.filter is not None:
-            condition = _Translation(self._index, self._tenant, has_cut).condition(query.filter)
+            condition = Translation(self._index, self._tenant, has_cut).condition(query.filter)
             here = here.where(condition.clause)
             if condition.ids is not None:
                 found = condition.ids.subquery()
@@ -217,7 +79,7 @@ class Translator:
             segment = Segment(here.order_by(resources.c.created, resources.c.id), behind)
             return Plan(here, True, (segment,), counted=counted)
         leaf = self._sorting_leaf(query.sort)
-        if leaf is None or (leaf.attribute.type in _TEXT_TYPES and has_cut()):
+        if leaf is None or (leaf.attribute.type in TEXT_TYPES and has_cut()):
             return Plan(here, True)
         return Plan(here, True, tuple(self._segments(here, leaf, query.sort, query.after)), counted=counted)
 
@@ -268,298 +130,6 @@ class Translator:
             case Comparison(path) | Present(path) | ValuePath(path):
                 return path.urn is None and path.name == self._members
         return False
-
-
-class _Translation:
-    """The condition of one filter."""
-
-    def __init__(self, index: Index, tenant: str, has_cut: Callable[[], bool]) -> None:
-        self._index = index
-        self._type = index.resource_type
-        self._tenant = tenant
-        self._has_cut = has_cut
-
-    def lookup(self, path: AttributePath, value: Operand) -> tuple[Prepared, dict[str, Any]] | None:
-        """A statement for ``path eq value``, where the value is likely to tell few resources apart."""
-        if str(path) == "id":
-            return _BY_ID, {"id_": value}
-        if path.urn is None and path.name == self._type.members:
-            member_id = self._member_id(path.sub, value)
-            return None if member_id is None else (_BY_MEMBER, {"member_id_": member_id})
-        identifier = _identifier(self._index, path, value)
-        if identifier is not None:
-            return _BY_IDENTIFIER, {"attr_": identifier[0], "name_key_": identifier[1]}
-        leaf = self._index.leaves.get(str(path))
-        if leaf is None or leaf.attribute.type not in _TEXT_TYPES or _coarse(leaf.attribute):
-            return None
-        form = None if _compared_by_key(leaf.attribute) else sortable(leaf.attribute, value)
-        if form is None or len(form) >= LIMIT:
-            return None
-        return _BY_VALUE, {"attr_": leaf.number, "sortable_": form}
-
-    def condition(self, tree: Filter) -> Condition:
-        match tree:
-            case Never():
-                return Condition(false(), True)
-            case And(terms):
-                return _all(self.condition(term) for term in terms)
-            case Or(terms):
-                return _one(self.condition(term) for term in terms)
-            case Not(term):
-                return _negated(self.condition(term))
-            case Comparison(path, "ne", value):
-                return _negated(self.condition(Comparison(path, "eq", value)))
-            case Comparison(path, operator, value):
-                return self._comparison(path, operator, value)
-            case Present(path):
-                return self._present(path)
-            case ValuePath(path, inner):
-                return self._value_path(path, inner)
-
-    def _comparison(self, path: AttributePath, operator: Operator, value: Operand) -> Condition:
-        if str(path) == "id":
-            return Condition(resources.c.id == value, True) if operator == "eq" and isinstance(value, str) else _ANY
-        if path.urn is None and path.name == self._type.members:
-            return self._member(path.sub, operator, value)
-        identifier = _identifier(self._index, path, value) if operator == "eq" else None
-        if identifier is not None:
-            return Condition(self._holds(*identifier), True)
-        leaf = self._index.leaves.get(str(path))
-        return _ANY if leaf is None else self._any_value(leaf, operator, value)
-
-    def _any_value(self, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
-        row = values.alias()
-        matches = self._matches(row, leaf, operator, value)
-        condition = self._among(row, (leaf.number,), matches.clause, matches.exact)
-        if operator != "eq" or not _coarse(leaf.attribute) or condition.ids is None:
-            return condition
-        # What a large part of the directory has in common is looked up resource by resource, in the order of the page.
-        # By the tenant as well: SingleStore looks at a row from inside a sub-select only where both are on one shard.
-        here = condition.ids.where(row.c.tenant == resources.c.tenant, row.c.resource_id == resources.c.id)
-        return Condition(exists(here.correlate(resources)), condition.exact, condition.ids)
-
-    def _present(self, path: AttributePath) -> Condition:
-        if str(path) == "id":
-            return Condition(true(), True)
-        if path.urn is None and path.name == self._type.members:
-            return self._member(path.sub, "pr", None)
-        numbers = self._numbers_below(path)
-        row = values.alias()
-        return self._among(row, numbers, _is_present(row), True) if numbers else _ANY
-
-    def _numbers_below(self, path: AttributePath) -> Sequence[int]:
-        """The indexed paths of which one has a row where the attribute has a value; none if that cannot be told."""
-        target = self._type.resolve(path)
-        if target is None:
-            return ()
-        leaves = self._index.leaves
-        if target.sub_attribute is not None:
-            return (leaves[str(path)].number,) if str(path) in leaves else ()
-        if target.attribute is not None:
-            attributes: Sequence[Attribute] = (target.attribute,)
-        else:
-            attributes = self._type.extensions_by_urn[str(path.urn).lower()].schema.attributes
-        paths = [below for attribute in attributes if told(attribute) for below in _simple_paths(path.urn, attribute)]
-        found = [leaves[str(below)].number for below in paths if str(below) in leaves]
-        return found if len(found) == len(paths) else ()
-
-    def _member(self, sub: str | None, operator: str, value: Operand) -> Condition:
-        holding = select(members.c.group_id).where(members.c.tenant == self._tenant)
-        if operator == "pr" and sub in (None, "value"):
-            return Condition(resources.c.id.in_(holding), True)
-        member_id = self._member_id(sub, value) if operator == "eq" else None
-        if member_id is None:
-            return _ANY
-        return Condition(resources.c.id.in_(holding.where(members.c.member_id == member_id)), True)
-
-    def _member_id(self, sub: str | None, value: Operand) -> str | None:
-        """The id of the member that a comparison with the ``value`` of the members asks for."""
-        if sub != "value" or not isinstance(value, str):
-            return None
-        # Ids are lower-case ASCII, so the fold of an operand is equal to an id where the operand is.
-        target = self._type.resolve(AttributePath(None, self._type.members or "", "value"))
-        return value if target is None or target.leaf.case_exact else fold(value)
-
-    def _value_path(self, path: AttributePath, inner: Filter) -> Condition:
-        """Conditions on one element: a row of the element to start from, and the other terms on its neighbours."""
-        if path.urn is None and path.name == self._type.members:
-            match inner:
-                case Comparison(AttributePath(None, "value", None), "eq", value):
-                    return self._member("value", "eq", value)
-            return _ANY
-        if isinstance(inner, Or):
-            return _one(self._value_path(path, term) for term in inner.terms)
-        terms = list(inner.terms) if isinstance(inner, And) else [inner]
-        start = min(terms, key=lambda term: self._cost(path, term))
-        first = self._first(path, start)
-        if first is None:
-            return _ANY
-        row, number, matches = first
-        others = _all(self._beside(row, path, term) for term in terms if term is not start)
-        return self._among(row, (number,), and_(matches.clause, others.clause), matches.exact and others.exact)
-
-    def _cost(self, path: AttributePath, term: Filter) -> int:
-        """What to start from: a neighbour is found by its whole value only, so a range is where to begin."""
-        match term:
-            case Comparison(sub, operator) if operator != "ne" and (leaf := self._leaf_of_element(path, sub)):
-                return 0 if operator != "eq" else 2 if _coarse(leaf.attribute) else 1
-            case Present(sub) if self._leaf_of_element(path, sub):
-                return 0
-        return 3
-
-    def _first(self, path: AttributePath, term: Filter) -> tuple[_Values, int, Condition] | None:
-        """A term that the row of one value answers."""
-        match term:
-            case Comparison(sub, operator, value) if operator != "ne":
-                leaf = self._leaf_of_element(path, sub)
-                if leaf is not None:
-                    row = values.alias()
-                    return row, leaf.number, self._matches(row, leaf, operator, value)
-            case Present(sub):
-                leaf = self._leaf_of_element(path, sub)
-                if leaf is not None:
-                    row = values.alias()
-                    return row, leaf.number, Condition(_is_present(row), True)
-        return None
-
-    def _beside(self, start: _Values, path: AttributePath, term: Filter) -> Condition:
-        """A term about the element that the row ``start`` belongs to."""
-        match term:
-            case And(terms):
-                return _all(self._beside(start, path, inner) for inner in terms)
-            case Or(terms):
-                return _one(self._beside(start, path, inner) for inner in terms)
-            case Not(inner):
-                return _negated(self._beside(start, path, inner))
-            case Comparison(sub, "ne", value):
-                return _negated(self._beside(start, path, Comparison(sub, "eq", value)))
-            case Comparison(_, "eq"):
-                first = self._first(path, term)
-                if first is not None:
-                    row, number, matches = first
-                    here = and_(
-                        row.c.tenant == start.c.tenant,
-                        row.c.attr == number,
-                        matches.clause,
-                        row.c.resource_id == start.c.resource_id,
-                        row.c.elem == start.c.elem,
-                    )
-                    return Condition(exists(select(row.c.elem).where(here)), matches.exact)
-        return _ANY
-
-    def _leaf_of_element(self, path: AttributePath, sub: AttributePath) -> Leaf | None:
-        if sub.urn is not None or sub.sub is not None:
-            return None
-        leaf = self._index.leaves.get(str(AttributePath(path.urn, path.name, sub.name)))
-        # An element of a simple attribute is its own value.
-        return self._index.leaves.get(str(path)) if leaf is None and sub.name == "value" else leaf
-
-    def _matches(self, row: _Values, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
-        """The condition on the row of one value."""
-        form = sortable(leaf.attribute, value)
-        if form is None or (operator == "eq" and _compared_by_key(leaf.attribute)):
-            return _ANY
-        column: ColumnElement[bytes] = row.c.sortable
-        if leaf.attribute.type in _TEXT_TYPES:
-            match operator:
-                case "sw":
-                    return Condition(_begins(column, form[:LIMIT]), len(form) <= LIMIT)
-                case "co" | "ew":
-                    return self._contains(column, form, operator)
-        # What was cut, or rounded to a double, keeps its order but may have become equal to another value.
-        rounded = leaf.attribute.type == "decimal" and abs(float(value or 0)) >= _LARGEST_EXACT
-        exact = len(form) < LIMIT and not rounded
-        form = form[:LIMIT]
-        match operator:
-            case "eq":
-                return Condition(column == form, exact)
-            case "gt":
-                return Condition(column > form if exact else column >= form, exact)
-            case "ge":
-                return Condition(column >= form, exact)
-            case "lt":
-                return Condition(column < form if exact else column <= form, exact)
-            case "le":
-                return Condition(column <= form, exact)
-        return _ANY
-
-    def _contains(self, column: ColumnElement[bytes], form: bytes, operator: str) -> Condition:
-        wanted = literal(form, LargeBinary)
-        if not form:
-            return Condition(true(), True)
-        clause = func.instr(column, wanted) > 0 if operator == "co" else func.substr(column, -len(form)) == wanted
-        if not self._has_cut():
-            return Condition(clause, True)
-        return Condition(or_(clause, func.length(column) >= LIMIT), False)
-
-    def _holds(self, text: str, key: bytes) -> ColumnElement[bool]:
-        holder = select(identifiers.c.resource_id).where(
-            identifiers.c.tenant == self._tenant,
-            identifiers.c.kind == self._type.name,
-            identifiers.c.attr == text,
-            identifiers.c.name_key == key,
-        )
-        return resources.c.id.in_(holder)
-
-    def _among(self, row: _Values, numbers: Sequence[int], clause: ColumnElement[bool], exact: bool) -> Condition:
-        at = row.c.attr == numbers[0] if len(numbers) == 1 else row.c.attr.in_(numbers)
-        ids = select(row.c.resource_id).where(row.c.tenant == self._tenant, at, clause)
-        return Condition(resources.c.id.in_(ids), exact, ids)
-
-
-def _simple_paths(urn: str | None, attribute: Attribute) -> Iterable[AttributePath]:
-    """The paths of the simple values that an attribute is made of, without those that are never told."""
-    if attribute.type != "complex":
-        return [AttributePath(urn, attribute.name)]
-    return [AttributePath(urn, attribute.name, sub.name) for sub in attribute.sub_attributes if told(sub)]
-
-
-def _coarse(attribute: Attribute) -> bool:
-    """Whether a single value of the attribute is likely to be that of very many resources."""
-    return attribute.type == "boolean" or bool(attribute.canonical_values)
-
-
-def _compared_by_key(attribute: Attribute) -> bool:
-    """Whether eq compares collision keys, which only the table of identifiers has."""
-    return attribute.type == "string" and attribute.uniqueness != "none" and not attribute.case_exact
-
-
-def _identifier(index: Index, path: AttributePath, value: Operand) -> tuple[str, bytes] | None:
-    """The path and key of the identifier that a value would be, if it is one for which eq means the same key."""
-    leaf = index.unique.get(str(path))
-    if leaf is None or leaf.attribute.type != "string" or not isinstance(value, str):
-        return None
-    return str(path), unique_key(leaf.attribute, value)
-
-
-def _is_present(row: _Values) -> ColumnElement[bool]:
-    """``pr``: an empty text is no value; of other types no form is empty."""
-    present: ColumnElement[bool] = row.c.sortable > b""
-    return present
-
-
-def _all(conditions: Iterable[Condition]) -> Condition:
-    terms = list(conditions)
-    if len(terms) == 1:
-        return terms[0]
-    return Condition(and_(true(), *(term.clause for term in terms)), all(term.exact for term in terms))
-
-
-def _one(conditions: Iterable[Condition]) -> Condition:
-    terms = list(conditions)
-    return Condition(or_(false(), *(term.clause for term in terms)), all(term.exact for term in terms))
-
-
-def _negated(condition: Condition) -> Condition:
-    return Condition(not_(condition.clause), True) if condition.exact else _ANY
-
-
-def _begins(column: ColumnElement[bytes], form: bytes) -> ColumnElement[bool]:
-    """A range instead of LIKE, which has wildcards to escape and folds ASCII letters on SQLite."""
-    if not form:
-        return true()
-    # UTF-8 has no byte 0xFF, so the last byte can always be raised.
-    return and_(column >= form, column < form[:-1] + bytes((form[-1] + 1,)))
 
 
 def _later(position: Position) -> ColumnElement[bool]:
