@@ -67,6 +67,8 @@ class MariaDb:
         self.port = _free_port()
         self.certificates: Certificates = make_certificates(folder / "tls")
         self.log = folder / "mariadb.log"
+        # A server that starts removes the temporary tables that it finds in its tmpdir, those of a running one, too.
+        self.temporary = folder / "tmp"
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
 
@@ -78,11 +80,13 @@ class MariaDb:
 
     def install(self) -> None:
         """Make the datadir."""
+        self.temporary.mkdir()
         command = [
             program("mariadb-install-db"),
             "--no-defaults",
             f"--user={_user()}",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self.temporary}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--innodb-log-file-size=16M",
@@ -106,6 +110,7 @@ class MariaDb:
             "--no-defaults",
             f"--user={_user()}",
             f"--datadir={self.folder / 'data'}",
+            f"--tmpdir={self.temporary}",
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'init.sql'}",
