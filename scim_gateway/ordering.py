@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -107,7 +107,10 @@ def ordered(resources: Iterable[Resource], sort: Sort | None) -> list[Resource]:
 
 def behind(position: Position, resources: list[Resource], sort: Sort | None) -> list[Resource]:
     """Those of the ordered resources that come after a position."""
-    key: Callable[[Resource], tuple[Any, ...]] = lambda resource: position_key(position_of(resource, sort), sort)  # noqa: E731
+
+    def key(resource: Resource) -> tuple[Any, ...]:
+        return position_key(position_of(resource, sort), sort)
+
     return resources[bisect_right(resources, position_key(position, sort), key=key) :]
 
 
@@ -122,18 +125,11 @@ def position_key(position: Position, sort: Sort | None) -> tuple[Any, ...]:
     return value is None, value, position.created, position.id
 
 
+@dataclass(slots=True)
 class _Descending:
     """A value that sorts the other way round."""
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Descending) and bool(self.value == other.value)
+    value: Any
 
     def __lt__(self, other: _Descending) -> bool:
         return bool(other.value < self.value)
-
-    __hash__ = None  # type: ignore[assignment]

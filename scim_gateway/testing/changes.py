@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -49,9 +50,7 @@ class ChangeTests(BackendSuite):
             emails = [*before.get("emails", ()), {"value": f"{number}@example.com"}]
             users.modify(before, changed(before, emails=emails))
 
-        in_parallel(
-            [lambda number=number: retried(backend, lambda: add(number)) for number in range(12)]  # type: ignore[misc]
-        )
+        in_parallel([partial(retried, backend, partial(add, number)) for number in range(12)])
         assert len(get(backend, one)["emails"]) == 12
         assert get(backend, one)["meta"]["version"] == "13"
 

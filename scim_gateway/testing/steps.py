@@ -100,6 +100,7 @@ def in_parallel(work: Sequence[Callable[[], T]]) -> list[T | BaseException]:
             barrier.wait(timeout=30)
             results[number] = work[number]()
         except BaseException as error:
+            # A thread would keep it to itself.
             results[number] = error
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(work))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -114,15 +115,13 @@ class UniquenessTests(BackendSuite):
 
     def test_of_many_threads_that_create_one_name_a_single_one_succeeds(self, backend: Backend) -> None:
         for attempt in range(5):
-            results = in_parallel([lambda: create(backend, user(f"Ada{attempt}")) for _ in range(8)])  # noqa: B023
+            results = in_parallel([partial(create, backend, user(f"Ada{attempt}")) for _ in range(8)])
             assert results.count(None) == 1
             assert sum(isinstance(result, Uniqueness) for result in results) == 7
 
     def test_of_many_threads_that_take_one_name_by_a_change_a_single_one_succeeds(self, backend: Backend) -> None:
         many = [user(f"user{number}") for number in range(6)]
         create(backend, *many)
-        results = in_parallel(
-            [lambda one=one: modify(backend, one, changed(one, userName="wanted")) for one in many]  # type: ignore[misc]
-        )
+        results = in_parallel([partial(modify, backend, one, changed(one, userName="wanted")) for one in many])
         assert results.count(None) == 1
         assert sum(isinstance(result, Uniqueness) for result in results) == 5
