@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 from scim2_filter_parser import ast
 from scim2_filter_parser.lexer import SCIMLexer
@@ -113,41 +113,38 @@ class _Fault(Exception):
         self.in_filter = False
 
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _matching(pattern: str) -> Callable[[_Function], _Function]:
+def _matching(pattern: str) -> Callable[[Any], Any]:
     """Mark a method as the lexer's rule for a token, as sly expects it."""
 
-    def mark(function: _Function) -> _Function:
-        function.pattern = pattern  # type: ignore[attr-defined]
+    def mark(function: Any) -> Any:
+        function.pattern = pattern
         return function
 
     return mark
 
 
-class _Lexer(SCIMLexer):  # type: ignore[misc]
+class _Lexer(SCIMLexer):  # type: ignore[misc] # without types
     """The package's lexer with JSON literals (RFC 8259), word boundaries and any URI as a prefix (RFC 3986)."""
 
     tokens = SCIMLexer.tokens
 
     @_matching(r"[Ff][Aa][Ll][Ss][Ee]" + _WORD_ENDS)
-    def FALSE(self, t: Any) -> Any:  # noqa: N802 - tokens are named so
+    def FALSE(self, t: Any) -> Any:
         t.value = False if t.value == "false" else Word(t.value)
         return t
 
     @_matching(r"[Tt][Rr][Uu][Ee]" + _WORD_ENDS)
-    def TRUE(self, t: Any) -> Any:  # noqa: N802
+    def TRUE(self, t: Any) -> Any:
         t.value = True if t.value == "true" else Word(t.value)
         return t
 
     @_matching(r"[Nn][Uu][Ll][Ll]" + _WORD_ENDS)
-    def NULL(self, t: Any) -> Any:  # noqa: N802
+    def NULL(self, t: Any) -> Any:
         t.value = None if t.value == "null" else Word(t.value)
         return t
 
     @_matching(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?" + _WORD_ENDS)
-    def NUMBER(self, t: Any) -> Any:  # noqa: N802
+    def NUMBER(self, t: Any) -> Any:
         try:
             t.value = json.loads(t.value)
         except ValueError:
@@ -159,12 +156,12 @@ class _Lexer(SCIMLexer):  # type: ignore[misc]
         return t
 
     @_matching(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\#@!$&'*+,;=%-]*:")
-    def SCHEMA_URI(self, t: Any) -> Any:  # noqa: N802
+    def SCHEMA_URI(self, t: Any) -> Any:
         t.value = t.value[:-1]
         return t
 
     @_matching(r'"(?:[^"\\]|\\.)*"')
-    def COMP_VALUE(self, t: Any) -> Any:  # noqa: N802
+    def COMP_VALUE(self, t: Any) -> Any:
         try:
             t.value = json.loads(t.value)
             t.value.encode()
@@ -180,7 +177,7 @@ class _Lexer(SCIMLexer):  # type: ignore[misc]
         raise _Fault(f"There is no meaning in {shown(t.value[:1])} here", t.index)
 
 
-class _Parser(SCIMParser):  # type: ignore[misc]
+class _Parser(SCIMParser):  # type: ignore[misc] # without types
     """The package's grammar with the precedence of RFC 7644 §3.4.2.2.
 
     sly builds its tables from the rules it finds in the class body alone, so each of them is named again.

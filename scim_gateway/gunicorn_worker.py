@@ -7,7 +7,7 @@ import sys
 from gunicorn.workers.gthread import ThreadWorker
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(ThreadWorker):  # type: ignore[misc] # Gunicorn has no types
     """Takes in what has connected before it stops listening.
 
     Gunicorn's own leaves connections that the kernel has accepted, but no worker yet, in the queue of the listening
