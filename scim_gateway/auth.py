@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import math
 import re
 import threading
@@ -17,6 +18,8 @@ from scim_gateway.exchange import Principal, Request
 from scim_gateway.tokens import Token, TokenStore, digest_of, verify
 
 REALM = "scim-gateway"
+
+logger = logging.getLogger("scim_gateway.auth")
 
 # Scheme in any case (RFC 9110 §11.1), exactly one blank, a token68. Okta's "HTTP Header" mode sends what the
 # administrator typed, so the scheme may be missing. Repeated headers arrive joined by a comma, which is no token68.
@@ -163,6 +166,7 @@ class BearerAuthenticator:
             raise
         except Exception as error:
             # Whatever goes wrong in a store, it is no proof that the token is wrong: IdPs give up on 401.
+            logger.exception("the store of tokens failed unexpectedly")
             raise Unavailable("The gateway cannot reach its store of tokens; try again later.") from error
 
     def _touch(self, token: Token) -> None:

@@ -17,7 +17,6 @@ from scim_gateway.text import printable
 
 logger = logging.getLogger("scim_gateway.provider")
 
-_UNEXPECTED = "The gateway failed; its log says why."
 _OPERATIONS = frozenset({"create", "replace", "patch", "delete"})
 
 
@@ -114,12 +113,9 @@ class _Job:
         try:
             call, put_off = self._prepare(index, result)
             answer = self._try(call, circular=bool(put_off))
-        except ScimError as error:
+        except Exception as error:
+            # What was done before has to be told, and what comes next does not depend on it (RFC 7644 §3.7.3).
             self._fail(index, error)
-            return
-        except Exception:
-            logger.exception("An operation of a bulk request failed unexpectedly: %s", operation.method)
-            self._fail(index, InternalError(_UNEXPECTED))
             return
         result.status = answer.status
         result.version = answer.headers.get("ETag")
@@ -192,19 +188,24 @@ class _Job:
             answer = self._perform(replace(call, method="PATCH", body=lambda: message))
             result.version = answer.headers.get("ETag", result.version)
             return
-        except ScimError as error:
+        except Exception as error:
+            # The resource must not stay as it is, whatever was in the way.
             self._fail(put_off.index, error)
-        except Exception:
-            logger.exception("An operation of a bulk request failed unexpectedly: %s", operation.method)
-            self._fail(put_off.index, InternalError(_UNEXPECTED))
         result.location = result.version = None
         try:
             self._perform(replace(call, method="DELETE"))
         except Exception:
+            # The operation is answered with what went wrong first; what is left over is for the log.
             logger.exception("Could not take back a resource that a bulk request could not complete")
 
-    def _fail(self, index: int, error: ScimError) -> None:
+    def _fail(self, index: int, trouble: Exception) -> None:
         operation, result = self._operations[index], self._results[index]
+        if isinstance(trouble, ScimError):
+            error = trouble
+        else:
+            method = operation.method
+            logger.error("An operation of a bulk request failed unexpectedly: %s", method, exc_info=trouble)
+            error = InternalError("The gateway failed; its log says why.")
         result.status, result.error = error.status, error
         if operation.bulk_id is not None:
             self._failed.add(operation.bulk_id)

@@ -177,6 +177,15 @@ def test_a_store_that_is_down_is_503_and_never_401(authenticate, store, error):
         authenticate(request(text))
 
 
+def test_a_defect_of_a_store_is_for_the_log_without_the_token(authenticate, store, caplog):
+    text = issue(store)
+    store.error = RuntimeError("driver")
+    with pytest.raises(Unavailable):
+        authenticate(request(text))
+    assert "RuntimeError: driver" in caplog.text
+    assert text not in caplog.text
+
+
 def test_the_fixed_token_works_while_the_store_is_down(authenticate, store):
     store.error = Unavailable("down")
     assert authenticate(request(FIXED)).name == "fixed token"

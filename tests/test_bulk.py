@@ -22,6 +22,9 @@ from core_client import (
     path_of,
 )
 
+from scim_gateway.backend import MembershipHandler
+from scim_gateway.schema import Resource
+
 RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 
 
@@ -139,6 +142,43 @@ def test_one_failure_stops_no_other(core: Core) -> None:
 )
 def test_an_operation_that_makes_no_sense_fails_alone(core: Core, operation: dict[str, Any], status: str) -> None:
     assert statuses(run(core, operation, post_user("fine"))) == [status, "201"]
+
+
+def test_a_defect_in_one_operation_stops_no_other_and_is_for_the_log(
+    core: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = core.backend.handlers["User"]
+    create = users.create
+
+    def create_with_a_defect(resource: Resource) -> None:
+        if resource["userName"] == "bob":
+            raise RuntimeError("SELECT secret")
+        create(resource)
+
+    monkeypatch.setattr(users, "create", create_with_a_defect)
+    ada, bob, eve = run(core, post_user("ada"), post_user("bob", password="correct horse"), post_user("eve"))
+    assert statuses([ada, bob, eve]) == ["201", "500", "201"]
+    assert "SELECT" not in str(bob)
+    assert "RuntimeError: SELECT secret" in caplog.text
+    assert "correct horse" not in caplog.text
+
+
+def test_what_a_defect_keeps_from_being_completed_is_taken_back(
+    core: Core, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    groups = core.backend.handlers["Group"]
+    way = "change_members" if isinstance(groups, MembershipHandler) else "modify"
+    change = getattr(groups, way)
+
+    def defect_once(*states: Any) -> None:
+        monkeypatch.setattr(groups, way, change)
+        raise RuntimeError("SELECT secret")
+
+    monkeypatch.setattr(groups, way, defect_once)
+    results = run(core, post_group("one", "bulkId:two"), post_group("two", "bulkId:one"))
+    assert sorted(statuses(results)) == ["201", "500"]
+    assert "RuntimeError: SELECT secret" in caplog.text
+    assert core.json("GET", "/Groups")["totalResults"] == 1
 
 
 def test_a_failed_operation_leaves_nothing_half_done(core: Core) -> None:
