@@ -91,6 +91,7 @@ def application(settings: Settings) -> flask.Flask:
 
     proxies = settings["trusted_proxies"]
     if proxies:
+        # As Flask documents it: a method that is meant to be replaced.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
     return app
 

@@ -105,6 +105,7 @@ def create_blueprint(
 
     def serve(rest: str = "", **_: Any) -> flask.Response:
         # A function: of any other callable Flask finds out at each request whether it is a coroutine.
+        # The request itself: Flask's name for it is a stand-in, which finds it anew each time, and has its type.
         http: flask.Request = flask.request._get_current_object()  # type: ignore[attr-defined]
         return view.answer(http, rest)
 
@@ -127,6 +128,7 @@ def create_blueprint(
                 merge_slashes=False,
                 subdomain=state.subdomain,
             )
+            # Flask reads it from its rules; Werkzeug's class does not know it.
             rule.provide_automatic_options = False  # type: ignore[attr-defined]
             app.url_map.add(rule)
         app.view_functions[endpoint] = serve

@@ -91,6 +91,7 @@ class ServiceProvider:
         except ScimError as error:
             answer, scim_type = _error(error), error.scim_type
         except Exception:
+            # A defect, here or in a backend: what it was is for the log.
             logger.exception("%s failed unexpectedly", route, extra={"request_id": request.headers.get("x-request-id")})
             answer = _error(InternalError("The gateway failed; its log says why."))
         return _response(answer, media_type, route, scim_type, head=request.method == "HEAD")
