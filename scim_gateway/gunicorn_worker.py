@@ -1,10 +1,13 @@
-"""Gunicorn's thread worker, for a stop that loses no request."""
+"""Gunicorn's thread worker, for a stop that loses no request and for errors that are SCIM's."""
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from .gunicorn_refusal import refusal_of, refuse
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # Gunicorn has no types
@@ -35,3 +38,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # Gunicorn has no types
             self.accept(listener)
             if self.nr_conns == before:
                 return
+
+    def handle_error(
+        self, req: object, client: socket.socket, addr: tuple[str, int] | None, exc: BaseException
+    ) -> None:
+        """Answer what cannot be read as a request; gunicorn's own way is left for what is not the client's fault."""
+        limits = self.cfg.limit_request_line, self.cfg.limit_request_fields, self.cfg.limit_request_field_size
+        error = refusal_of(exc, *limits)
+        if error is None:
+            super().handle_error(req, client, addr, exc)
+        else:
+            refuse(client, addr[0] if addr else "", error)

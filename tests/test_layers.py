@@ -17,7 +17,7 @@ PACKAGE = Path(scim_gateway.__file__).parent
 
 WITH_FLASK = {"app", "blueprint", "serve", "gunicorn_conf"}
 WITH_CLICK = {"serve", "gunicorn_conf"}
-WITH_GUNICORN = {"serve", "gunicorn_worker"}
+WITH_GUNICORN = {"serve", "gunicorn_worker", "gunicorn_refusal"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}
 COMMAND_LINE = re.compile(r"cli(_\w+)?")
 OUTSIDE = ("flask", "werkzeug", "click", "gunicorn", "pymysql", "sqlalchemy", "requests")

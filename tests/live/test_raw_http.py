@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,3 +105,33 @@ def test_a_body_longer_than_it_says_is_read_to_the_length_it_says(gateway: Gatew
         assert status == 400
         assert b"invalidSyntax" in connection.body(int(headers["content-length"]))
     assert live.get("/Users?count=0").body["totalResults"] == before
+
+
+@pytest.mark.rfc("R-01")
+@pytest.mark.parametrize(
+    ("sent", "status", "said"),
+    [
+        (b"GET /scim/v2/Users?filter=%s HTTP/1.1" % (b"a" * 200_000), 414, "/.search"),
+        (b"GET /scim/v2/Users HTTP/1.1\r\nX-Long: %s" % (b"a" * 200_000), 431, "8190"),
+        (b"GET /scim/v2/Users HTTP/1.1" + b"".join(b"\r\nX-%d: a" % number for number in range(80)), 431, "64"),
+        (b"GET /scim/v2/Users HTTP/1.1\r\nAuthorization Bearer %s" % TOKEN.encode(), 400, "HTTP/1.1"),
+        (b"Authorization: Bearer %s" % TOKEN.encode(), 400, "HTTP/1.1"),
+        (b"POST /scim/v2/Users HTTP/1.1\r\nTransfer-Encoding: mystery, chunked", 501, "chunked"),
+        (b"POST /scim/v2/Users HTTP/1.1\r\nExpect: more", 417, "100-continue"),
+    ],
+    ids=["long-url", "long-header", "many-headers", "no-colon", "no-request", "coding", "expect"],
+)
+def test_what_is_no_request_gets_a_scim_error_and_is_not_repeated(
+    gateway: GatewayProcess, sent: bytes, status: int, said: str
+) -> None:
+    with connected(gateway) as connection:
+        connection.send_until_refused(sent + b"\r\n\r\n", 1)
+        answered, headers = connection.head()
+        body = json.loads(connection.body(int(headers["content-length"])))
+    assert (answered, body["status"]) == (status, str(status))
+    assert body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
+    assert headers["content-type"] == "application/scim+json"
+    assert headers["x-request-id"]
+    assert said in body["detail"]
+    assert TOKEN not in str(body)
+    assert TOKEN not in gateway.output

@@ -1,0 +1,123 @@
+"""SCIM errors for what gunicorn refuses before it is a request that the blueprint could answer (RFC 7644 §3.12).
+
+Gunicorn's own answer is a page of HTML, which quotes the line that it could not read; its log quotes it, too. A line
+may hold a token, so neither is done here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+
+import orjson
+from gunicorn.http import errors
+
+from . import access_log
+from .errors import ScimError
+from .messages import error_body
+
+_PATIENCE = 1.0
+"""Seconds in which a client takes its answer and ends what it was sending."""
+
+
+class _Unreadable(ScimError):
+    """What came is not HTTP/1.1 as RFC 9112 has it."""
+
+    status = 400
+
+
+class _UriTooLong(ScimError):
+    """RFC 9110 §15.5.15."""
+
+    status = 414
+
+
+class _ExpectationFailed(ScimError):
+    """RFC 9110 §15.5.18."""
+
+    status = 417
+
+
+class _HeadersTooLarge(ScimError):
+    """RFC 6585 §5."""
+
+    status = 431
+
+
+class _UnknownCoding(ScimError):
+    """RFC 9112 §6.1."""
+
+    status = 501
+
+
+_REASONS = {
+    400: "Bad Request",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+}
+
+
+def refusal_of(problem: BaseException, line: int, fields: int, field: int) -> ScimError | None:
+    """The answer to what a client did wrong, or None where the gateway is at fault.
+
+    :param line: the longest request line, in bytes.
+    :param fields: the largest number of headers.
+    :param field: the longest header, in bytes.
+    """
+    match problem:
+        case errors.LimitRequestLine():
+            return _UriTooLong(
+                f"The URL is longer than {line} bytes. Send the query in the body of a POST to /.search instead."
+            )
+        case errors.LimitRequestHeaders():
+            return _HeadersTooLarge(f"There are more than {fields} headers, or one is longer than {field} bytes.")
+        case errors.UnsupportedTransferCoding():
+            return _UnknownCoding("The body comes in a transfer coding other than chunked.")
+        case errors.ExpectationFailed():
+            return _ExpectationFailed("Of Expect, only 100-continue is known.")
+        case errors.ConfigurationProblem():
+            return None
+        case errors.ParseException():
+            return _Unreadable("What came is no HTTP/1.1 request; look at proxies between client and gateway.")
+    return None
+
+
+def refuse(client: socket.socket, address: str, error: ScimError) -> None:
+    """Answer, and log one line; the connection is closed by whoever accepted it."""
+    request_id = os.urandom(16).hex()
+    body = orjson.dumps(error_body(error))
+    head = (
+        f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
+        "Connection: close\r\n"
+        "Content-Type: application/scim+json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\n"
+        f"X-Request-ID: {request_id}\r\n\r\n"
+    )
+    access_log.record(
+        request_id=request_id,
+        token=None,
+        method="",
+        route=None,
+        status=error.status,
+        scim_type=None,
+        seconds=0.0,
+        size=len(body),
+        client=address,
+    )
+    with contextlib.suppress(OSError):  # Who has gone is not told.
+        client.settimeout(_PATIENCE)
+        client.sendall(head.encode("ascii") + body)
+        client.shutdown(socket.SHUT_WR)
+        _take_the_rest(client)
+
+
+def _take_the_rest(client: socket.socket) -> None:
+    """Closing with bytes unread resets the connection, and the answer may be lost with it (RFC 9112 §9.6)."""
+    until = time.monotonic() + _PATIENCE
+    while client.recv(65536) and time.monotonic() < until:
+        continue
