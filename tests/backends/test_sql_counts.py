@@ -38,7 +38,8 @@ def users(core: Core) -> list[str]:
 def count(core: Core, users: list[str]) -> Counter:
     """Sends a request, and tells how many statements that took."""
     heard: list[str] = []
-    engine = core.backend.database._engine  # type: ignore[attr-defined]
+    assert isinstance(core.backend, SqlBackend)
+    engine = core.backend.database._engine
     event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
 
     def send(method: str, path: str, body: object = None, **query: str | int) -> int:

@@ -7,7 +7,8 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ import scim_gateway_sql.mysql_dialect
 from core_client import GROUP, PATCH_OP, USER, Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.failures import Locked
-from scim_gateway_sql.mysql import ServerConnection
+from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
 from scim_gateway_sql.tables import settings
 from scim_http import ScimClient
 from servers.fault_proxy import Cut, FaultProxy
@@ -70,7 +71,9 @@ def impatience(backend: SqlBackend) -> Iterator[None]:
         patch.setattr(scim_gateway_sql.mysql_dialect, "PING_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.breaker, "SECONDS", 0.1)
         for connection, _ in backend.database._idle:
-            connection.connection.driver_connection.answer_within(0.4)  # type: ignore[union-attr]
+            line = connection.connection.driver_connection
+            assert isinstance(line, ServerConnection)
+            line.answer_within(0.4)
         yield
 
 
@@ -348,14 +351,17 @@ def test_after_some_failures_only_one_in_a_while_asks_the_server(
     backend: SqlBackend, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = itertools.count()
-    connect = backend.database.driver.connect  # type: ignore[attr-defined]
+    driver, engine = backend.database.driver, backend.database._engine
+    assert isinstance(driver, MysqlDriver)
+    assert engine is not None
+    connect = driver.connect
 
     def counted() -> Any:
         next(attempts)
         return connect()
 
-    monkeypatch.setattr(backend.database._engine.pool, "_creator", counted)  # type: ignore[union-attr]
-    monkeypatch.setattr(backend.database._engine.pool, "_invoke_creator", lambda _record: counted())  # type: ignore[union-attr]
+    monkeypatch.setattr(engine.pool, "_creator", counted)
+    monkeypatch.setattr(engine.pool, "_invoke_creator", lambda _record: counted())
     with impatience(backend), proxy.refusing():
         monkeypatch.setattr(scim_gateway_sql.breaker, "SECONDS", 3600)
         for _ in range(scim_gateway_sql.breaker.FAILURES):
@@ -412,12 +418,15 @@ def test_a_server_that_is_killed_and_started_again_under_use_loses_nothing(
     done = threading.Event()
     acknowledged: list[str] = []
 
+    def create_one(name: str) -> None:
+        backend.handlers["User"].create(user(name))
+
     def work(number: int) -> None:
         for count in itertools.count():
             if done.is_set():
                 return
             name = f"user{number}.{count}"
-            retried(backend, lambda name=name: backend.handlers["User"].create(user(name)))  # type: ignore[misc]
+            retried(backend, partial(create_one, name))
             acknowledged.append(name)
 
     def restart() -> None:
@@ -429,8 +438,7 @@ def test_a_server_that_is_killed_and_started_again_under_use_loses_nothing(
             mariadb_server.start()
         done.set()
 
-    works: list[Callable[[], None]] = [lambda number=number: work(number) for number in range(4)]  # type: ignore[misc]
-    assert in_parallel([*works, restart]) == [None] * 5
+    assert in_parallel([*(partial(work, number) for number in range(4)), restart]) == [None] * 5
     assert Counter(names(backend)) == Counter(acknowledged)
 
 
@@ -460,8 +468,7 @@ def test_changes_of_members_under_mixed_faults_are_exactly_those_that_were_answe
 
     thread = threading.Thread(target=fail)
     thread.start()
-    works: list[Callable[[], None]] = [lambda number=number: work(number) for number in range(3)]  # type: ignore[misc]
-    results = in_parallel(works)
+    results = in_parallel([partial(work, number) for number in range(3)])
     done.set()
     changes.release()
     thread.join()

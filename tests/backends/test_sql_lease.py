@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def test_a_row_is_added_once(backend: SqlBackend) -> None:
         with backend.database.session(write=True) as session:
             return insert_if_absent(session, settings, {"tenant": "t", "name": "n", "payload": payload})
 
-    added = in_parallel([lambda number=number: add(b"%d" % number) for number in range(8)])  # type: ignore[misc]
+    added = in_parallel([partial(add, b"%d" % number) for number in range(8)])
     assert sorted(added) == [False] * 7 + [True]
 
 

@@ -16,7 +16,7 @@ from servers.mariadb import MariaDb
 from test_filter_properties import LEAVES, filters, resources
 
 from scim_gateway.backend import Query
-from scim_gateway.filter import Comparison, Filter
+from scim_gateway.filter import Comparison, Filter, Operator
 from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse
 from scim_gateway.ordering import Sort, ordered, position_of
@@ -157,11 +157,11 @@ NOTES = st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"])
 @settings(max_examples=150)
 @given(notes=st.lists(LONG, max_size=4), operator=NOTES, operand=LONG | st.sampled_from(["a", "A", ""]))
 def test_texts_that_are_cut_in_the_index_are_compared_whole(
-    backend: SqlBackend, notes: list[str], operator: str, operand: str
+    backend: SqlBackend, notes: list[str], operator: Operator, operand: str
 ) -> None:
     stored = [_gadget(number, note=note) for number, note in enumerate(notes)]
     path = AttributePath(None, "note")
-    tree = Comparison(path, operator, operand)  # type: ignore[arg-type]
+    tree = Comparison(path, operator, operand)
     target = GADGET.resolve(path)
     assert target is not None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -60,6 +61,10 @@ def add(core: Core, group: str, *ids: str) -> int:
     return patch(core, f"/Groups/{group}", {"op": "add", "path": "members", "value": members})
 
 
+def delete(core: Core, user: str) -> int:
+    return core.send("DELETE", f"/Users/{user}").status
+
+
 def members_of(core: Core, group: str) -> set[str]:
     return {element["value"] for element in core.json("GET", f"/Groups/{group}").get("members", ())}
 
@@ -81,9 +86,11 @@ def total(results: list[Any]) -> Counter[Any]:
 
 
 def test_of_sixteen_who_create_one_name_one_succeeds(core: Core) -> None:
+    def create(name: str) -> list[int]:
+        return [core.send("POST", "/Users", {"schemas": [USER], "userName": name}).status]
+
     for number in range(10):
-        body = {"schemas": [USER], "userName": f"ada{number}"}
-        results = in_parallel([lambda body=body: [core.send("POST", "/Users", body).status]] * 16)  # type: ignore[misc]
+        results = in_parallel([partial(create, f"ada{number}")] * 16)
         assert total(results) == {201: 1, 409: 15}
 
 
@@ -93,7 +100,7 @@ def test_of_sixteen_who_rename_to_one_name_one_succeeds(core: Core) -> None:
     def rename(id: str) -> list[int]:
         return [patch(core, f"/Users/{id}", {"op": "replace", "path": "userName", "value": "the-one"})]
 
-    results = in_parallel([lambda one=one: rename(one) for one in ids])  # type: ignore[misc]
+    results = in_parallel([partial(rename, one) for one in ids])
     assert total(results) == {200: 1, 409: 15}
 
 
@@ -109,7 +116,7 @@ def test_members_added_and_removed_by_many_are_exactly_those(core: Core) -> None
             answers.append(patch(core, f"/Groups/{staff}", {"op": "remove", "path": f'members[value eq "{go}"]'}))
         return answers
 
-    results = in_parallel([lambda number=number: work(number) for number in range(8)])  # type: ignore[misc]
+    results = in_parallel([partial(work, number) for number in range(8)])
     assert total(results) == {200: 80}
     assert members_of(core, staff) == set(joining)
     assert core.json("GET", f"/Groups/{staff}")["meta"]["version"] == 'W/"81"'
@@ -123,10 +130,11 @@ def test_replacements_and_additions_of_members_leave_one_of_the_states_between(c
         body = {"schemas": [GROUP], "displayName": "staff", "members": [{"value": id} for id in some]}
         return [core.send("PUT", f"/Groups/{staff}", body).status for _ in range(4)]
 
-    results = in_parallel(
-        [lambda: replace(people[:3]), lambda: replace(people[3:6])]
-        + [lambda one=one: [add(core, staff, one)] for one in people[6:]]  # type: ignore[misc]
-    )
+    def join(one: str) -> list[int]:
+        return [add(core, staff, one)]
+
+    replacements = [partial(replace, people[:3]), partial(replace, people[3:6])]
+    results = in_parallel([*replacements, *(partial(join, one) for one in people[6:])])
     assert total(results) == {200: 14}
     found = members_of(core, staff)
     assert found & set(people[:6]) in (set(people[:3]), set(people[3:6]))
@@ -138,8 +146,8 @@ def test_a_member_that_is_deleted_while_it_is_added_is_in_no_group(
     for number in range(25):
         ada = new_user(core, f"ada{number}")
         groups = [new_group(core, f"group{number}.{n}", *([ada] if n == 2 else [])) for n in range(3)]
-        joins: list[Callable[[], int]] = [lambda group=group, ada=ada: add(core, group, ada) for group in groups]  # type: ignore[misc]
-        *joined, deleted = in_parallel([*joins, lambda ada=ada: core.send("DELETE", f"/Users/{ada}").status])  # type: ignore[misc]
+        joins = [partial(add, core, group, ada) for group in groups]
+        *joined, deleted = in_parallel([*joins, partial(delete, core, ada)])
         assert deleted == 204
         assert set(joined) <= {200, 400}, joined
         assert all(members_of(core, group) == set() for group in groups)
@@ -154,12 +162,7 @@ def test_a_manager_that_is_deleted_while_it_is_named_is_there_or_refused(core: C
     for number in range(15):
         boss, ada = new_user(core, f"boss{number}"), new_user(core, f"ada{number}")
         name = {"op": "add", "path": f"{enterprise}:manager", "value": {"value": boss}}
-        named, deleted = in_parallel(
-            [
-                lambda ada=ada, name=name: patch(core, f"/Users/{ada}", name),  # type: ignore[misc]
-                lambda boss=boss: core.send("DELETE", f"/Users/{boss}").status,  # type: ignore[misc]
-            ]
-        )
+        named, deleted = in_parallel([partial(patch, core, f"/Users/{ada}", name), partial(delete, core, boss)])
         assert (named, deleted) in ((200, 204), (400, 204))
 
 
@@ -194,7 +197,7 @@ def test_groups_that_hold_each_other_in_any_order_never_wait_for_each_other(
                 answers.append(core.send("DELETE", f"/Groups/{passing}").status)
         return answers
 
-    results = in_parallel([lambda seed=seed: mix(seed) for seed in range(16)])  # type: ignore[misc]
+    results = in_parallel([partial(mix, seed) for seed in range(16)])
     assert total(results).keys() == {200, 204}
     assert orphans(mariadb_server, mariadb) == [0, 0]
 
@@ -223,7 +226,7 @@ def test_names_that_are_given_up_and_taken_in_any_order_never_wait_for_each_othe
                 answers.append(("DELETE", core.send("DELETE", path).status))
         return answers
 
-    results = in_parallel([lambda seed=seed: churn(seed) for seed in range(12)])  # type: ignore[misc]
+    results = in_parallel([partial(churn, seed) for seed in range(12)])
     assert total(results).keys() <= {("POST", 201), ("POST", 409), ("PATCH", 200), ("PATCH", 409), ("DELETE", 204)}
     assert core.json("GET", "/Users", count=0)["totalResults"] == 0
 

@@ -471,6 +471,7 @@ def _start_and_create(url: str, number: int, ready: Any, results: Any) -> None:
         create(backend, user(f"user{number}"))
         results.put((backend.cursor_key, None))
     except Exception as error:
+        # Who waits for an answer would wait for ever.
         results.put((None, repr(error)))
     backend.close()
 
