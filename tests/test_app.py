@@ -145,7 +145,7 @@ def procfile(folder: Path, **environ: str) -> Iterator[tuple[int, Path]]:
         for _ in range(1200):
             if process.poll() is not None:
                 raise AssertionError(output.read_text())
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # nobody listens yet
                 ask(port, "/healthz")
                 break
             time.sleep(0.05)

@@ -10,7 +10,7 @@ import pytest
 from gadgets import CORE, EXTENSION, GADGET
 
 from scim_gateway.errors import InvalidFilter, InvalidPath
-from scim_gateway.filter import And, Comparison, Filter, Not, Or, Present, ValuePath, Word
+from scim_gateway.filter import And, Comparison, Filter, Not, Operator, Or, Present, ValuePath, Word
 from scim_gateway.filter_parser import FilterLimits, PatchPath, parse, parse_path
 from scim_gateway.schema import CORE_USER, ENTERPRISE_USER, AttributePath
 
@@ -172,9 +172,9 @@ class TestFaultsOfThePackage:
 
 class TestGrammar:
     @pytest.mark.parametrize("operator", ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"])
-    def test_operators_are_read_in_any_letter_case(self, operator: str) -> None:
+    def test_operators_are_read_in_any_letter_case(self, operator: Operator) -> None:
         for spelled in (operator, operator.upper(), operator.title(), operator[0] + operator[1].upper()):
-            assert parse(f'a {spelled} "1"') == Comparison(name("a"), operator, "1")  # type: ignore[arg-type]
+            assert parse(f'a {spelled} "1"') == Comparison(name("a"), operator, "1")
 
     def test_logical_operators_are_read_in_any_letter_case(self) -> None:
         assert parse('a EQ "1" AND NOT (b Pr) oR c pR') == Or((And((A, Not(Present(name("b"))))), Present(name("c"))))

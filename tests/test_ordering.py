@@ -181,9 +181,10 @@ sorts = st.sampled_from([None, by("note"), by("note", "descending"), by("size"),
 def _compared(one: dict[str, Any], other: dict[str, Any], sort: Sort | None) -> int:
     """The order as a rule for two resources, written out."""
     if sort is not None:
-        a, b = (sort_value(resource, sort) for resource in (one, other))
+        values: list[Any] = [sort_value(resource, sort) for resource in (one, other)]
+        a, b = values
         if a != b:
-            ascending = b is None if a is None or b is None else a < b  # type: ignore[operator]
+            ascending = b is None if a is None or b is None else a < b
             earlier = ascending is not sort.descending
             return -1 if earlier else 1
     keys = [(resource["meta"]["created"], resource["id"]) for resource in (one, other)]

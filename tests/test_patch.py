@@ -632,9 +632,9 @@ class TestMutability:
 
     @pytest.mark.parametrize("value", [{"groups": []}, {"id": "other"}, {"meta": {"version": "4"}}])
     def test_read_only_without_a_path_is_refused_by_the_strict_profile(self, value: dict[str, Any]) -> None:
-        for name in ("add", "replace"):
+        for change in (add, replace):
             with pytest.raises(Mutability):
-                patched(user(), op(name, None, value), profile=STRICT)  # type: ignore[arg-type]
+                patched(user(), change(None, value), profile=STRICT)
 
     def test_the_own_id_without_a_path_passes(self) -> None:
         assert patched(user(), replace(None, {"id": "u1", "title": "T"}), profile=STRICT) == user(title="T")
@@ -822,9 +822,9 @@ class TestMembers:
     def test_members_that_say_nothing_are_refused(self, value: Any, profile: Profile) -> None:
         if value == "x" and profile is LENIENT:
             value = ""
-        for name in ("add", "replace"):
+        for change in (add, replace):
             with pytest.raises(InvalidValue):
-                patched(group("a"), op(name, "members", value), profile=profile)  # type: ignore[arg-type]
+                patched(group("a"), change("members", value), profile=profile)
 
     @BOTH
     def test_what_is_said_about_a_member_cannot_be_changed(self, profile: Profile) -> None:

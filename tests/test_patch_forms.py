@@ -57,8 +57,8 @@ class TestPathKeys:
 
     def test_value_paths_as_keys(self) -> None:
         value = {'emails[type eq "work"].value': "n@example.com", 'phoneNumbers[type eq "fax"].value': "+1"}
-        for name in ("add", "replace"):
-            done = patched(user(), op(name, None, value))  # type: ignore[arg-type]
+        for change in (add, replace):
+            done = patched(user(), change(None, value))
             assert done["emails"][0]["value"] == "n@example.com"
             assert done["phoneNumbers"] == [{"type": "fax", "value": "+1"}]
 

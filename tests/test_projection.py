@@ -165,8 +165,9 @@ class TestExcludedAttributes:
             assert caught.value.scim_type == "invalidValue"
 
     def test_a_list_of_something_else_is_an_invalid_value(self) -> None:
+        something_else: Any = [1]
         with pytest.raises(InvalidValue):
-            parse([1], None, GADGET)  # type: ignore[list-item]
+            parse(something_else, None, GADGET)
 
 
 class TestRequested:
