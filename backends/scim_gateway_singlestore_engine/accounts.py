@@ -15,7 +15,7 @@ from scim_gateway.text import shown
 
 from .failures import FOR_EVER, Refused, SetupFault
 from .marks import Mark, attribute_text
-from .protection import administrator, refuse
+from .protection import administrator, not_ours, record, refuse
 from .sessions import end_sessions
 from .settings import TYPES
 from .statements import change_password, change_user, create_user, drop_user, revoke_group, users_named
@@ -49,12 +49,14 @@ def alone(standing: Standing) -> None:
     :raises Conflict: there are some; nobody could say which of them a log-in takes.
     """
     if standing.elsewhere:
+        record("User", standing.name, "has accounts for particular hosts")
         hosts = ", ".join(shown(account.host) for account in standing.elsewhere)
         raise Conflict(
             f"The Engine has accounts named {shown(standing.name)} for particular hosts ({hosts}), made by hand. "
             "The gateway manages one account per person, for any host: drop those, or use another name."
         )
     if standing.here is None and standing.alike:
+        record("User", standing.name, f"is too much like {shown(standing.alike[0].name)}")
         raise Conflict(
             f"The Engine has an account {shown(standing.alike[0].name)}, which differs from {shown(standing.name)} in "
             "letter case only. Use another name, or adopt that one."
@@ -79,14 +81,6 @@ def is_ours(work: Work, account: Account, id: str, *, noted: bool, begun: bool) 
     return noted or (begun and not marked_at_creation)
 
 
-def not_ours(name: str) -> Conflict:
-    """The refusal to touch an account that the gateway did not make."""
-    return Conflict(
-        f"The Engine has an account {shown(name)} that the gateway did not make. To manage it from now on, list it: "
-        f"scim-gateway adopt engine User {name}; otherwise use another name."
-    )
-
-
 def refuse_administrator(work: Work, name: str) -> None:
     """Refuse to touch an account that holds privileges of administrators.
 
@@ -95,6 +89,15 @@ def refuse_administrator(work: Work, name: str) -> None:
     privilege = work.privilege_of_user(name)
     if privilege is not None:
         refuse("User", name, administrator(privilege))
+
+
+def foreign(work: Work, name: str) -> Conflict:
+    """The refusal to touch an account that the gateway did not make.
+
+    :raises Forbidden: it is an administrator's, which nobody can list for adoption.
+    """
+    refuse_administrator(work, name)
+    return not_ours("User", name)
 
 
 def make(work: Work, name: str, mark: Mark, model: Account | None = None) -> None:
@@ -144,7 +147,7 @@ def _refused_creation(work: Work, name: str, mark: Mark, error: Refused) -> None
     if standing.here is not None:
         if standing.here.mark == mark:
             return
-        raise not_ours(name) from error
+        raise foreign(work, name) from error
     if error.meaning in ("exists", "either"):
         raise Conflict(f"The Engine says that an account like {shown(name)} exists; use another name.") from error
     raise Unreachable(str(error)) from error

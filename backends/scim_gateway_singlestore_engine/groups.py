@@ -14,7 +14,7 @@ from .failures import Refused, SetupFault
 from .memberships import join, member_names
 from .named import Named
 from .notes import Note
-from .protection import administrator, refuse
+from .protection import administrator, not_ours, record, refuse
 from .statements import create_group, drop_group, grant_role, groups_like
 
 _RESERVE_SECONDS = 3.0
@@ -73,9 +73,9 @@ class OneGroup(Named):
             roles = []
         else:
             ours = name in (self._began.name, self._began.making) or self._note.name == name
-            if not ours and not group.adoptable:
-                raise not_ours(name)
             self._refuse_administrators(name, roles)
+            if not ours and not group.adoptable:
+                raise not_ours("Group", name)
         self._note = self._note.standing(name)
         return roles
 
@@ -88,6 +88,7 @@ class OneGroup(Named):
         work = self._work
         alike = [str(row[0]) for row in work.line.rows(groups_like(name))]
         if any(other != name for other in alike):
+            record("Group", name, f"is too much like {shown(alike[0])}")
             raise Conflict(
                 f"The Engine has a group {shown(alike[0])}, which differs from {shown(name)} in letter case only. Use "
                 "another name, or adopt that one."
@@ -100,7 +101,7 @@ class OneGroup(Named):
             if error.meaning == "syntax":
                 raise SetupFault(f"SingleStore {work.can.version} does not take CREATE GROUP (error 1064).") from error
             if work.roles_of(name) is not None:
-                raise not_ours(name) from error
+                raise not_ours("Group", name) from error
             if error.meaning in ("exists", "either"):
                 raise Conflict(f"The Engine says that a group like {shown(name)} exists; use another name.") from error
             raise
@@ -141,9 +142,9 @@ class OneGroup(Named):
             return None  # dropped by hand: it is made under its new name
         self._refuse_administrators(stands, roles)
         there = work.roles_of(wanted)
-        if there is not None and wanted not in (self._began.making, self._began.old):
-            raise not_ours(wanted)
         self._refuse_administrators(wanted, there or [])
+        if there is not None and wanted not in (self._began.making, self._began.old):
+            raise not_ours("Group", wanted)
         if there is None:
             with self._intending(self._note.beginning(wanted)):
                 self._make(wanted)
@@ -178,11 +179,3 @@ class OneGroup(Named):
                 return len(missing) - done
             join(work, name, wanted)
         return 0 if missing or new - old else None
-
-
-def not_ours(name: str) -> Conflict:
-    """The refusal to touch a group that the gateway did not make."""
-    return Conflict(
-        f"The Engine has a group {shown(name)} that the gateway did not make. To manage it from now on, list it: "
-        f"scim-gateway adopt engine Group {name}; otherwise use another name."
-    )

@@ -109,7 +109,7 @@ class Person(Named):
             work, account, self._id, noted=name == self._began.name, begun=name == self._began.making
         )
         if not ours and not user.adoptable:
-            raise accounts.not_ours(name)
+            raise accounts.foreign(work, name)
         accounts.refuse_administrator(work, name)
         accounts.put_mark(work, account, self._mark.with_lock(self._note.locked))
         self._note = self._note.standing(name)
@@ -127,7 +127,7 @@ class Person(Named):
     def _made(self, name: str) -> Account:
         account = look(self._work, name).here
         if account is None:
-            raise accounts.not_ours(name)  # gone within a moment: somebody else is at work
+            raise accounts.foreign(self._work, name)  # gone within a moment: somebody else is at work
         return account
 
     def _shut_out(self, user: User, account: Account) -> None:
@@ -156,7 +156,7 @@ class Person(Named):
             end_sessions(work, stands)
             return None
         if not self._is_own(old.here):
-            raise accounts.not_ours(stands)
+            raise accounts.foreign(work, stands)
         accounts.refuse_administrator(work, stands)
         if not user.active:
             self._shut_out(user, old.here)
@@ -166,7 +166,7 @@ class Person(Named):
         accounts.alone(new)
         if new.here is not None:
             if not self._is_own(new.here):
-                raise accounts.not_ours(wanted)
+                raise accounts.foreign(work, wanted)
             accounts.refuse_administrator(work, wanted)
         else:
             work.prove_sight()

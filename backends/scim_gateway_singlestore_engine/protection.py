@@ -12,7 +12,7 @@ from typing import NoReturn
 from scim_gateway_provisioning.target import Kind
 
 from scim_gateway.actor import current
-from scim_gateway.errors import Forbidden
+from scim_gateway.errors import Conflict, Forbidden
 from scim_gateway.text import collision_key, shown
 
 from .patterns import Patterns
@@ -60,18 +60,36 @@ def refuse(kind: Kind, name: str, reason: str) -> NoReturn:
 
     :raises Forbidden: always.
     """
-    actor = current()
-    _security.warning(
-        "refused: the %s %s of the Engine is protected (%s); asked for by %s, request %s",
-        kind,
-        shown(name),
-        reason,
-        shown(actor.name),
-        shown(actor.request_id or "none"),
-    )
+    record(kind, name, f"is protected ({reason})")
     raise Forbidden(
         f"The Engine's {kind} {shown(name)} is protected: {reason}. It is managed by database administrators only; "
         f"take it out of the provisioning of the identity provider."
+    )
+
+
+def not_ours(kind: Kind, name: str) -> Conflict:
+    """The refusal to touch what the gateway did not make; those who watch over security have a line about it."""
+    record(kind, name, "was not made by the gateway")
+    what = "an account" if kind == "User" else "a group"
+    return Conflict(
+        f"The Engine has {what} {shown(name)} that the gateway did not make. To manage it from now on, list it: "
+        f"scim-gateway adopt engine {kind} {name}; otherwise use another name."
+    )
+
+
+def record(kind: Kind, name: str, why: str) -> None:
+    """A line for those who watch over security.
+
+    :param why: what is refused, as the rest of a sentence that begins with the name.
+    """
+    actor = current()
+    _security.warning(
+        "refused: the %s %s of the Engine %s; asked for by %s, request %s",
+        kind,
+        shown(name),
+        why,
+        shown(actor.name),
+        shown(actor.request_id or "none"),
     )
 
 

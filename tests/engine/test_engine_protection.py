@@ -170,35 +170,62 @@ def test_when_the_role_is_taken_away_again_the_group_is_the_gateways_again(world
 
 
 @pytest.mark.parametrize("adoptable", [False, True])
-def test_an_administrator_made_by_hand_is_neither_taken_over_nor_adopted(world, adoptable):
+def test_an_administrator_made_by_hand_is_neither_taken_over_nor_adopted(world, adoptable, caplog):
     world.double.seed(["ada"])
     world.double.execute("GRANT SUPER ON *.* TO 'ada'@'%'")
-    before = world.double.state()
-    with pytest.raises((Forbidden, Conflict)):
-        world.put_user("u1", "ada", adoptable=adoptable)
-    assert world.double.state() == before
+    unchanged(world, lambda w: w.put_user("u1", "ada", adoptable=adoptable), caplog, "SUPER")
     assert world.account("ada")["ATTRIBUTE"] is None
 
 
 @pytest.mark.parametrize("adoptable", [False, True])
-def test_a_group_of_administrators_is_neither_taken_over_nor_adopted(world, adoptable):
+def test_a_group_of_administrators_is_neither_taken_over_nor_adopted(world, adoptable, caplog):
     world.double.execute(
         "CREATE GROUP 'eng'", "CREATE ROLE 'chief'", "GRANT SUPER ON *.* TO ROLE 'chief'", "GRANT ROLE 'chief' TO 'eng'"
     )
-    before = world.double.state()
-    with pytest.raises((Forbidden, Conflict)):
-        world.put_group("g1", "eng", adoptable=adoptable)
-    assert world.double.state() == before
+    unchanged(world, lambda w: w.put_group("g1", "eng", adoptable=adoptable), caplog, "SUPER .by the role .chief")
 
 
-def test_a_renaming_into_an_administrator_made_by_hand_is_refused(world):
+def test_a_renaming_into_an_administrator_made_by_hand_is_refused(world, caplog):
     populated(world)
     world.double.seed(["chief"])
     world.double.execute("GRANT SUPER ON *.* TO 'chief'@'%'")
+    unchanged(world, lambda w: w.put_user("u1", "chief", adoptable=True), caplog, "SUPER")
+
+
+def test_a_renaming_into_a_group_of_administrators_made_by_hand_is_refused(world, caplog):
+    populated(world)
+    world.double.execute("CREATE GROUP 'dba'", "CREATE ROLE 'chief'", "GRANT SUPER ON *.* TO ROLE 'chief'")
+    world.double.execute("GRANT ROLE 'chief' TO 'dba'")
+    unchanged(world, lambda w: w.put_group("g1", "dba", adoptable=True), caplog, "SUPER .by the role .chief")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda w: w.put_user("u9", "carl"), "was not made by the gateway"),
+        (lambda w: w.put_user("u1", "carl"), "was not made by the gateway"),
+        (lambda w: w.put_user("u9", "Carl"), 'is too much like "carl"'),
+        (lambda w: w.put_user("u9", "many"), "has accounts for particular hosts"),
+        (lambda w: w.put_group("g9", "ops"), "was not made by the gateway"),
+        (lambda w: w.put_group("g1", "ops"), "was not made by the gateway"),
+        (lambda w: w.put_group("g9", "Ops"), 'is too much like "ops"'),
+    ],
+)
+def test_who_asks_for_what_the_gateway_did_not_make_is_told_to_those_who_watch_over_security(
+    world, harm, reason, caplog
+):
+    populated(world)
+    world.double.seed(["carl"], {"ops": ["carl"]})
+    world.double.execute("CREATE USER 'many'@'10.0.0.1' IDENTIFIED BY 'x'")
     before = world.double.state()
-    with pytest.raises(Conflict, match="did not make"):
-        world.put_user("u1", "chief", adoptable=True)
+    security = caplog.at_level(logging.WARNING, "scim_gateway.security")
+    with security, acting(Actor("okta", "r-1")), pytest.raises(Conflict):
+        harm(world)
     assert world.double.state() == before
+    lines = [record.getMessage() for record in caplog.records if record.name == "scim_gateway.security"]
+    assert len(lines) == 1
+    assert reason in lines[0]
+    assert lines[0].endswith('asked for by "okta", request "r-1"')
 
 
 def test_rules_never_give_a_role_of_administrators(make_world, caplog):
