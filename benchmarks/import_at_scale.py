@@ -105,6 +105,7 @@ def in_threads(jobs: Sequence[Callable[[Any], object]], connections: Sequence[An
                     return
                 job(connection)
         except Exception as error:
+            # A thread would keep it to itself; it is raised where the threads are waited for.
             troubles.append(error)
 
     threads = [threading.Thread(target=work, args=(connection,)) for connection in connections]

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / part) for part in (".", "backends", "tests", "tests/provisioning")]
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
-from doubles.listed_target import Account, Listing  # noqa: E402 - after the path is set
-from reconciled import Compared, foreign  # noqa: E402
-from sqlalchemy import event  # noqa: E402
-from sqlalchemy.engine import Engine  # noqa: E402
+sys.path.extend(str(Path(__file__).parents[1] / part) for part in ("backends", "tests", "tests/provisioning"))
+
+from doubles.listed_target import Account, Listing
+from reconciled import Compared, foreign
 
 DRIFTS = 1000
 

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "portal"), str(ROOT / "backends")]
+sys.path.extend(str(Path(__file__).parents[1] / part) for part in ("backends", "tests", "tests/portal"))
 
-from core_client import GROUP  # noqa: E402 - after the path is set
-from doubles.portal.server import PortalDouble  # noqa: E402
-from portal_world import PortalWorld, new_user  # noqa: E402
+from core_client import GROUP
+from doubles.portal.server import PortalDouble
+from portal_world import PortalWorld, new_user
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ def family(pid: int) -> list[int]:
     """A process and all that it has started."""
     found = [pid]
     for parent in found:
-        with suppress(OSError):
+        with suppress(OSError):  # it has ended meanwhile
             for task in Path(f"/proc/{parent}/task").iterdir():
                 found += [int(child) for child in (task / "children").read_text("ascii").split()]
     return found
@@ -28,7 +28,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     ticks = 0
     for pid in pids:
         for each in family(pid):
-            with suppress(OSError):
+            with suppress(OSError):  # it has ended meanwhile
                 fields = Path(f"/proc/{each}/stat").read_text("ascii").rpartition(")")[2].split()
                 ticks += int(fields[11]) + int(fields[12])
     return ticks / _TICKS
@@ -58,7 +58,7 @@ def _memories(pids: Iterable[int]) -> dict[int, tuple[float, float]]:
 def forget_peak(pid: int) -> None:
     """Begin to look for the peak of memory anew."""
     for each in family(pid):
-        with suppress(OSError):
+        with suppress(OSError):  # it has ended meanwhile
             Path(f"/proc/{each}/clear_refs").write_text("5")
 
 
