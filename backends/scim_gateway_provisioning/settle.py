@@ -208,8 +208,7 @@ class Settlement:
                 raise Unreachable(error.detail) from error
             raise
         except Exception as error:
-            # Here a plugin's code ends.
-            # Whatever a target's code trips over, rights must not hang in the air because of it.
+            # Whatever a target's code, a plugin's, trips over: rights must not hang in the air because of it.
             _log.exception("the target %s failed unexpectedly", self.target)
             self._mark_failure(desired, progress, "It failed unexpectedly; the gateway's log says why.")
             raise Unreachable("It failed unexpectedly; the gateway's log says why.") from error

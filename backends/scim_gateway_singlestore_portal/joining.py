@@ -255,7 +255,7 @@ def _teams_along(context: Context, user: User, note: Note) -> Collection[str]:
     ids: set[str] = set()
     for known in user.groups():
         if "team" in known:
-            with suppress(Forbidden, Absent):
+            with suppress(Forbidden, Absent):  # protected, or gone: nobody is let in by an invitation either
                 context.protection.team(context.client, known["team"], str(known["name"]), context.organization)
                 ids.add(known["team"])
     return ids

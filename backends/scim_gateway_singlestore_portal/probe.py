@@ -133,7 +133,7 @@ def _invitations(context: Context, address: str) -> Iterator[Finding]:
     finally:
         for invitation in client.invitations(state=PENDING):
             if collision_key(invitation.email) == collision_key(address):
-                with suppress(Refused):
+                with suppress(Refused):  # not pending any more
                     client.revoke(invitation.id)
 
 

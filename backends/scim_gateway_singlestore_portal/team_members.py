@@ -170,7 +170,7 @@ def _take_from_invitation(context: Context, team_id: str, note: Note) -> None:
 
 
 def _end_invitations(context: Context, one: Standing, team_id: str) -> None:
-    with suppress(Refused, Absent, Unsure):
+    with suppress(Refused, Absent, Unsure):  # what came of it is looked at next
         context.client.update_team(team_id, TeamUpdate(remove_emails=[one.address]))
     for invitation in _leading(context, one, team_id):
         with suppress(Refused):  # not pending any more: accepted, or done with

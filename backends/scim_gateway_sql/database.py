@@ -311,7 +311,7 @@ class Database:
     def _forget_idle(self) -> None:
         """Have a look at all connections before they are used again: what became of one may be true of the others."""
         while self._idle:
-            with contextlib.suppress(IndexError):
+            with contextlib.suppress(IndexError):  # another thread was faster
                 self._idle.pop()[0].close()
 
     def _connect(self, engine: Engine) -> Connection:
