@@ -26,8 +26,9 @@ def observe(context: Context, *, nests: bool) -> Inventory:
     pending = [one for one in client.invitations(state=PENDING) if one.state == PENDING]
     teams = client.teams()
     warnings: list[str] = []
-    users = _users(context, members, pending, teams, warnings)
-    groups, inside = _groups(context, pending, teams, nests, warnings)
+    privileged = _privileged(context, teams)
+    users = _users(context, members, pending, teams, privileged, warnings)
+    groups, inside = _groups(context, pending, teams, privileged, nests, warnings)
     return Inventory(users, groups, inside, tuple(warnings))
 
 
@@ -36,16 +37,33 @@ def key(name: str) -> bytes:
     return collision_key(name).encode()
 
 
+def _privileged(context: Context, teams: list[Team]) -> Mapping[str, str]:
+    """The teams whose members are owners or administrators, by id: the name of the team that makes them so."""
+    by_id = {team.id: team for team in teams}
+    found = {team.id: team.name for team in teams if context.protection.privileged_by_look(team)}
+    new = [by_id[id] for id in found]
+    while new:
+        team = new.pop()
+        for id in team.teams.keys() & by_id.keys() - found.keys():
+            found[id] = found[team.id]
+            new.append(by_id[id])
+    return found
+
+
 def _users(
-    context: Context, members: list[Member], pending: list[Invitation], teams: list[Team], warnings: list[str]
+    context: Context,
+    members: list[Member],
+    pending: list[Invitation],
+    teams: list[Team],
+    privileged: Mapping[str, str],
+    warnings: list[str],
 ) -> Mapping[bytes, Observed]:
-    privileged: dict[str, str] = {}
-    for team in teams:
-        if context.protection.privileged_by_look(team):
-            privileged.update(dict.fromkeys(team.people, f"is in the team {team.name}"))
+    rights = {
+        id: f"is in the team {privileged[team.id]}" for team in teams if team.id in privileged for id in team.people
+    }
     found: dict[bytes, Observed] = {}
     for member in members:
-        reason = context.protection.reason_of_member(member, context.me) or privileged.get(member.id)
+        reason = context.protection.reason_of_member(member, context.me) or rights.get(member.id)
         if key(member.email) in found:
             warnings.append(f"Two members of the organization have the address {shown(member.email)}.")
             reason = "two members have this address"
@@ -56,7 +74,12 @@ def _users(
 
 
 def _groups(
-    context: Context, pending: list[Invitation], teams: list[Team], nests: bool, warnings: list[str]
+    context: Context,
+    pending: list[Invitation],
+    teams: list[Team],
+    privileged: Mapping[str, str],
+    nests: bool,
+    warnings: list[str],
 ) -> tuple[Mapping[bytes, Observed], Mapping[bytes, frozenset[bytes]]]:
     groups: dict[bytes, Observed] = {}
     inside: dict[bytes, frozenset[bytes]] = {}
@@ -66,6 +89,8 @@ def _groups(
             invited.setdefault(id, set()).add(key(invitation.email))
     for team in teams:
         reason = context.protection.reason_of_team(team, context.organization)
+        if reason is None and team.id in privileged:
+            reason = f"it is inside the team {privileged[team.id]}"
         if key(team.name) in groups:
             warnings.append(f"Two teams of the organization are named {shown(team.name)}, letter case apart.")
             reason = "two teams have this name"

@@ -188,11 +188,11 @@ def _take_over_invitation(context: Context, user: User, invitation: Invitation) 
             "portal_match_members."
         )
     for id in sorted(invitation.teams):
-        role = context.protection.privileged_team(context.client, id)
-        if role is not None:
+        reason = context.protection.reason_of_roles(context.client, id)
+        if reason is not None:
             raise refusal(
-                f"{shown(invitation.email)} has been invited as {shown(role)} of the SingleStore organization, and is "
-                "not managed."
+                f"{shown(invitation.email)} has been invited into a team of the SingleStore organization, and is not "
+                f"managed: {reason}."
             )
 
 

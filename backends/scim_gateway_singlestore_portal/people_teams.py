@@ -44,6 +44,6 @@ def _managed(context: Context, user: User, member: str) -> Iterator[Team]:
     for team in here:
         if team.name not in managed or context.protection.reason_of_team(team, context.organization) is not None:
             continue
-        if context.protection.privileged_team(context.client, team.id) is not None:
+        if context.protection.reason_of_roles(context.client, team.id) is not None:
             continue
         yield team

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from scim_gateway.actor import current
@@ -15,7 +16,8 @@ from .answers import STANDARD, Member, Organization, Role, Team
 from .client import Client
 from .patterns import pattern_of
 from .settings import PortalSettings
-from .sight import Sight
+from .sight import Sight, outer
+from .transport import Absent
 
 # As the vendor names them; the ends cover those that have come with an edition of its own.
 _PREDEFINED = re.compile(r"organization .*(owners|administrators|operators|writers|readers|observers)")
@@ -95,14 +97,27 @@ class Protection:
     def team(self, client: Client, id: str, name: str, organization: Organization) -> None:
         """Refuse a team that is protected.
 
-        :raises Forbidden: by its name, or by a role that it holds.
+        :raises Forbidden: by its name, or by a role that it holds or gets from a team that it is inside of.
         """
         self.team_name(name, organization)
-        if self.privileged_team(client, id) is not None:
+        reason = self.reason_of_roles(client, id)
+        if reason is not None:
             raise refusal(
-                f"The team {shown(name)} of the SingleStore organization is not managed: it holds the role "
-                f"{shown(self._learned[id])} on the organization, and who is in it could give rights to anybody."
+                f"The team {shown(name)} of the SingleStore organization is not managed: {reason}, and who is in it "
+                "could give rights to anybody."
             )
+
+    def reason_of_roles(self, client: Client, id: str) -> str | None:
+        """Why the members of a team are owners or administrators of the organization, or ``None``."""
+        role = self.privileged_team(client, id)
+        if role is not None:
+            return f"it holds the role {shown(role)} on the organization"
+        for above, name in self._sight.above(client, id).items():
+            with suppress(Absent):  # deleted since the teams were read
+                role = self._role_of(client, above, name)
+            if role is not None:
+                return f"it is inside the team {shown(name)}, which holds the role {shown(role)} on the organization"
+        return None
 
     def privileged_team(self, client: Client, id: str) -> str | None:
         """The role that makes a team privileged."""
@@ -162,18 +177,19 @@ class Protection:
             self._learn_reach(client, predefined, me)
         if self._roles_reach:
             return None
-        return next(
-            (role for team in reaching(client.teams(), member.id) if (role := self._role_of(client, team))), None
-        )
+        teams = reaching(client.teams(), member.id)
+        return next((role for team in teams if (role := self._role_of(client, team.id, team.name))), None)
 
     def privileged_teams_of(self, client: Client, member: Member) -> list[Team]:
         """The teams that somebody is in directly and that make owners or administrators."""
-        return [team for team in client.teams() if member.id in team.people and self._role_of(client, team)]
+        return [
+            team for team in client.teams() if member.id in team.people and self._role_of(client, team.id, team.name)
+        ]
 
-    def _role_of(self, client: Client, team: Team) -> str | None:
-        if collision_key(team.name) == collision_key(OWNERS):
+    def _role_of(self, client: Client, id: str, name: str) -> str | None:
+        if collision_key(name) == collision_key(OWNERS):
             return "Owner"
-        return self.privileged_team(client, team.id)
+        return self.privileged_team(client, id)
 
     def _learn_reach(self, client: Client, predefined: Iterable[Team], me: Member) -> None:
         """Whether the roles of a person are told with those of their teams: learned from the key's own user.
@@ -191,13 +207,8 @@ def _privileged_role_of(client: Client, member_id: str) -> str | None:
 def reaching(teams: Iterable[Team], id: str) -> list[Team]:
     """The teams that a member is in, through nested ones too."""
     everything = list(teams)
-    found = {team.id: team for team in everything if id in team.people}
-    grew = True
-    while grew:
-        more = [team for team in everything if team.id not in found and found.keys() & team.teams.keys()]
-        found.update((team.id, team) for team in more)
-        grew = bool(more)
-    return list(found.values())
+    direct = {team.id: team for team in everything if id in team.people}
+    return list({**direct, **{team.id: team for team in outer(everything, direct)}}.values())
 
 
 def _matches(patterns: Iterable[str], name: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from scim_gateway.text import collision_key
@@ -10,6 +12,9 @@ from scim_gateway.text import collision_key
 from .answers import PENDING, Invitation, Member, Team
 from .client import Client
 from .patterns import pattern_of
+
+NESTING_SECONDS = 60.0
+"""So long it is remembered which team is inside which: the list of all teams is too long to be read for each change."""
 
 
 class _Listed(Protocol):
@@ -61,6 +66,8 @@ class Sight:
             lambda one: one.email,
         )
         self._teams = _Filter[Team](lambda client, text: client.teams(text), lambda one: one.name)
+        self._lock = threading.Lock()
+        self._nesting: tuple[float, list[Team]] | None = None
 
     def members(self, client: Client, address: str) -> list[Member]:
         """The members with this address."""
@@ -78,3 +85,27 @@ class Sight:
     def teams_matching(self, client: Client, pattern: str) -> Sequence[Team]:
         """Perhaps more than the teams whose name matches a pattern, never less."""
         return self._teams.matching(client, pattern)
+
+    def above(self, client: Client, id: str) -> Mapping[str, str]:
+        """Names of the teams that a team is inside of, through others too, by id; as it was within the last minute."""
+        with self._lock:
+            known = self._nesting
+        if known is None or time.monotonic() - known[0] >= NESTING_SECONDS:
+            known = time.monotonic(), [team for team in client.teams() if team.teams]
+            with self._lock:
+                self._nesting = known
+        return {team.id: team.name for team in outer(known[1], {id})}
+
+
+def outer(teams: Iterable[Team], ids: Iterable[str]) -> list[Team]:
+    """The teams that hold one of these teams, directly or through a team in a team."""
+    everything = list(teams)
+    inside = set(ids)
+    found: dict[str, Team] = {}
+    grew = True
+    while grew:
+        more = [team for team in everything if team.id not in found and inside & team.teams.keys()]
+        found.update((team.id, team) for team in more)
+        inside.update(team.id for team in more)
+        grew = bool(more)
+    return list(found.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scim_gateway_singlestore_portal.sight
 from core_client import GROUP, PATCH_OP
 from doubles.portal.server import PortalDouble
 from portal_world import PortalWorld, new_user
@@ -77,7 +78,8 @@ class Row:
 
 # A membership is one call after one read, however many come and go at once. What is read, and why none of it can go:
 #
-# * a team that is touched gives no rights over the organization (its roles);
+# * a team that is touched gives no rights over the organization (its roles; which team is inside which is read once a
+#   minute, and not again in here);
 # * who is removed is no owner (the member, their roles, the predefined teams);
 # * nobody is invited who is a member or invited already, and no team is made that is there;
 # * what was taken away is not shown any more: invitations first, so that nobody joins behind our back.
@@ -145,8 +147,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(portal: PortalDouble, tmp_path: Path) -> Iterator[Scene]:
+def scene(portal: PortalDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     """Ada and Bob in eng, ops and sales; Eve in none; Zoe inactive."""
+    monkeypatch.setattr(scim_gateway_singlestore_portal.sight, "NESTING_SECONDS", 3600.0)
     world = PortalWorld(portal, tmp_path)
     scene = Scene(world, {})
     # How the API's filters answer is learned once by a process.
