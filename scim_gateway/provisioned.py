@@ -141,6 +141,22 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A resource that a target has as far as it can for now: the rest is for somebody else to do.
+
+    :param reason: what is waited for, and what can be done about it.
+    :param stuck: whether it goes on only when an administrator does something: an invitation was refused, for instance.
+    """
+
+    target: str
+    kind: str
+    id: str
+    name: str | None
+    reason: str
+    stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
     """One line of the audit trail; ``detail`` names what changed and the result per target, never a secret."""
 
@@ -226,6 +242,10 @@ class Provisioned(ABC):
     @abstractmethod
     def pending(self) -> Sequence[Pending]:
         """What the targets do not have yet, oldest first."""
+
+    @abstractmethod
+    def waiting(self) -> Sequence[Waiting]:
+        """What waits in the targets for somebody, that which is stuck first."""
 
     @abstractmethod
     def adopt(

@@ -22,6 +22,7 @@ from scim_gateway.provisioned import (
     Provisioned,
     Reconciled,
     Repair,
+    Waiting,
 )
 from scim_gateway.schema import Resource, ResourceTypes
 
@@ -35,6 +36,7 @@ class Script:
     plan: Plan = NOTHING
     repairs: list[Repair | ScimError] = field(default_factory=list)
     pending: Sequence[Pending] = ()
+    waiting: Sequence[Waiting] = ()
     reconciled: Sequence[Reconciled] = ()
     adoptions: Sequence[Adoption] = ()
     paused: str | None = None
@@ -89,6 +91,9 @@ class ScriptedBackend(MemoryBackend, Provisioned):
 
     def pending(self) -> Sequence[Pending]:
         return self.script.pending
+
+    def waiting(self) -> Sequence[Waiting]:
+        return self.script.waiting
 
     def adopt(
         self, target: str, kind: str, names: Collection[str], patterns: Collection[str] = (), *, dry_run: bool = False

@@ -16,7 +16,7 @@ from provisioned_gadget import NOTHING, Script, ScriptedBackend
 from scim_gateway import cli_common, cli_provisioning
 from scim_gateway.cli import main
 from scim_gateway.errors import Conflict, Unavailable
-from scim_gateway.provisioned import Adoption, Pending, Plan, PlanMoved, Reconciled, Repair, Step
+from scim_gateway.provisioned import Adoption, Pending, Plan, PlanMoved, Reconciled, Repair, Step, Waiting
 
 Run = Callable[..., Result]
 
@@ -277,6 +277,40 @@ def test_pending_work_is_listed_with_its_reason_and_is_a_problem(run, script):
         "2 pending",
     ]
     assert json.loads(run("pending", "--json", code=1).stdout)[0]["error"] == "unreachable"
+
+
+WAITS = Waiting("portal", "User", "2", "bob@example.com", "invited on 2026-11-25")
+STUCK = Waiting("portal", "User", "3", "eve@example.com", "REFUSED the invitation:\ntalk to the person", stuck=True)
+
+
+def test_what_waits_for_somebody_is_listed_on_demand_and_is_a_problem_when_it_is_stuck(run, script):
+    script.waiting = [WAITS]
+    assert run("pending").stdout == "nothing is pending\n"
+    assert run("pending", "--waiting").stdout.splitlines() == [
+        "portal  User bob@example.com  waits: invited on 2026-11-25",
+        "nothing is pending, 1 waiting",
+    ]
+    script.waiting = [STUCK, WAITS]
+    lines = run("pending", "--waiting", code=1).stdout.splitlines()
+    assert lines[0].startswith("portal  User eve@example.com  is stuck: REFUSED the invitation:")
+    assert lines[2] == "nothing is pending, 2 waiting (1 stuck)"
+    script.pending = [pending()]
+    document = json.loads(run("pending", "--waiting", "--json", code=1).stdout)
+    assert [one["name"] for one in document["pending"]] == ["ann"]
+    assert [(one["name"], one["stuck"]) for one in document["waiting"]] == [
+        ("eve@example.com", True),
+        ("bob@example.com", False),
+    ]
+
+
+def test_the_status_counts_what_waits_and_is_a_problem_when_it_is_stuck(run, script):
+    script.waiting = [WAITS]
+    assert run("status").stdout.splitlines()[::2] == ["engine: 0 pending", "portal: 0 pending, 1 waiting"]
+    script.waiting = [STUCK, WAITS]
+    line = run("status", code=1).stdout.splitlines()[2]
+    assert line == "portal: 0 pending, 2 waiting (1 stuck; scim-gateway pending --waiting)"
+    rows = json.loads(run("status", "--json", code=1).stdout)["targets"]
+    assert [(row["waiting"], row["stuck"]) for row in rows] == [(0, 0), (2, 1)]
 
 
 def test_the_status_is_one_look(run, script):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from scim_gateway.errors import InvalidValue, NotFound
-from scim_gateway.provisioned import Adoption, Pending, Plan, Progress, Provisioned, Reconciled, Repair
+from scim_gateway.provisioned import Adoption, Pending, Plan, Progress, Provisioned, Reconciled, Repair, Waiting
 
 from . import adoption, standing
 from .audit_event import DONE, MOST, Event
@@ -48,6 +48,9 @@ class Reconciling(Provisioned):
 
     def pending(self) -> Sequence[Pending]:
         return standing.pending(self.context)
+
+    def waiting(self) -> Sequence[Waiting]:
+        return standing.waiting(self.context)
 
     def state_of(self, id: str) -> Mapping[str, Mapping[str, Any]]:
         return standing.state_of(self.context, id)

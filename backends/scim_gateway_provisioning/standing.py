@@ -10,7 +10,7 @@ from scim_gateway_sql.portable import instant
 from scim_gateway_sql.tables import resources
 from sqlalchemy import and_, bindparam, select
 
-from scim_gateway.provisioned import Pending
+from scim_gateway.provisioned import Pending, Waiting
 
 from .context import Context
 from .promises import open_promises
@@ -25,6 +25,12 @@ _PENDING = (
         works.c.applied_no < works.c.gen_no,
     )
     .order_by(works.c.since_ms, works.c.resource_id, works.c.target_name)
+)
+_WAITING = selection().where(
+    works.c.tenant == bindparam("tenant_"),
+    works.c.next_ms.is_not(None),
+    works.c.applied_no >= works.c.gen_no,
+    works.c.waiting_text.is_not(None),
 )
 HELD = (
     "A request that gives something here was not answered with success: that is taken back, not given. "
@@ -60,8 +66,24 @@ def pending(context: Context) -> list[Pending]:
     ]
 
 
+def waiting(context: Context) -> list[Waiting]:
+    """What the targets wait for, that which is stuck first."""
+    with context.database.session() as session:
+        rows = [work_of(row) for row in session.execute(_WAITING, {"tenant_": context.tenant})]
+    found = [
+        Waiting(work.target, work.kind, work.id, work.known.get("name"), work.waiting, work.stuck)
+        for work in rows
+        if work.target in context.targets and work.waiting is not None
+    ]
+    return sorted(found, key=lambda one: (not one.stuck, one.target, one.kind, one.name or "", one.id))
+
+
 def state_of(context: Context, id: str) -> Mapping[str, Mapping[str, Any]]:
-    """By target: the name there, and whether the resource is ``there``, ``pending``, ``waiting`` or ``not managed``."""
+    """By target: the name there, and how the resource stands.
+
+    It is ``there``, ``pending``, ``waiting``, in ``error`` (it waits, and goes on only when somebody does something) or
+    ``not managed``.
+    """
     with context.database.session() as session:
         found = read(session, context.tenant, [id])
         held = _held(session, context) if any(work.pending for work in found.values()) else {}
@@ -77,8 +99,10 @@ def _held(session: Session, context: Context) -> dict[WorkKey, str]:
 def _state(work: Work | None, held: Mapping[WorkKey, str]) -> dict[str, Any]:
     if work is None:
         return {"state": "not managed"}
-    state = "pending" if work.pending else "waiting" if work.waiting else "there"
+    state = "pending" if work.pending else "error" if work.stuck else "waiting" if work.waiting else "there"
     shown = {"state": state, "name": work.known.get("name"), "error": work.trouble, "waiting": work.waiting}
+    if work.stuck:
+        shown |= {"error": work.waiting, "waiting": None}
     if work.pending:
         shown["error"] = held.get(work.key, work.trouble)
         shown["since"] = instant(work.since).isoformat()

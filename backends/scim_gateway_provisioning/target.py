@@ -37,9 +37,10 @@ Kind = Literal["User", "Group"]
 Known = Mapping[str, Any]
 """What a target noted of a resource, as JSON: the names and ids by which the target knows it. ``{}``: not made yet.
 
-Provisioning keeps it, and reads three keys of it: ``name``, the name under which the resource stands in the target now;
+Provisioning keeps it, and reads four keys of it: ``name``, the name under which the resource stands in the target now;
 ``also``, a list of names under which it still stands besides, as long as the target waits (:class:`Outcome`); ``left``,
-in place of both, the name of somebody inactive whom the target keeps nothing of: who shows up there is taken out again.
+in place of both, the name of somebody inactive whom the target keeps nothing of: who shows up there is taken out again;
+``stuck``, true while what the target waits for does not come unless somebody does something: shown as an error.
 A comparison that finds it twice by the target's own mark puts the second name into ``also``: it is to go.
 """
 

@@ -86,6 +86,11 @@ class Work:
         """Whether the target lacks something of what the directory wants."""
         return self.applied < self.generation
 
+    @property
+    def stuck(self) -> bool:
+        """Whether what the target waits for does not come by itself."""
+        return self.waiting is not None and self.known.get("stuck") is True
+
 
 def read(
     session: Session, tenant: str, ids: Collection[str], *, target: str | None = None, lock: bool = False

@@ -36,7 +36,7 @@ def stand(context: Context, user: User, note: Note, save: Save) -> Outcome:
     address, id = note.now.address, note.now.user
     member = None if id is None else context.client.member(id)
     if member is not None and not addresses.same(member.email, address):
-        return Outcome(note.known, _drifted(member))
+        return _stuck(note, _drifted(member))
     if member is None:
         member = _only(context.sight.members(context.client, address), address)
         if id is not None and (member is None or member.id != id):
@@ -156,7 +156,13 @@ def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> O
     if invitation.id and invitation.id != note.now.invitation:
         note = replace(note.at(invitation=invitation.id, ours=True), sent=None)
         save(note.known)
-    return Outcome(note.known, _told(invitation))
+    told = _told(invitation)
+    return _stuck(note, told) if invitation.state in (REFUSED, REVOKED) else Outcome(note.known, told)
+
+
+def _stuck(note: Note, told: str) -> Outcome:
+    """Nothing more happens by itself: an error for whoever looks."""
+    return Outcome({**note.known, "stuck": True}, told)
 
 
 def _told(invitation: Invitation) -> str:

@@ -185,13 +185,34 @@ def test_two_users_with_one_address_are_refused(world):
 @pytest.mark.parametrize(("act", "word"), [("refuse", "REFUSED"), ("revoke", "REVOKED")])
 def test_a_refused_or_revoked_invitation_is_visible_until_the_user_is_activated_anew(world, portal, act, word):
     ada = world.person(ADA)
+    assert world.backend.state_of(ada["id"])["portal"]["state"] == "waiting"
+    assert [(one.name, one.stuck) for one in world.backend.waiting()] == [(ADA, False)]
     getattr(portal.organization, act)(ADA)
     world.look()
-    assert word in world.waiting(ada)
+    state = world.backend.state_of(ada["id"])["portal"]
+    assert state.keys() == {"state", "name", "error"}
+    assert state["state"] == "error"
+    assert word in state["error"]
+    assert "another one is sent after" in state["error"]
+    assert [(one.name, one.stuck, one.reason) for one in world.backend.waiting()] == [(ADA, True, state["error"])]
+    assert world.backend.pending() == []
     assert world.backend.plan().to_do == []
     world.core.patch(ada, active(False))
+    assert world.backend.waiting() == []
     world.core.patch(ada, active(True))
     assert world.invited == {ADA}
+    assert world.backend.state_of(ada["id"])["portal"]["state"] == "waiting"
+    assert [(one.name, one.stuck) for one in world.backend.waiting()] == [(ADA, False)]
+
+
+def test_an_outage_does_not_hide_that_an_invitation_was_refused(world, portal):
+    ada = world.person(ADA)
+    portal.organization.refuse(ADA)
+    world.look()
+    portal.down()
+    world.look()
+    assert "REFUSED" in world.backend.state_of(ada["id"])["portal"]["error"]
+    assert [one.stuck for one in world.backend.waiting()] == [True]
 
 
 def test_an_invitation_that_expired_is_sent_again_by_itself(world, portal):
