@@ -343,6 +343,6 @@ def test_a_client_that_talks_nonsense_is_left_alone(make_singlestore: MakeDouble
             client.recv(200)
             client.sendall(nonsense)
             client.shutdown(socket.SHUT_WR)
-            with suppress(ConnectionError):
+            with suppress(ConnectionError):  # what was sent may not have been read
                 assert client.recv(200) == b""
     assert error(server.connect(), "SELECT 1") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Literal
 
 import pymysql
 import pytest
@@ -174,8 +175,10 @@ def test_killall_is_for_nobody(singlestore_double: SingleStoreDouble) -> None:
 
 
 @pytest.mark.parametrize(("feels", "denied"), [("next statement", True), ("next login", False)])
-def test_when_a_revoked_right_is_felt(make_singlestore: MakeDouble, feels: str, denied: bool) -> None:
-    server = make_singlestore(behaviour=Behaviour(revoke_feels=feels))  # type: ignore[arg-type]
+def test_when_a_revoked_right_is_felt(
+    make_singlestore: MakeDouble, feels: Literal["next statement", "next login"], denied: bool
+) -> None:
+    server = make_singlestore(behaviour=Behaviour(revoke_feels=feels))
     double = with_ada(server)
     double.execute("CREATE ROLE 'admin'", "GRANT CREATE USER ON *.* TO ROLE 'admin'", "GRANT ROLE 'admin' TO 'eng'")
     own = server.connect("ada", "password-of-ada")

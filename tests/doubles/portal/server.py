@@ -109,7 +109,7 @@ class PortalDouble:
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            with suppress(OSError):
+            with suppress(OSError):  # the client has closed it
                 connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:

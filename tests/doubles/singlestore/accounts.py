@@ -76,7 +76,11 @@ def create_user(session: Session, statement: CreateUser) -> Done:
     need(session, "CREATE USER")
     cluster = session.node.cluster
     behaviour = cluster.behaviour
-    plugin = statement.identified if isinstance(statement.identified, Plugin) else None
+    plugin, password = None, None
+    if isinstance(statement.identified, Plugin):
+        plugin = statement.identified
+    else:
+        password = statement.identified
     is_jwt = plugin is not None and plugin.name == "authentication_jwt"
     if is_jwt and behaviour.jwt_requires_ssl and statement.require in (None, "NONE"):
         raise EngineError(behaviour.jwt_requires_ssl_error, "authentication_jwt needs REQUIRE SSL")
@@ -85,7 +89,7 @@ def create_user(session: Session, statement: CreateUser) -> Done:
     existing = find_user(session, account)
     if existing is not None:
         return _create_existing(session, statement, existing)
-    hashed = "" if plugin else _check_password(session, statement.identified)  # type: ignore[arg-type]
+    hashed = "" if plugin else _check_password(session, password)
     catalog_of(session).add_user(
         User(
             account,

@@ -105,6 +105,7 @@ class Connection:
         except (ConnectionClosed, OSError, asyncio.IncompleteReadError, Cut):
             pass
         except Exception as error:
+            # A defect of the double is for the test to find, not for its client.
             logger.exception("The double failed")
             self._desk.crashes.append(error)
         finally:

@@ -360,6 +360,7 @@ class SingleStoreDouble(Mischief):
             try:
                 done.set_result(call())
             except BaseException as error:
+                # It is raised where the answer is waited for.
                 done.set_exception(error)
 
         self._loop.call_soon_threadsafe(run)

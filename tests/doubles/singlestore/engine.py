@@ -20,8 +20,7 @@ from .variables import set_variables
 from .view_schema import VIEWS
 from .views import Views, views_in
 
-_COMMENTS = re.compile(r"(?:\s+|/\*.*?\*/|--\s[^\n]*\n|#[^\n]*\n)*", re.DOTALL)
-_WORDS = re.compile(r"(\w+)(?:\s+(\w+))?")
+_BEGINNING = re.compile(r"(?:\s+|/\*.*?\*/|--\s[^\n]*\n|#[^\n]*\n)*+(\w+)(?:\s+(\w+))?", re.DOTALL)
 _ACCOUNT_OBJECTS = frozenset({"USER", "GROUP", "ROLE"})
 _ACCOUNT_VERBS = frozenset({"GRANT", "REVOKE", "KILL", "KILLALL", "RENAME"})
 _SHOWN_HERE = frozenset(
@@ -81,7 +80,7 @@ class Engine:
             raise UnknownStatement(str(error), known_since=error.since) from error
 
     def _is_ours(self, sql: str) -> bool:
-        words = _WORDS.match(sql, _COMMENTS.match(sql).end())  # type: ignore[union-attr]
+        words = _BEGINNING.match(sql)
         if words is None:
             return False
         first, second = words[1].upper(), (words[2] or "").upper()
@@ -118,7 +117,7 @@ class Engine:
             EngineError: refused.
             UnknownStatement: nothing that this double can answer faithfully.
         """
-        words = _WORDS.match(sql, _COMMENTS.match(sql).end())  # type: ignore[union-attr]
+        words = _BEGINNING.match(sql)
         if words is None:
             raise UnknownStatement(f"no statement: {sql!r}")
         first = words[1].upper()

@@ -71,7 +71,7 @@ class Server:
 
     def close(self) -> None:
         for connection in self.opened:
-            with suppress(pymysql.err.Error):
+            with suppress(pymysql.err.Error):  # the server has ended it
                 connection.close()
 
     def clean(self) -> None:

@@ -148,9 +148,10 @@ class Backend:
 
     async def kill(self, what: Literal["CONNECTION", "QUERY"]) -> None:
         """End from another connection what this one is doing; it may be waiting for a lock."""
+        # A server that cannot be reached any more does nothing any more.
         with suppress(EngineError, OSError, ConnectionClosed, asyncio.IncompleteReadError):
             other = await Backend.connect(self._server, Capabilities(0), None)
-            with suppress(EngineError):
+            with suppress(EngineError):  # it has ended by itself
                 await other.run(f"KILL {what} {self.thread_id}")
             await other.close()
 
