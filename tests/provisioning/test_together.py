@@ -25,6 +25,7 @@ from sqlalchemy import select, update
 PATIENT = quick(request=30.0, retry=1.0, claim=20.0)
 
 Open = Callable[[], SqlBackend]
+Ask = Callable[[Core], int]
 
 
 @pytest.fixture(params=["sqlite", "mariadb", "singlestore"])
@@ -188,11 +189,10 @@ def test_groups_that_are_nested_while_members_come_and_go_reach_everybody(world,
     assert world.backend.pending() == []
 
 
-@pytest.mark.parametrize("first", ["activate", "nest"])
-def test_who_becomes_active_while_his_group_is_nested_has_what_both_together_give(world, cores, monkeypatch, first):
-    """Two changes with no row in common: each is recorded while the other one cannot be seen yet."""
-    bob = world.core.user("bob", active=False)
-    inner, outer = world.core.group("inner", bob), world.core.group("outer")
+def one_within_the_other(
+    world: World, cores: Sequence[Core], monkeypatch: pytest.MonkeyPatch, slow: Ask, quickly: Ask
+) -> list[int]:
+    """Two changes, of which the second is made while the first is being recorded; what they are answered."""
     recording, other_done = threading.Event(), threading.Event()
     safeguards, recorded = world.backend.safeguards, world.backend.safeguards.recorded
 
@@ -202,9 +202,6 @@ def test_who_becomes_active_while_his_group_is_nested_has_what_both_together_giv
         recorded(session, changes, undone=undone)
 
     monkeypatch.setattr(safeguards, "recorded", slowly)
-    activate = lambda core: patch(core, bob, {"op": "replace", "path": "active", "value": True})  # noqa: E731
-    nest = lambda core: add(core, outer, inner)  # noqa: E731
-    slow, quickly = (activate, nest) if first == "activate" else (nest, activate)
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(slow(cores[0])))
     thread.start()
@@ -212,7 +209,20 @@ def test_who_becomes_active_while_his_group_is_nested_has_what_both_together_giv
     answers.append(quickly(cores[1]))
     other_done.set()
     thread.join()
-    assert answers == [200, 200]
+    return answers
+
+
+@pytest.mark.parametrize("first", ["activate", "nest"])
+def test_who_becomes_active_while_his_group_is_nested_has_what_both_together_give(world, cores, monkeypatch, first):
+    """Two changes with no row in common: each is recorded while the other one cannot be seen yet."""
+    bob = world.core.user("bob", active=False)
+    inner, outer = world.core.group("inner", bob), world.core.group("outer")
+    changes: list[Ask] = [
+        lambda core: patch(core, bob, {"op": "replace", "path": "active", "value": True}),
+        lambda core: add(core, outer, inner),
+    ]
+    slow, quickly = changes if first == "activate" else reversed(changes)
+    assert one_within_the_other(world, cores, monkeypatch, slow, quickly) == [200, 200]
     world.check_equal()
     assert (bob["id"], outer["id"]) in world.target.rights()
 
@@ -222,26 +232,9 @@ def test_who_joins_a_group_while_one_above_it_is_nested_has_what_both_together_g
     bob = world.core.user("bob")
     inner, middle, outer = (world.core.group(name) for name in ("inner", "middle", "outer"))
     add(world.core, middle, inner)
-    recording, other_done = threading.Event(), threading.Event()
-    safeguards, recorded = world.backend.safeguards, world.backend.safeguards.recorded
-
-    def slowly(session, changes, *, undone=False) -> None:
-        recording.set()
-        other_done.wait(1)
-        recorded(session, changes, undone=undone)
-
-    monkeypatch.setattr(safeguards, "recorded", slowly)
-    join = lambda core: add(core, inner, bob)  # noqa: E731
-    nest = lambda core: add(core, outer, middle)  # noqa: E731
-    slow, quickly = (join, nest) if first == "add" else (nest, join)
-    answers: list[int] = []
-    thread = threading.Thread(target=lambda: answers.append(slow(cores[0])))
-    thread.start()
-    assert recording.wait(20)
-    answers.append(quickly(cores[1]))
-    other_done.set()
-    thread.join()
-    assert answers == [200, 200]
+    changes: list[Ask] = [lambda core: add(core, inner, bob), lambda core: add(core, outer, middle)]
+    slow, quickly = changes if first == "add" else reversed(changes)
+    assert one_within_the_other(world, cores, monkeypatch, slow, quickly) == [200, 200]
     world.check_equal()
     assert (bob["id"], outer["id"]) in world.target.rights()
 
@@ -253,26 +246,12 @@ def test_who_joins_a_group_while_one_above_it_becomes_wanted_has_what_both_toget
     bob = world.core.user("bob")
     inner = world.core.group("inner")
     outer = world.core.group("private-outer", inner)
-    recording, other_done = threading.Event(), threading.Event()
-    safeguards, recorded = world.backend.safeguards, world.backend.safeguards.recorded
-
-    def slowly(session, changes, *, undone=False) -> None:
-        recording.set()
-        other_done.wait(1)
-        recorded(session, changes, undone=undone)
-
-    monkeypatch.setattr(safeguards, "recorded", slowly)
-    join = lambda core: add(core, inner, bob)  # noqa: E731
-    want = lambda core: patch(core, outer, {"op": "replace", "path": "displayName", "value": "outer"})  # noqa: E731
-    slow, quickly = (join, want) if first == "add" else (want, join)
-    answers: list[int] = []
-    thread = threading.Thread(target=lambda: answers.append(slow(cores[0])))
-    thread.start()
-    assert recording.wait(20)
-    answers.append(quickly(cores[1]))
-    other_done.set()
-    thread.join()
-    assert answers == [200, 200]
+    changes: list[Ask] = [
+        lambda core: add(core, inner, bob),
+        lambda core: patch(core, outer, {"op": "replace", "path": "displayName", "value": "outer"}),
+    ]
+    slow, quickly = changes if first == "add" else reversed(changes)
+    assert one_within_the_other(world, cores, monkeypatch, slow, quickly) == [200, 200]
     world.check_equal()
     assert (bob["id"], outer["id"]) in world.target.rights()
 
