@@ -205,7 +205,8 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_one_answer_may_take(wo
 def given_up(connections: Connections) -> Iterator[Line]:
     """A connection whose next answer is not waited for."""
     with connections.line(Deadline(60)) as line:
-        line._connection._read_timeout = 0.05  # type: ignore[attr-defined]
+        driver: Any = line._connection
+        driver._read_timeout = 0.05
         yield line
 
 
@@ -265,9 +266,10 @@ def test_a_connection_that_cannot_be_ended_is_told_and_the_answer_is_the_same(wo
 
 def test_only_texts_are_parameters(world, connections):
     with connections.line(Deadline(5)) as line:
-        for value in (0, True, None, ["a"], {"a": 1}, b"a"):
+        others: list[Any] = [0, True, None, ["a"], {"a": 1}, b"a"]
+        for value in others:
             with pytest.raises(TypeError):
-                line.run(Statement("CREATE GROUP", "CREATE GROUP %s", (value,)))  # type: ignore[arg-type]
+                line.run(Statement("CREATE GROUP", "CREATE GROUP %s", (value,)))
     assert world.groups == {}
 
 

@@ -17,6 +17,7 @@ from scim_gateway_singlestore_engine import EngineBackend, capabilities
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.definitions import standard_resource_types
+from scim_gateway.provisioned import Provisioned
 
 Ids = dict[str, str]
 Request = tuple[str, str, Any]
@@ -158,7 +159,8 @@ class Scene:
         answer = self.core.send(method, path, body)
         sent = [entry for entry in self.world.double.log if entry.account.name == "scim_gw"]
         assert answer.status in (200, 201, 204), answer
-        assert not self.core.backend.pending()  # type: ignore[attr-defined]
+        assert isinstance(self.core.backend, Provisioned)
+        assert not self.core.backend.pending()
         statements = tuple(" ".join(entry.sql.split()[:2]) for entry in sent if entry.is_account_statement)
         return len(sent) - len(statements), statements
 

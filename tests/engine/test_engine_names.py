@@ -7,15 +7,16 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scim_gateway_provisioning.target import Kind
 from scim_gateway_singlestore_engine.names import NameRule, account_spellings, fault_of, parse_account, step_of
 
 from scim_gateway.errors import InvalidValue
 from scim_gateway.text import collision_key
 
 
-def rule(*steps: str, kind: str = "User", limit: int = 32, shorten: bool = False) -> NameRule:
+def rule(*steps: str, kind: Kind = "User", limit: int = 32, shorten: bool = False) -> NameRule:
     return NameRule(
-        kind,  # type: ignore[arg-type]
+        kind,
         "userName" if kind == "User" else "displayName",
         f"engine_{kind.lower()}_name",
         tuple(step_of(step) for step in steps),

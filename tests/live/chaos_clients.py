@@ -227,7 +227,7 @@ class Client(threading.Thread):
         attribute = "userName" if kind == "Users" else "displayName"
         for _ in range(100):
             client = self._random.choice(self._clients)
-            with suppress(requests.RequestException):
+            with suppress(requests.RequestException):  # asked again
                 answer = client.get(f"/{kind}", query={"filter": f'{attribute} eq "{name}"'})
                 if answer.status == 200 and len(answer.resources) == 1:
                     return answer.resources[0]
@@ -265,7 +265,7 @@ class Client(threading.Thread):
     @staticmethod
     def _hang_up(person: Person) -> None:
         if person.session is not None:
-            with suppress(pymysql.MySQLError, OSError):
+            with suppress(pymysql.MySQLError, OSError):  # the server has hung up first
                 person.session.close()
             person.session = None
 

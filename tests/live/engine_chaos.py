@@ -95,7 +95,7 @@ class EngineProcess:
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):  # what was written last has no reader
             self._process.stdin.close()
         self._said.close()
         self._log.close()
@@ -253,7 +253,7 @@ class Chaos:
     def _kill_worker(self) -> None:
         workers = [worker for gateway in self.gateways for worker in gateway.workers]
         if workers:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(self._random.choice(workers), signal.SIGKILL)
 
     def _kill_gateway(self) -> None:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -172,7 +172,7 @@ class Scale:
         self._by_hand(*statements)
         return steps
 
-    def _some(self, number: int, without: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
+    def _some(self, number: int, without: Set[str] = frozenset()) -> list[str]:
         able = sorted(self.company.ids.keys() - self.company.inactive - without)
         return self._random.sample(able, number)
 

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from scim_http import ScimClient
 
@@ -99,7 +100,7 @@ class GatewayProcess:
         """SIGKILL to all its processes at once, as a power cut would be to them."""
         if self._process is not None:
             # Its own session and group: nothing but what was started here is in it.
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # all have ended
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
@@ -121,10 +122,10 @@ class GatewayProcess:
 
 
 @contextmanager
-def serving(folder: Path, backend: str, **options: object) -> Iterator[GatewayProcess]:
+def serving(folder: Path, backend: str, **options: Any) -> Iterator[GatewayProcess]:
     """A running gateway; its processes end with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    gateway = GatewayProcess(folder, backend, **options)  # type: ignore[arg-type]
+    gateway = GatewayProcess(folder, backend, **options)
     try:
         gateway.start()
         yield gateway

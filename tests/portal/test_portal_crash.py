@@ -127,6 +127,7 @@ def dies(stage: Stage, folder: Path, request: Request, moment: str, number: int)
             stage.open(folder).core.send(*request)
             os._exit(0)
         except BaseException:
+            # A child must not go on with the tests of its parent.
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     calls = {"before": 0, "after": 0}

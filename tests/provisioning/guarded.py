@@ -27,6 +27,10 @@ KEY = "a-key-for-tests-of-the-audit-trail-0001"
 OTHER_KEY = "another-key-for-tests-of-the-audit-trail"
 
 
+class _Undo(Exception):
+    """Ends an operation and takes back what it wrote."""
+
+
 @dataclass
 class Guarded:
     """One process that serves the directory."""
@@ -52,9 +56,9 @@ class Guarded:
 
     def come_to_nothing(self, *changes: Change) -> None:
         """One operation that changes something and is rolled back."""
-        with suppress(RuntimeError), self.write() as session:
+        with suppress(_Undo), self.write() as session:
             self.safeguards.recorded(session, changes)
-            raise RuntimeError
+            raise _Undo
 
     def events(self, **how: Any) -> list[AuditEvent]:
         return list(self.safeguards.events(**how))

@@ -13,6 +13,7 @@ import pytest
 from guarded import KEY, Guarded, created, deactivated, deleted, memberships, open_guarded
 from scim_gateway_provisioning.breaker import BreakerOpen, Limits
 from scim_gateway_provisioning.pause import Paused
+from scim_gateway_sql.mysql import ServerConnection
 from servers.mariadb import MariaDb
 from sqlalchemy import Connection
 
@@ -145,7 +146,9 @@ def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_recorded_twice(
         if cuts:
             if cuts.pop():
                 commit(connection, write)
-            connection.connection.driver_connection._force_close()  # type: ignore[union-attr]
+            line = connection.connection.driver_connection
+            assert isinstance(line, ServerConnection)
+            line._force_close()
         commit(connection, write)
 
     monkeypatch.setattr(driver, "commit", cut)

@@ -110,6 +110,7 @@ def die(folder: Path, failpoint: str, fault: str, request: Request) -> bool:
                 world.backend.settle_pending()
             os._exit(0)
         except BaseException:
+            # A child must not go on with the tests of its parent.
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     _, status = os.waitpid(child, 0)

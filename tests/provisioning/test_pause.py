@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from guarded import Guarded, created, deactivated, deleted, open_guarded
 from scim_gateway_provisioning.audit_event import Event
-from scim_gateway_provisioning.journal import Result
+from scim_gateway_provisioning.journal import Change, Result
 from scim_gateway_provisioning.pause import LONGEST_REASON, Paused, goes_on
 
 from scim_gateway.actor import Actor, acting
@@ -34,10 +34,10 @@ def test_a_change_is_refused_with_the_reason_and_what_to_do(guarded: Guarded) ->
 
 
 @pytest.mark.parametrize("change", [deactivated("u1"), deleted("User", "u1")])
-def test_a_pause_refuses_removals_too(guarded: Guarded, change: object) -> None:
+def test_a_pause_refuses_removals_too(guarded: Guarded, change: Change) -> None:
     guarded.safeguards.pause("x")
     with pytest.raises(Paused):
-        guarded.change(change)  # type: ignore[arg-type]
+        guarded.change(change)
 
 
 def test_nothing_of_a_refused_change_is_left(guarded: Guarded) -> None:

@@ -77,7 +77,7 @@ class FaultProxy:
     def refuse(self) -> None:
         """Stop to listen, and end what is open."""
         # Closing alone does not wake a thread that waits in accept.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it listens no more
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.reset()
@@ -144,6 +144,7 @@ class _Relay:
         for side in (self._client, self._server):
             if side is None:
                 continue
+            # What the other side has closed already needs neither.
             with contextlib.suppress(OSError):
                 side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             with contextlib.suppress(OSError):

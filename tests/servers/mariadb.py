@@ -154,7 +154,7 @@ class MariaDb:
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
                 self._process.send_signal(how)
             self._process.wait(timeout=_SECONDS)
             self._process = None
@@ -209,7 +209,7 @@ class MariaDb:
 def _free_port() -> int:
     """One below those that connections are given, so that it is still free after a restart."""
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        with socket.socket() as probe, contextlib.suppress(OSError):  # taken
             probe.bind(("127.0.0.1", port))
             return port
     raise RuntimeError("no port of loopback is free")

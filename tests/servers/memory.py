@@ -14,7 +14,7 @@ MEMORY = "/dev/shm"
 
 def folder_in_memory(room: int) -> str | None:
     """The folder of a file system in memory with more than this many bytes free, or None where there is none."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it is not there
         if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > room:
             return MEMORY
     return None
