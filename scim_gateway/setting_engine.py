@@ -90,6 +90,12 @@ ENGINE_SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("engine_protected_groups", a_list_of_texts, (), "Patterns of group names that are never managed."),
     Setting(
+        "engine_protected_roles",
+        a_list_of_texts,
+        (),
+        "Patterns of names of roles: groups that have one are never managed, beside those that make administrators.",
+    ),
+    Setting(
         "engine_concurrency",
         a_number(1, 16),
         1,

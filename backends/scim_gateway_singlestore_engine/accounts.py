@@ -16,7 +16,7 @@ from scim_gateway.text import shown
 from .failures import FOR_EVER, Refused, SetupFault
 from .marks import Mark, attribute_text
 from .protection import administrator, not_ours, record, refuse
-from .sessions import end_sessions
+from .sessions import end_rights_in_sessions, end_sessions
 from .settings import TYPES
 from .statements import change_password, change_user, create_user, drop_user, revoke_group, users_named
 from .users import Account, Standing, account_of
@@ -24,6 +24,8 @@ from .work import Work
 
 LONG = 32
 """Characters of a name that every server takes; what is longer may be cut off by one that says nothing."""
+
+LOCK_FAILS = "On this server a lock keeps nobody out, scim-gateway check --probe has found"
 
 _log = logging.getLogger("scim_gateway.engine")
 _SPECIAL = "-_.:+=*#"
@@ -190,6 +192,8 @@ def lock(work: Work, account: Account, mark: Mark) -> None:
     if not work.can.locks:
         _scramble(work, account)
         return
+    if not work.can.facts.lock_keeps_out:
+        raise SetupFault(f"{LOCK_FAILS}: set engine_on_deactivate=drop.")
     if not work.can.facts.lock_holds_for_plugins and account.type != TYPES[None]:
         raise SetupFault(
             f"On this server a lock does not keep out accounts that log in by {account.type}: set "
@@ -232,13 +236,14 @@ def leave_groups(work: Work, name: str, managed: Callable[[Collection[str]], Col
 
 
 def leave(work: Work, name: str, group: str) -> None:
-    """End one membership; that there is none any more is fine."""
+    """End one membership, and what it gave in sessions that are open; that there is none any more is fine."""
     try:
         work.run(revoke_group(group, name))
     except Refused as error:
         if error.meaning in FOR_EVER or group in work.groups_of(name):
             raise
         work.prove_sight()
+    end_rights_in_sessions(work, name)
 
 
 def drop(work: Work, account: Account, mark: Mark) -> None:

@@ -9,6 +9,7 @@ from scim_gateway_provisioning.target import Deadline, Unreachable
 
 from scim_gateway.backend import Finding
 
+from .accounts import LOCK_FAILS
 from .capabilities import (
     ALTER_USER_PRIVILEGE,
     DIVIDED,
@@ -68,6 +69,11 @@ def _version(settings: EngineSettings, can: Capabilities) -> Iterator[Finding]:
         yield Finding("engine version", False, f"{version} knows no REQUIRE X509", "set engine_require=ssl")
     elif not can.locks and settings.on_deactivate == "lock" and chosen.plugin is not None:
         message = f"{version} has no lock, and people who log in by {chosen.method} could not be kept out"
+        yield Finding("engine version", False, message, "set engine_on_deactivate=drop")
+    elif not can.facts.lock_keeps_out and settings.on_deactivate == "lock":
+        yield Finding("engine version", False, LOCK_FAILS, "set engine_on_deactivate=drop")
+    elif not can.facts.lock_holds_for_plugins and settings.on_deactivate == "lock" and chosen.plugin is not None:
+        message = f"on this server a lock does not keep out people who log in by {chosen.method}"
         yield Finding("engine version", False, message, "set engine_on_deactivate=drop")
     elif not can.locks:
         message = f"{version} has no lock: who is deactivated gets a password that nobody knows"

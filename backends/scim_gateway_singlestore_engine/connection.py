@@ -120,6 +120,10 @@ class Line:
         with _turn(self._turns.large, self.deadline):
             yield
 
+    def answers(self) -> bool:
+        """Whether the server still talks to this connection."""
+        return _answers(self._connection)
+
     def rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         """The rows of a statement, by position: headers hold names of things."""
         return list(self._ask(statement)[1])
@@ -246,6 +250,18 @@ class Connections:
                 raise Lost(f"The Engine at {where} cannot be reached (error {number}).") from error
             line = f"The Engine at {where} refuses the account '{user}' (error {number})."
             raise (denied(line) if user == there.user else Denied(line)) from error
+
+    @contextlib.contextmanager
+    def visit(self, user: str, password: str, deadline: Deadline) -> Iterator[Line]:
+        """A connection of any account for the time of the block; it is closed afterwards.
+
+        :raises Unreachable: there is none to be had.
+        """
+        connection = self.log_in(user, password)
+        try:
+            yield Line(connection, self._endpoint, deadline, self._turns)
+        finally:
+            discard(connection)
 
     def _give_back(self, line: Line) -> None:
         connection = line._connection

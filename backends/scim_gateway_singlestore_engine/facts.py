@@ -23,14 +23,18 @@ class Facts:
     :param create_takes_all: CREATE USER takes a resource pool and ATTRIBUTE whatever the way of log-in; otherwise they
         are set by a second statement.
     :param lock_shown: ACCOUNT_STATUS says of an account locked by a statement that it is LOCKED.
+    :param lock_keeps_out: a lock keeps out those who log in by password.
     :param lock_holds_for_plugins: a lock also keeps out those who log in by jwt, PAM, SAML or GSSAPI.
+    :param revoke_reaches_sessions: what is taken away is gone in sessions that are open, too, and not only in new ones.
     :param user_name_limit: most characters of the name of an account with a password, where it was measured.
     :param group_name_limit: most characters of a group's name, where it was measured.
     """
 
     create_takes_all: bool = True
     lock_shown: bool = True
+    lock_keeps_out: bool = True
     lock_holds_for_plugins: bool = True
+    revoke_reaches_sessions: bool = True
     user_name_limit: int | None = None
     group_name_limit: int | None = None
 

@@ -14,7 +14,7 @@ from .failures import Refused, SetupFault
 from .memberships import join, member_names
 from .named import Named
 from .notes import Note
-from .protection import administrator, not_ours, record, refuse
+from .protection import not_ours, record, refuse
 from .statements import create_group, drop_group, grant_role, groups_like
 
 _RESERVE_SECONDS = 3.0
@@ -49,19 +49,29 @@ class OneGroup(Named):
         roles = work.roles_of(name)
         if roles is None:
             return  # said by an error of its own, not by a list that may be short
-        self._refuse_administrators(name, roles)
+        self._refuse_protected(name, roles)
+        self._end_rights(name)
         work.run(drop_group(name))
         if work.roles_of(name) is not None:
             raise Unreachable(f"The Engine still has the group {shown(name)} after DROP GROUP.")
 
-    def _refuse_administrators(self, name: str, roles: list[str]) -> None:
-        """Refuse to touch a group that makes administrators.
+    def _end_rights(self, name: str) -> None:
+        """Where open sessions keep what a group gave, its members leave one by one, but not for another name."""
+        work, stands = self._work, self._note.name
+        if work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
+            return
+        staying = member_names(work, stands) if stands is not None and stands != name else set()
+        for member in sorted(member_names(work, name) - staying):
+            leave(work, member, name)
+
+    def _refuse_protected(self, name: str, roles: list[str]) -> None:
+        """Refuse to touch a group that makes administrators, or has a role that the operator protects.
 
         :raises Forbidden: it does.
         """
-        privilege = self._work.privilege_by_roles(roles)
-        if privilege is not None:
-            refuse("Group", name, administrator(privilege))
+        reason = self._work.protection_by_roles(roles)
+        if reason is not None:
+            refuse("Group", name, reason)
 
     def _ensure(self, group: Group, name: str) -> list[str]:
         """The roles of the group of a name: made if there is none, taken over if it may be."""
@@ -73,7 +83,7 @@ class OneGroup(Named):
             roles = []
         else:
             ours = name in (self._began.name, self._began.making) or self._note.name == name
-            self._refuse_administrators(name, roles)
+            self._refuse_protected(name, roles)
             if not ours and not group.adoptable:
                 raise not_ours("Group", name)
         self._note = self._note.standing(name)
@@ -114,9 +124,9 @@ class OneGroup(Named):
         display = str(group.resource.get("displayName", ""))
         wanted = {role for pattern, names in self._work.settings.roles if pattern.match(display) for role in names}
         for role in sorted(wanted - set(roles)):
-            privilege = self._work.privilege_of_role(role)
-            if privilege is not None:
-                refuse("Group", name, f"engine_roles gives it the role {shown(role)}, and {administrator(privilege)}")
+            reason = self._work.protection_by_roles([role])
+            if reason is not None:
+                refuse("Group", name, f"engine_roles gives it the role {shown(role)}, and {reason}")
             self._grant_role(role, name)
 
     def _grant_role(self, role: str, name: str) -> None:
@@ -140,9 +150,9 @@ class OneGroup(Named):
         roles = work.roles_of(stands)
         if roles is None:
             return None  # dropped by hand: it is made under its new name
-        self._refuse_administrators(stands, roles)
+        self._refuse_protected(stands, roles)
         there = work.roles_of(wanted)
-        self._refuse_administrators(wanted, there or [])
+        self._refuse_protected(wanted, there or [])
         if there is not None and wanted not in (self._began.making, self._began.old):
             raise not_ours("Group", wanted)
         if there is None:

@@ -41,7 +41,8 @@ class Observation:
         accounts = [account_of(row) for row in work.line.records(ALL_USERS)]
         groups = {str(row[0]): int(row[1] or 0) for row in work.line.rows(GROUPS)}
         members = [(str(group), parse_account(str(user))) for group, user in work.line.rows(ALL_MEMBERS)]
-        powerful = self._powerful_groups()
+        roles = self._roles()
+        powerful = self._powerful_groups(roles)
         users = self._users(accounts, self._administrators(members, powerful))
         # At the end: a right that was lost on the way made the lists shorter.
         work.need("GRANT OPTION", "SHOW METADATA", to="see all accounts, groups and memberships")
@@ -49,7 +50,7 @@ class Observation:
         self._refuse_short_list(groups, members)
         return Inventory(
             users=users,
-            groups=self._groups(groups, powerful),
+            groups=self._groups(groups, roles),
             members=self._members(members),
             warnings=tuple(self._warnings),
         )
@@ -62,11 +63,15 @@ class Observation:
                 f"run: GRANT USAGE ON *.* TO '{self._work.settings.endpoint.user}'@'%' WITH GRANT OPTION"
             )
 
-    def _powerful_groups(self) -> dict[str, str]:
-        """Groups that make administrators, and by what."""
+    def _roles(self) -> dict[str, list[str]]:
+        """The roles of each group that has some."""
         roles: dict[str, list[str]] = {}
         for group, role in self._work.line.rows(ALL_GROUP_ROLES):
             roles.setdefault(str(group), []).append(str(role))
+        return roles
+
+    def _powerful_groups(self, roles: Mapping[str, list[str]]) -> dict[str, str]:
+        """Groups that make administrators, and by what."""
         found = {group: self._work.privilege_by_roles(names) for group, names in sorted(roles.items())}
         return {group: privilege for group, privilege in found.items() if privilege is not None}
 
@@ -126,18 +131,17 @@ class Observation:
         # LOCKED is also said of failed log-ins and of what administrators locked: neither is the gateway's to undo.
         return False if account.mark is not None and account.mark.locked else None
 
-    def _groups(self, names: Collection[str], powerful: Mapping[str, str]) -> dict[bytes, Observed]:
+    def _groups(self, names: Collection[str], roles: Mapping[str, list[str]]) -> dict[bytes, Observed]:
         by_key: dict[bytes, list[str]] = {}
         for name in names:
             by_key.setdefault(self._key("Group", name), []).append(name)
         self._warn("groups differ in letter case only", [same[0] for same in by_key.values() if len(same) > 1])
-        return {key: self._group(same, powerful) for key, same in by_key.items()}
+        return {key: self._group(same, roles) for key, same in by_key.items()}
 
-    def _group(self, same: list[str], powerful: Mapping[str, str]) -> Observed:
+    def _group(self, same: list[str], roles: Mapping[str, list[str]]) -> Observed:
         reason = self._work.protected.reason("Group", same[0])
-        privilege = next((powerful[name] for name in same if name in powerful), None)
-        if reason is None and privilege is not None:
-            reason = administrator(privilege)
+        if reason is None:
+            reason = self._work.protection_by_roles([role for name in same for role in roles.get(name, ())])
         if reason is None and len(same) > 1:
             reason = "there are several groups of this name"
         return Observed(same[0], protected=reason)

@@ -18,7 +18,8 @@ from .accounts import leave
 from .failures import FOR_EVER, Refused
 from .names import parse_account
 from .notes import Note
-from .protection import administrator, refuse
+from .protection import refuse
+from .sessions import end_rights_in_sessions
 from .statements import HOST, grant_group, groups_like, members_among, members_of
 from .work import Work, in_batches
 
@@ -32,7 +33,7 @@ def change_members(work: Work, changes: MemberChanges) -> None:
     A group or account that is being renamed has two names for a while: nobody stays a member under one of them, and
     whoever joins does so under the name that counts; the renaming brings it over.
 
-    :raises Forbidden: the group is protected, or makes administrators by now.
+    :raises Forbidden: the group is protected, by its name or by the roles that it has by now.
     :raises Unreachable: the group, or somebody who has to be in it, is not there: dropped by hand, it is made again.
     """
     large = len(changes.add) + len(changes.remove) > FEW
@@ -59,9 +60,9 @@ def _may_be_touched(work: Work, group: str) -> bool:
     roles = work.roles_of(group)
     if roles is None:
         return False
-    privilege = work.privilege_by_roles(roles)
-    if privilege is not None:
-        refuse("Group", group, administrator(privilege))
+    reason = work.protection_by_roles(roles)
+    if reason is not None:
+        refuse("Group", group, reason)
     return True
 
 
@@ -83,6 +84,8 @@ def _remove(work: Work, group: str, names: Sequence[str]) -> None:
         for name in batch:
             if name in here:
                 leave(work, name, group)
+            else:
+                end_rights_in_sessions(work, name)  # the call that ended the membership may have been cut
     if unseen:
         # Who is not in the list is no member only if the list is whole.
         work.prove_sight()

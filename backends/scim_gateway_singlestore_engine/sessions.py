@@ -37,6 +37,29 @@ def end_sessions(work: Work, name: str) -> None:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+def end_rights_in_sessions(work: Work, name: str) -> None:
+    """End what somebody has open, where a session keeps rights that were taken away; who logs in again has them not.
+
+    :raises Unreachable: the time is over and some are open still, or the gateway may not see or end them.
+    """
+    if work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
+        return
+    work.need("PROCESS", to="end the sessions of people who leave a group")
+    held = set(_sessions(work, name))
+    # A log-in that was under way when the right was taken away may still become a session; later ones have it not.
+    time.sleep(min(_FIRST_PAUSE, work.line.deadline.left()))
+    held |= set(_sessions(work, name))
+    pause = _FIRST_PAUSE
+    while held:
+        for node, id in sorted(held):
+            _kill(work, id, node)
+        held &= set(_sessions(work, name))
+        if held:
+            work.line.deadline.check()
+            time.sleep(min(pause, work.line.deadline.left()))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
 def _sessions(work: Work, name: str) -> list[tuple[int, int]]:
     """Nodes and ids of the sessions of a name.
 

@@ -91,6 +91,7 @@ class EngineSettings:
     groups: Patterns
     roles: Sequence[tuple[Patterns, tuple[str, ...]]]
     protected: Mapping[Kind, Patterns]
+    protected_roles: Patterns
     concurrency: int
     data_dir: Path
 
@@ -127,6 +128,7 @@ class EngineSettings:
             groups=Patterns(settings["engine_groups"]),
             roles=_roles(settings["engine_roles"]),
             protected=protected,
+            protected_roles=Patterns(settings["engine_protected_roles"]),
             concurrency=settings["engine_concurrency"],
             data_dir=Path(settings["data_dir"] or "."),
         )

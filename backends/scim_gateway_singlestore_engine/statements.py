@@ -159,6 +159,21 @@ def grant_role(role: str, group: str) -> Statement:
     return Statement("GRANT ROLE", "GRANT ROLE %s TO %s", (role, group))
 
 
+def create_role(name: str) -> Statement:
+    """Make a role that was not there; only a probe does."""
+    return Statement("CREATE ROLE", "CREATE ROLE %s", (name,))
+
+
+def drop_role(name: str) -> Statement:
+    """Remove a role, if it is there; only a probe does."""
+    return Statement("DROP ROLE", "DROP ROLE IF EXISTS %s", (name,))
+
+
+def grant_sight(role: str) -> Statement:
+    """Let holders of a role see which groups there are; only a probe does."""
+    return Statement("GRANT to a role", "GRANT SHOW METADATA ON *.* TO ROLE %s", (role,))
+
+
 def grant_privileges(grant: Grant, name: str) -> Statement:
     """Give an account what another one was given directly."""
     # The driver fills parameters in with %, so a % in the name of a database is written twice.
@@ -223,6 +238,7 @@ def names_among(names: Sequence[str]) -> Statement:
 
 ALL_USERS = Statement("SELECT of USERS", "SELECT * FROM information_schema.USERS")
 GROUPS = Statement("SELECT of GROUPS", "SELECT GROUP_NAME, NUM_USERS FROM information_schema.`GROUPS`")
+ROLES = Statement("SHOW ROLES", "SHOW ROLES")
 ALL_MEMBERS = Statement("SELECT of USERS_GROUPS", "SELECT `GROUP`, `USER` FROM information_schema.USERS_GROUPS")
 ALL_GROUP_ROLES = Statement("SELECT of GROUPS_ROLES", "SELECT `GROUP`, `ROLE` FROM information_schema.GROUPS_ROLES")
 PRIVILEGES = Statement(

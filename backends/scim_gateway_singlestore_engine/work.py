@@ -12,7 +12,7 @@ from .connection import Line
 from .failures import Refused, denied
 from .grants import administrative_in, privileges_of_cluster
 from .names import parse_account
-from .protection import ProtectedNames
+from .protection import ProtectedNames, administrator
 from .settings import EngineSettings
 from .statements import (
     HOST,
@@ -111,6 +111,14 @@ class Work:
             if privilege is not None:
                 return f"{privilege} (by the role {shown(role)})"
         return None
+
+    def protection_by_roles(self, roles: Collection[str]) -> str | None:
+        """Why a group that has these roles is protected, or ``None``."""
+        named = next((role for role in sorted(roles) if self.settings.protected_roles.match(role)), None)
+        if named is not None:
+            return f"engine_protected_roles names its role {shown(named)}"
+        privilege = self.privilege_by_roles(roles)
+        return None if privilege is None else administrator(privilege)
 
     def privilege_of_user(self, name: str) -> str | None:
         """What makes the holder of an account an administrator, directly or through groups and roles; or ``None``."""

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from doubles.singlestore.api import Behaviour
 from engine_world import PASSWORD, EngineWorld
 from scim_gateway_singlestore_engine.facts import FILE, Facts, Probe, read_probe, write_probe
+from scim_gateway_singlestore_engine.failures import SetupFault
 from scim_gateway_singlestore_engine.statements import Statement, change_user
 
 from scim_gateway.backend import Finding
@@ -137,6 +138,9 @@ OPPOSITE = Behaviour(
     users_groups_user="bare",
     locked_login_error=1045,
     kill_unknown_error=9005,
+    killed_listed_for=3,
+    killed_session_error=1317,
+    revoke_feels="next login",
 )
 
 
@@ -156,20 +160,33 @@ def test_a_probe_finds_out_what_the_server_does_and_leaves_nothing_behind(make_w
     assert written.facts.group_name_limit == (255 if behaviour is OPPOSITE else 64)
     assert written.facts.user_name_limit == 32
     assert written.facts.lock_shown is (version == "7.8" or behaviour is not OPPOSITE)
+    assert written.facts.revoke_reaches_sessions is (behaviour is not OPPOSITE)
     assert set(written.notes) == {finding.subject.removeprefix("probe: ") for finding in findings[:-1]}
     assert check(world)["engine probe"].message.startswith("done at")
+
+
+def test_what_an_operator_wrote_down_because_no_probe_can_find_it_out_outlives_the_next_one(world):
+    write_probe(world.folder, Probe("8.1.1", Facts(lock_holds_for_plugins=False, lock_shown=False), "2026-01-01", {}))
+    list(world.target.probe())
+    written = read_probe(world.folder)
+    assert written is not None
+    assert not written.facts.lock_holds_for_plugins
+    assert written.facts.lock_shown
 
 
 def test_what_an_earlier_probe_left_is_removed_and_nothing_else(world):
     world.double.execute(
         "CREATE USER 'zz_scimprobe_old'@'%' IDENTIFIED BY 'x'",
         "CREATE GROUP 'zz_scimprobe_old'",
+        "CREATE ROLE 'zz_scimprobe_old'",
         "CREATE USER 'zz_other'@'%' IDENTIFIED BY 'x'",
         "CREATE GROUP 'zz_other'",
+        "CREATE ROLE 'zz_other'",
     )
     list(world.target.probe())
     assert world.users == {"zz_other": False}
     assert world.groups == {"zz_other": set()}
+    assert set(world.state.roles) == {"zz_other"}
 
 
 def test_a_probe_that_is_cut_writes_nothing(world):
@@ -183,14 +200,67 @@ def test_a_probe_that_is_cut_writes_nothing(world):
 
 def test_a_server_whose_lock_keeps_nobody_out_is_told(make_world, monkeypatch):
     world = make_world()
-    monkeypatch.setattr("scim_gateway_singlestore_engine.probe.change_user", lambda name, **_: _harmless(name))
+    monkeypatch.setattr("scim_gateway_singlestore_engine.probe_sessions.change_user", lambda name, **_: _harmless(name))
     finding = told(list(world.target.probe()))["probe: lock"]
     assert not finding.ok
     assert "engine_on_deactivate=drop" in finding.message
+    assert not check(world)["engine version"].ok
+    world.target = world.another_target()
+    world.put_user("u1", "ada")
+    with pytest.raises(SetupFault, match="keeps nobody out"):
+        world.put_user("u1", "ada", active=False)
 
 
 def _harmless(name: str) -> Statement:
     return change_user(name, comment="not locked at all")
+
+
+@pytest.mark.parametrize(
+    ("broken", "question", "text"),
+    [
+        ("sessions_of", "ending sessions", "does not list an open session"),
+        ("kill_connection", "ending sessions", "lives on"),
+        ("grant_sight", "rights in open sessions", "not found out"),
+    ],
+)
+def test_what_cannot_be_found_out_or_relied_upon_is_told(world, monkeypatch, broken, question, text):
+    nothing = Statement("SELECT of GROUPS", "SELECT GROUP_NAME FROM information_schema.`GROUPS` WHERE GROUP_NAME = 'x'")
+    monkeypatch.setattr(f"scim_gateway_singlestore_engine.probe_sessions.{broken}", lambda *_: nothing)
+    monkeypatch.setattr("scim_gateway_singlestore_engine.probe_sessions._PAUSE", 0)
+    finding = told(list(world.target.probe()))[f"probe: {question}"]
+    assert text in finding.message
+    assert finding.ok is (broken == "grant_sight")
+    written = read_probe(world.folder)
+    assert written is not None
+    assert written.notes[question] == finding.message
+    assert written.facts.revoke_reaches_sessions
+
+
+def test_rights_that_the_gateway_may_not_hand_on_leave_the_question_open(world):
+    world.double.fail("GRANT SHOW METADATA", 1227)
+    finding = told(list(world.target.probe()))["probe: rights in open sessions"]
+    assert finding.ok
+    assert "may not make a role" in finding.message
+
+
+def test_names_that_do_not_stand_as_they_were_sent_are_told(make_world, monkeypatch):
+    monkeypatch.setattr("scim_gateway_singlestore_engine.probe_accounts._SAMPLES", {"a blank behind it": "a "})
+    finding = told(list(make_world(behaviour=Behaviour(trailing_space="stripped")).target.probe()))
+    assert not finding["probe: characters of names"].ok
+    assert "with a blank behind it is not the one that was sent" in finding["probe: characters of names"].message
+
+
+def test_where_nobody_can_log_in_by_password_that_is_told_and_the_rest_found_out(world):
+    world.put_user("u1", "ada")
+    with world.double.refusing_log_ins(1045):
+        findings = told(list(world.target.probe()))
+    assert {name for name, finding in findings.items() if not finding.ok} == {
+        "probe: lock", "probe: dropped accounts", "probe: ending sessions", "probe: rights in open sessions"
+    }  # fmt: skip
+    assert "cannot log in from here" in findings["probe: lock"].message
+    written = read_probe(world.folder)
+    assert written is not None
+    assert written.facts.lock_keeps_out
 
 
 def test_the_backend_obeys_what_was_found(world, tmp_path):

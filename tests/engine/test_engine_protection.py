@@ -146,6 +146,26 @@ def test_a_group_that_gets_a_role_of_administrators_is_neither_filled_nor_change
     unchanged(world, TO_GROUP[harm], caplog, f"{privilege} .by the role .chief")
 
 
+@pytest.mark.parametrize("harm", TO_GROUP)
+def test_a_group_that_has_a_role_that_the_operator_protects_is_left_alone(world, harm, caplog):
+    populated(world)
+    world.double.execute("CREATE ROLE 'Payroll-EU'", "GRANT ROLE 'Payroll-EU' TO 'eng'")
+    world.target = world.another_target(protected_roles=("payroll*",))
+    unchanged(world, TO_GROUP[harm], caplog, "engine_protected_roles names its role .Payroll-EU")
+    with world.session() as session:
+        seen = session.observe()
+    assert "engine_protected_roles" in str(next(iter(seen.groups.values())).protected)
+    world.put_user("u1", "ada", active=False)
+    assert world.users["ada"] is True
+
+
+def test_a_group_with_a_role_that_the_operator_protects_is_neither_adopted_nor_renamed_into(make_world, caplog):
+    world = populated(make_world(protected_roles=("payroll",)))
+    world.double.execute("CREATE GROUP 'money'", "CREATE ROLE 'payroll'", "GRANT ROLE 'payroll' TO 'money'")
+    unchanged(world, lambda w: w.put_group("g9", "money", adoptable=True), caplog, "engine_protected_roles")
+    unchanged(world, lambda w: w.put_group("g1", "money", adoptable=True), caplog, "engine_protected_roles")
+
+
 def test_an_ordinary_role_protects_nothing(world):
     populated(world)
     world.double.execute(
@@ -240,6 +260,14 @@ def test_rules_never_give_a_role_of_administrators(make_world, caplog):
         world.put_group("g1", "eng")
     assert world.roles_of("eng") <= {"reader"}
     assert "chief" in caplog.text
+
+
+def test_rules_never_give_a_role_that_the_operator_protects(make_world, caplog):
+    world = make_world(roles={"eng*": "payroll"}, protected_roles=("PAY*",))
+    world.double.execute("CREATE ROLE 'payroll'")
+    with pytest.raises(Forbidden, match=r"engine_roles gives it the role .payroll., and engine_protected_roles"):
+        world.put_group("g1", "eng")
+    assert world.roles_of("eng") == set()
 
 
 @pytest.mark.parametrize("number", [1044, 1142, 1227])

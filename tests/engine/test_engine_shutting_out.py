@@ -329,8 +329,29 @@ def test_a_server_whose_lock_does_not_hold_for_plugins_is_not_trusted_with_it(ma
     world.put_user("u1", "ada")
     with pytest.raises(SetupFault, match="does not keep out accounts that log in by JWT"):
         world.put_user("u1", "ada", active=False)
+    told = {finding.subject: finding for finding in world.target.check()}["engine version"]
+    assert not told.ok
+    assert "does not keep out people who log in by jwt" in told.message
     world.remove_user("u1")
     assert world.users == {}
+
+
+def test_a_server_whose_lock_keeps_nobody_out_is_not_trusted_with_it(make_world):
+    world = make_world()
+    write_probe(world.folder, Probe(world.version, Facts(lock_keeps_out=False), "2026-01-01", {}))
+    world.target = world.another_target()
+    world.put_user("u1", "ada")
+    with pytest.raises(SetupFault, match="engine_on_deactivate=drop"):
+        world.put_user("u1", "ada", active=False)
+    findings = {finding.subject: finding for finding in world.target.check()}
+    assert not findings["engine version"].ok
+    assert findings["engine version"].remedy == "set engine_on_deactivate=drop"
+    world.target = world.another_target(on_deactivate="drop")
+    session = log_in(world, "ada")
+    world.put_user("u1", "ada", active=False)
+    assert world.users == {}
+    assert not is_open(session)
+    assert {finding.subject: finding for finding in world.target.check()}["engine version"].ok
 
 
 def test_another_account_of_the_name_made_by_hand_keeps_a_deactivation_from_being_confirmed(ada):

@@ -110,6 +110,12 @@ BY_NAME: dict[str, tuple[Callable[[str], Statement], Expected]] = {
         lambda name: read.RevokeGroup(name, Account(name)),
     ),
     "grant role": (lambda name: statements.grant_role(name, name), lambda name: read.GrantRole(name, name)),
+    "create role": (lambda name: statements.create_role(name), read.CreateRole),
+    "drop role": (lambda name: statements.drop_role(name), lambda name: read.DropRole(name, True)),
+    "grant to a role": (
+        lambda name: statements.grant_sight(name),
+        lambda name: read.Grant(("SHOW METADATA",), read.Scope(), (read.Role(name),)),
+    ),
     "grant": (
         lambda name: statements.grant_privileges(Grant(("SELECT", "SHOW VIEW"), "`100%`.*"), name),
         lambda name: read.Grant(("SELECT", "SHOW VIEW"), read.Scope("100%"), (Account(name),)),
