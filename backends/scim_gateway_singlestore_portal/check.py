@@ -1,7 +1,8 @@
-"""``scim-gateway check``: key, organization, rights, default rights of the edition, clock, filters."""
+"""``scim-gateway check``: key, organization, rights, default rights of the edition, clock."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from scim_gateway.text import shown
 
 from .answers import Member, Team
 from .context import Context
-from .transport import Absent, Refused
+from .transport import Absent, NotPermitted, Refused
 
 if TYPE_CHECKING:
     from .target import PortalTarget
@@ -44,6 +45,7 @@ def _looks(target: PortalTarget, context: Context) -> Iterator[Finding]:
     teams, members = client.teams(), client.members()
     pending = [one for one in client.invitations() if one.state == "Pending"]
     yield _key(context, teams)
+    yield _rights(context)
     yield Finding(
         "portal members", True, f"{len(members)} members, {len(pending)} pending invitations, {len(teams)} teams"
     )
@@ -61,6 +63,22 @@ def _key(context: Context, teams: list[Team]) -> Finding:
     return Finding(
         "portal key", False, f"{message}, who is no owner: invitations and teams will be refused", _OWNER_KEY
     )
+
+
+def _rights(context: Context) -> Finding:
+    """What the access level of the key permits: no call tells, so what is not there is asked to be removed.
+
+    A refusal says for certain that the key is not enough; anything else is no proof of more than that.
+    """
+    client = context.client
+    for remove in (client.revoke, client.remove_member, client.delete_team):
+        try:
+            remove(str(uuid.uuid4()))
+        except NotPermitted as error:
+            return Finding("portal rights", False, str(error), _OWNER_KEY)
+        except (Refused, Unreachable):
+            continue  # what is not there may be answered in any way; the API is asked more after this
+    return Finding("portal rights", True, "the API key may change invitations, members and teams, as far as that shows")
 
 
 def _protected(context: Context, teams: list[Team], members: list[Member]) -> Finding:

@@ -49,6 +49,10 @@ class Unsure(Unreachable):
         self.text = text
 
 
+class NotPermitted(Unreachable):
+    """The API key may not do this: what the operator has to see to, not what the identity provider asked wrongly."""
+
+
 class Refused(Exception):
     """The API will not do this, however often it is asked.
 
@@ -215,7 +219,7 @@ class Transport:
                     "one in the Portal and give it to the gateway as portal_api_key."
                 )
             case 403:
-                raise Unreachable(
+                raise NotPermitted(
                     f"The SingleStore Portal does not permit {where} with this API key ({text}); give the key of an "
                     "organization owner with full access, and look whether the organization has credits."
                 )

@@ -142,13 +142,32 @@ def found(desk) -> dict[str, tuple[bool, str]]:
 def test_check_finds_an_organization_in_order(desk, portal):
     portal.organization.invite(ADA)
     portal.organization.accept(ADA)
+    before = portal.organization.copied()
     findings = found(desk)
+    assert portal.organization.copied() == before
     assert all(ok for ok, _ in findings.values())
     assert 'organization "Example Ltd"' in findings["portal"][1]
     assert '"keeper@example.com"' in findings["portal key"][1]
     assert findings["portal members"][1] == "3 members, 0 pending invitations, 8 teams"
     assert "becomes an ordinary member" in findings["portal default rights"][1]
-    assert portal.writes() == []
+    changing = [call for call in portal.calls if call.method != "GET"]
+    assert {(call.method, call.status) for call in changing} == {("DELETE", 404)}, "what is not there is not removed"
+
+
+@pytest.mark.parametrize("level", ["teams", "read"])
+def test_check_says_that_the_key_may_not_do_everything(desk, portal, level):
+    portal.organization.keys[portal.key].level = level
+    findings = found(desk)
+    ok, message = findings.pop("portal rights")
+    assert not ok
+    assert "does not permit DELETE /v1/invitations/" in message
+    assert "an organization owner with full access" in message
+    assert all(ok for ok, _ in findings.values())
+
+
+def test_check_takes_an_api_that_fails_over_what_is_not_there_for_permitting_it(desk, portal):
+    portal.fail("status", "DELETE", status=500, times=99)
+    assert all(ok for ok, _ in found(desk).values())
 
 
 def test_check_says_that_the_default_rights_are_not_known_where_nobody_has_accepted(desk):
