@@ -31,13 +31,14 @@ from .failures import (
 from .locks import Row
 from .portable import NOW, instant
 from .session import Proof, Session
+from .shared_commit import SharedCommit
 
 __all__ = ("Database", "Session", "Transactions")
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 5.0
-"""How long a write waits for its turn among the threads of this process before it is answered 503."""
+START_SECONDS = 5.0
+"""How long an operation waits for another thread that prepares the database."""
 CONNECT_SECONDS = 5.0
 """How long a server that refuses connections is tried again, as when it restarts."""
 PATIENCE_SECONDS = 12.0
@@ -121,7 +122,7 @@ class Database:
         self._process = os.getpid()
         self._engine = None
         self._starting = threading.Lock()
-        self._writing = None if self.driver.concurrent else threading.Lock()
+        self._shared = None if self.driver.concurrent else SharedCommit(self.driver, self._keep)
         self._breaker = Breaker()
         self._here = _Thread()
         self._idle = []
@@ -193,18 +194,9 @@ class Database:
     # Writes
 
     def _write(self, engine: Engine) -> AbstractContextManager[Session]:
-        return self._beside_others(engine) if self._writing is None else self._in_turn(engine, self._writing)
-
-    @contextlib.contextmanager
-    def _in_turn(self, engine: Engine, turn: threading.Lock) -> Iterator[Session]:
-        """Threads of this process queue here; only processes meet in SQLite's polling."""
-        if not turn.acquire(timeout=BUSY_SECONDS):
-            raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
-        try:
-            with self._transaction(engine, True) as session:
-                yield session
-        finally:
-            turn.release()
+        if self._shared is None:
+            return self._beside_others(engine)
+        return self._shared.write(lambda: self._take(engine, True))
 
     @contextlib.contextmanager
     def _beside_others(self, engine: Engine) -> Iterator[Session]:
@@ -280,6 +272,10 @@ class Database:
                 self._forget_idle()
             session.close()
             raise
+        self._keep(session)
+
+    def _keep(self, session: Session) -> None:
+        """Keep its connection for whoever comes next."""
         self._idle.append((session.keep(), time.monotonic()))
         if self._waiting:
             self._forget_idle()
@@ -350,7 +346,7 @@ class Database:
             self._waiting.pop()
 
     def _start(self) -> Engine:
-        if not self._starting.acquire(timeout=BUSY_SECONDS):
+        if not self._starting.acquire(timeout=START_SECONDS):
             raise Unavailable("The database is being prepared; try again.", retry_after=2)
         try:
             if self._engine is None:

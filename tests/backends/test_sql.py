@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scim_gateway_sql.database
 import scim_gateway_sql.handlers
 import scim_gateway_sql.holders
+import scim_gateway_sql.shared_commit
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.ddl import DIRECTORY
@@ -339,8 +339,8 @@ def test_a_read_joins_the_operation_around_it_and_a_write_does_not(backend: SqlB
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (scim_gateway_sql.database, scim_gateway_sql.sqlite):
-        monkeypatch.setattr(module, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.shared_commit, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.sqlite, "BUSY_SECONDS", 0.1)
 
 
 def test_a_database_that_stays_locked_is_unavailable(impatient: None, tmp_path: Path) -> None:

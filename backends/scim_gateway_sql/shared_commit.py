@@ -1,0 +1,169 @@
+"""Writes that wait for each other share a transaction, and with it the one flush that makes them last.
+
+Where there is one writer at a time, as in SQLite, most of a short write is the wait for the disk at its commit. So a
+write that is done, while others wait for their turn, does not commit: the next goes on in its transaction, and all of
+them are answered after the commit of the last. Each is undone alone if it fails (a savepoint); if the commit fails,
+none of them has happened, and all of them hear of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scim_gateway.errors import Unavailable
+
+from .driver import Driver
+from .failures import DRIVER_ERRORS, log, meaning_of
+from .session import Session
+from .turns import Turns
+
+WAIT_SECONDS = 5.0
+"""How long a write waits for its turn among the threads of this process before it is answered 503."""
+MOST = 16
+"""The most writes of one transaction: what the first of them has to wait for."""
+
+_STOPPING = Unavailable("The gateway is stopping; try again.")
+
+
+class _Transaction:
+    """A transaction that one write after the other goes on with."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.writes = 0
+        self.trouble: Exception | None = None
+        self._ended = threading.Event()
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[None]:
+        """One write, which is undone alone where others were done before it."""
+        raw: Any = self.connection.connection.driver_connection
+        shared = self.writes > 0
+        if shared:
+            raw.execute("SAVEPOINT part")
+        try:
+            yield
+            if shared:
+                raw.execute("RELEASE part")
+        except BaseException as error:
+            if shared and not _undone(raw):
+                self.trouble = error if isinstance(error, Exception) else _STOPPING
+            raise
+        self.writes += 1
+
+    def end(self, trouble: Exception | None) -> None:
+        """Let all of its writes know what became of it."""
+        self.trouble = trouble
+        self._ended.set()
+
+    def outcome(self) -> None:
+        """Wait for its end.
+
+        :raises Unavailable: it was undone.
+        """
+        self._ended.wait()
+        if isinstance(self.trouble, Unavailable):
+            raise copy.copy(self.trouble) from self.trouble  # One of their own for each thread.
+        if self.trouble is not None:
+            raise Unavailable("The database undid the change together with another; try again.") from self.trouble
+
+
+def _undone(raw: Any) -> bool:
+    """Undo a part, and tell whether the transaction is there still, with the parts before it.
+
+    Of some errors SQLite undoes all of it (https://sqlite.org/lang_transaction.html).
+    """
+    if not raw.in_transaction:
+        return False
+    try:
+        raw.execute("ROLLBACK TO part")
+        raw.execute("RELEASE part")
+    except DRIVER_ERRORS as error:
+        log(error)
+        return False
+    return True
+
+
+class SharedCommit:
+    """The writes of a process.
+
+    :param keep: takes the connection of a session that may be used again.
+    """
+
+    def __init__(self, driver: Driver, keep: Callable[[Session], None]) -> None:
+        self._driver = driver
+        self._keep = keep
+        self._turns = Turns()
+        self._open: _Transaction | None = None
+
+    @contextlib.contextmanager
+    def write(self, connect: Callable[[], Connection]) -> Iterator[Session]:
+        """A write: done for good at the end of the block, undone by any exception.
+
+        :param connect: gives a connection.
+        :raises Unavailable: other writes took too long, or the database cannot do it now.
+        """
+        if not self._turns.take(WAIT_SECONDS):
+            raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
+        try:
+            transaction = self._open or self._begin(connect())
+        except BaseException:
+            self._turns.end()
+            raise
+        session = Session(transaction.connection, self._driver, True)
+        try:
+            with transaction.part():
+                yield session
+        finally:
+            self._leave(transaction, session)
+        transaction.outcome()
+
+    def _begin(self, connection: Connection) -> _Transaction:
+        try:
+            self._driver.begin(connection, True)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, DRIVER_ERRORS):
+                raise meaning_of(error) from error
+            raise
+        self._open = _Transaction(connection)
+        return self._open
+
+    def _leave(self, transaction: _Transaction, session: Session) -> None:
+        """Let the next write go on with the transaction; where there is none, or nothing to go on with, end it."""
+        worth_it = transaction.trouble is None and 0 < transaction.writes < MOST
+        if worth_it and self._turns.hand_over():
+            return
+        self._open = None
+        trouble: Exception | None = transaction.trouble or _STOPPING
+        try:
+            if transaction.trouble is None:
+                trouble = self._commit(transaction.connection) if transaction.writes else None
+        finally:
+            # Whatever happens here, nobody waits for ever, neither for the outcome nor for a turn.
+            transaction.end(trouble)
+            try:
+                self._put_away(session, usable=trouble is None and transaction.writes > 0)
+            finally:
+                self._turns.end()
+
+    def _put_away(self, session: Session, *, usable: bool) -> None:
+        if usable:
+            self._keep(session)
+            return
+        with contextlib.suppress(*DRIVER_ERRORS):
+            self._driver.rollback(session.connection, True)
+        session.close()
+
+    def _commit(self, connection: Connection) -> Exception | None:
+        try:
+            self._driver.commit(connection, True)
+        except DRIVER_ERRORS as error:
+            return meaning_of(error)
+        return None

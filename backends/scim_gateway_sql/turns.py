@@ -1,0 +1,48 @@
+"""Turns: one thread at a time, in the order in which they came; whoever ends hands over to the next."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+
+class Turns:
+    """A lock that is handed over, so that a thread which ends and comes again at once is behind those who wait."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._queue: deque[threading.Lock] = deque()
+        self._taken = False
+
+    def take(self, seconds: float) -> bool:
+        """Wait for the turn; False if it did not come within that time."""
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._queue.append(mine)
+        if mine.acquire(timeout=seconds):
+            return True
+        with self._guard:
+            if mine not in self._queue:
+                return True  # it came after all
+            self._queue.remove(mine)
+            return False
+
+    def hand_over(self) -> bool:
+        """Let the next have the turn; False, and the turn is kept, where nobody waits."""
+        with self._guard:
+            if not self._queue:
+                return False
+            self._queue.popleft().release()
+            return True
+
+    def end(self) -> None:
+        """Let the next have the turn, if there is one, or whoever comes."""
+        with self._guard:
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._taken = False
