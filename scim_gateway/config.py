@@ -15,7 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from scim_gateway.definitions import DefinitionError, load_resource_types
+from scim_gateway.definition_parts import DefinitionError
+from scim_gateway.definitions import load_resource_types
 from scim_gateway.filter_parser import FilterLimits
 from scim_gateway.profile import PROFILES
 from scim_gateway.provider_settings import ProviderSettings

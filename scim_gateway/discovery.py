@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scim_gateway.definitions import (
-    RESOURCE_TYPE_SCHEMA,
-    SCHEMA_SCHEMA,
-    SERVICE_PROVIDER_CONFIG_SCHEMA,
-    all_schemas,
-)
+from scim_gateway.definitions import all_schemas
 from scim_gateway.errors import NotFound
 from scim_gateway.messages import list_response
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.schema import Attribute, ResourceType, ResourceTypes, Schema
+from scim_gateway.schema_definitions import RESOURCE_TYPE_SCHEMA, SCHEMA_SCHEMA, SERVICE_PROVIDER_CONFIG_SCHEMA
 from scim_gateway.text import printable
 
 Document = dict[str, Any]

@@ -10,16 +10,10 @@ from typing import Any
 
 import pytest
 
-from scim_gateway.definitions import (
-    SCHEMA_SCHEMA,
-    DefinitionError,
-    all_schemas,
-    discovery_schemas,
-    load_resource_types,
-    read_schema,
-    standard_resource_types,
-)
+from scim_gateway.definition_parts import DefinitionError
+from scim_gateway.definitions import all_schemas, load_resource_types, standard_resource_types
 from scim_gateway.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, AttributePath, Schema
+from scim_gateway.schema_definitions import SCHEMA_SCHEMA, discovery_schemas, read_schema
 
 USER = standard_resource_types().by_name["User"]
 GROUP = standard_resource_types().by_name["Group"]
