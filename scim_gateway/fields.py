@@ -17,6 +17,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from scim_gateway.errors import InvalidSyntax
+from scim_gateway.problems import REPORTED, kind_of
 from scim_gateway.profile import Profile
 from scim_gateway.schema import Attribute, SchemaExtension
 from scim_gateway.text import instant, printable
@@ -24,7 +25,6 @@ from scim_gateway.text import instant, printable
 _BASE64 = re.compile(r"([A-Za-z0-9+/]*)(={0,2})", re.ASCII)
 _BOOLEAN_WORDS = {"true": True, "false": False}
 _LARGEST = 2**63
-_REPORTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +54,6 @@ class Input(dict[str, Any]):
         self.defaults = defaults
         self.dropped: list[str] = []
         """Names of unknown attributes that were ignored."""
-
-
-def kind_of(value: Any) -> str:
-    """What a JSON value is, for error texts; never the value itself, which may be a secret."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "an array"
-    return "an object"
-
-
-def problems_in(messages: Any, place: str = "") -> list[str]:
-    """What marshmallow found, each problem with the path of its place."""
-    if isinstance(messages, Mapping):
-        return [text for key, inner in messages.items() for text in problems_in(inner, _within(place, key))]
-    if isinstance(messages, list | tuple):
-        return [text for inner in messages for text in problems_in(inner, place)]
-    return [f"{place.rstrip(':')} {messages}".strip()]
-
-
-def sentence(problems: Sequence[str]) -> str:
-    """Some problems as one text; a long list is cut."""
-    more = len(problems) - _REPORTED
-    return "; ".join(problems[:_REPORTED]) + (f"; and {more} more." if more > 0 else ".")
-
-
-def _within(place: str, key: Any) -> str:
-    if isinstance(key, int):
-        return f"{place}[{key}]"
-    if key == "_schema":
-        return place
-    if str(key).startswith("urn:"):
-        return f"{key}:"
-    return f"{place}{key}" if not place or place.endswith(":") else f"{place}.{key}"
 
 
 class ValueField(fields.Field[Any]):
@@ -358,7 +317,7 @@ class MultiValuedField(ValueField):
                 element = convert(sent, body)
             except ValidationError as error:
                 errors[index] = error.messages
-                if len(errors) == _REPORTED:
+                if len(errors) == REPORTED:
                     break
                 continue
             if element is not None:

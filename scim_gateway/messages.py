@@ -10,29 +10,9 @@ from typing import Any, Literal, TypeVar, cast
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from scim_gateway.errors import InvalidPath, InvalidSyntax, InvalidValue, MethodNotAllowed, PayloadTooLarge, ScimError
-from scim_gateway.fields import kind_of, problems_in, sentence
+from scim_gateway.problems import kind_of, problems_in, sentence
 from scim_gateway.profile import Profile
-from scim_gateway.reader import ResourceReader
 from scim_gateway.text import printable
-
-__all__ = [
-    "BULK_REQUEST",
-    "BULK_RESPONSE",
-    "ERROR",
-    "LIST_RESPONSE",
-    "PATCH_OP",
-    "SEARCH_REQUEST",
-    "BulkOperation",
-    "BulkRequest",
-    "PatchOperation",
-    "ResourceReader",
-    "SearchRequest",
-    "error_body",
-    "list_response",
-    "read_bulk",
-    "read_patch",
-    "read_search",
-]
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"

@@ -12,17 +12,8 @@ from typing import Any, cast
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
-from scim_gateway.fields import (
-    ExtensionField,
-    Input,
-    Leniency,
-    MultiValuedField,
-    ValueField,
-    field_for,
-    kind_of,
-    problems_in,
-    sentence,
-)
+from scim_gateway.fields import ExtensionField, Input, Leniency, MultiValuedField, ValueField, field_for
+from scim_gateway.problems import kind_of, problems_in, sentence
 from scim_gateway.profile import Profile
 from scim_gateway.schema import Attribute, Resource, ResourceType, Target
 from scim_gateway.text import collision_key, printable

@@ -14,9 +14,10 @@ from scim_gateway.call import Answer, Call, Settled
 from scim_gateway.changes import changed, created, replaced, same, without_write_only
 from scim_gateway.conditions import check_write, not_modified
 from scim_gateway.errors import Replayed, StaleResource, Unavailable
-from scim_gateway.messages import PatchOperation, ResourceReader, read_patch
+from scim_gateway.messages import PatchOperation, read_patch
 from scim_gateway.patch import MemberOperations, PatchResult, apply, membership_change
 from scim_gateway.provider_settings import ProviderSettings
+from scim_gateway.reader import ResourceReader
 from scim_gateway.references import Element, ReferenceCheck, id_of, tells
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation, Shown
