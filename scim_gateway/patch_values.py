@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue, Mutability, NoTarget
-from scim_gateway.filter import And, Comparison, Filter, Not
-from scim_gateway.filter_predicates import comparable, compile_element
+from scim_gateway.filter import Filter
+from scim_gateway.filter_predicates import compile_element
+from scim_gateway.patch_elements import (
+    equalities,
+    handed_over,
+    includes,
+    is_primary,
+    is_reference,
+    key_of,
+    owner_of,
+    put,
+    referring,
+    sub_of,
+    with_past,
+    without_primary,
+)
 from scim_gateway.profile import Profile
 from scim_gateway.reader import ResourceReader
 from scim_gateway.schema import Attribute, AttributePath, Target
@@ -40,7 +52,7 @@ class Values:
 
     def selected(self, op: str, target: Target, selection: Filter, old: Sequence[Any], sent: Any) -> list[Any] | None:
         """All elements of a multi-valued attribute after one operation on those that a filter selects."""
-        attribute = _owner(target).leaf
+        attribute = owner_of(target).leaf
         matches = compile_element(selection, attribute)
         chosen = [index for index, element in enumerate(old) if matches(element)]
         if op == "remove":
@@ -49,7 +61,7 @@ class Values:
         elif not chosen:
             if op == "replace":
                 raise NoTarget(f"No element of {attribute.name} is selected by the filter in the path.")
-            return self._united(_owner(target), old, self._created(target, selection, sent))
+            return self._united(owner_of(target), old, self._created(target, selection, sent))
         if sent is None and op == "add":
             return list(old)
         new = list(old)
@@ -61,7 +73,7 @@ class Values:
         rest = [element for element in new if element is not None]
         if not rest and old and attribute.required:
             error = Mutability if op == "remove" else InvalidValue
-            raise error(f"{_owner(target).path} is required; its last value cannot be removed.")
+            raise error(f"{owner_of(target).path} is required; its last value cannot be removed.")
         return rest or None
 
     def elements(self, target: Target, sent: Any) -> list[Any]:
@@ -76,7 +88,7 @@ class Values:
                 self._element(target, entry)
         if leaf.type != "complex":
             return typed
-        return [self._stored(leaf, _referring(leaf, element)) for element in typed]
+        return [self._stored(leaf, referring(leaf, element)) for element in typed]
 
     def named(self, target: Target, sent: Any) -> list[Any]:
         """The typed elements that ``remove`` names by a list of values.
@@ -91,7 +103,7 @@ class Values:
         if not entries:
             return []
         # Which of the elements to remove is primary does not matter.
-        entries = [_without_primary(entry) if isinstance(entry, Mapping) else entry for entry in entries]
+        entries = [without_primary(entry) if isinstance(entry, Mapping) else entry for entry in entries]
         elements = self.elements(target, entries)
         if leaf.sub("value") is not None and not all(element.get("value") is not None for element in elements):
             raise InvalidValue(f"{target.path}: an element to remove is named by its value.")
@@ -103,7 +115,7 @@ class Values:
             self.write_only = self.write_only or new is not None
             return None
         if attribute.mutability == "immutable" and old is not None:
-            if new is None or _key(attribute, old) != _key(attribute, new):
+            if new is None or key_of(attribute, old) != key_of(attribute, new):
                 raise Mutability(f"{path} is immutable: it has a value, which can be neither changed nor removed.")
             return old
         return new
@@ -139,7 +151,7 @@ class Values:
         leaf = target.leaf
         past = {self._identity(target, element): element for element in old}
         new = [
-            _with_past(leaf, past.get(self._identity(target, element)), element)
+            with_past(leaf, past.get(self._identity(target, element)), element)
             for element in self.elements(target, sent)
         ]
         return self._united(target, (), new)
@@ -160,12 +172,12 @@ class Values:
                 united[place] = self._merged(target, united[place], details)
             if isinstance(element, dict) and element.get("primary") is True:
                 primary = place
-        return _handed_over(united, primary)
+        return handed_over(united, primary)
 
     def _merged(self, target: Target, old: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
         merged = dict(old)
         for name, value in typed.items():
-            sub = _sub(target, name)
+            sub = sub_of(target, name)
             merged[name] = self.kept(sub.leaf, sub.path, old.get(name), value)
         return merged
 
@@ -185,13 +197,13 @@ class Values:
                 raise InvalidSyntax(f"{target.path}.{definition.name} is given twice; letter case makes no difference.")
             elif definition.mutability != "readOnly":
                 named[definition.name] = value
-        if named.get("$ref") is not None and "value" not in named and _is_reference(leaf):
-            named = _referring(leaf, named)
+        if named.get("$ref") is not None and "value" not in named and is_reference(leaf):
+            named = referring(leaf, named)
         changed = dict(old)
         for name, value in named.items():
-            sub = _sub(target, name)
-            _set(changed, name, self.changed(op, sub, old.get(name), value))
-        if _is_reference(leaf) and changed.get("value") != old.get("value"):
+            sub = sub_of(target, name)
+            put(changed, name, self.changed(op, sub, old.get(name), value))
+        if is_reference(leaf) and changed.get("value") != old.get("value"):
             # What the server tells about the resource referred to before is not true of the new one.
             stale = {"$ref", *(sub.name for sub in leaf.sub_attributes if sub.mutability == "readOnly")} - named.keys()
             changed = {name: value for name, value in changed.items() if name not in stale}
@@ -205,10 +217,10 @@ class Values:
     # Elements that a filter selects
 
     def _changed_element(self, op: str, target: Target, old: Any, sent: Any) -> Any:
-        owner = _owner(target)
+        owner = owner_of(target)
         if target.sub_attribute is not None:
             element = dict(old)
-            _set(element, target.leaf.name, self.changed(op, target, old.get(target.leaf.name), sent))
+            put(element, target.leaf.name, self.changed(op, target, old.get(target.leaf.name), sent))
             return element or None
         if op == "remove" or sent is None:
             return None
@@ -227,7 +239,7 @@ class Values:
             if name in old and definition.mutability == "readOnly":
                 element[name] = old[name]
             elif name in old and definition.mutability == "immutable":
-                sub = _sub(owner, name)
+                sub = sub_of(owner, name)
                 element[name] = self.kept(definition, sub.path, old[name], new.get(name, old[name]))
         return element
 
@@ -241,17 +253,17 @@ class Values:
         element = self._reader.read_element(owner, sent, self._profile, on_unknown=self.ignored.extend)
         if element is None:
             raise InvalidValue(f"{owner.path}: an element holds nothing that could be set.")
-        return self._stored(owner.leaf, _referring(owner.leaf, element)) if isinstance(element, dict) else element
+        return self._stored(owner.leaf, referring(owner.leaf, element)) if isinstance(element, dict) else element
 
     def _created(self, target: Target, selection: Filter, sent: Any) -> list[Any]:
         """The element that ``add`` makes where the filter selects none: it has what the filter asks for, and the value.
 
         :raises NoTarget: the filter does not say what the element would have to be.
         """
-        owner = _owner(target)
+        owner = owner_of(target)
         if sent is None:
             return []
-        terms = _equalities(selection)
+        terms = equalities(selection)
         element: Any
         if terms is None:
             raise NoTarget(
@@ -262,10 +274,10 @@ class Values:
         else:
             element = {}
             for name, value in terms.items():
-                sub = _sub(owner, name)
+                sub = sub_of(owner, name)
                 if sub.leaf.mutability == "readOnly":
                     raise Mutability(f"{sub.path} is readOnly; an element cannot be made by it.")
-                _set(element, name, self._read(sub, value))
+                put(element, name, self._read(sub, value))
             element = self._stored(owner.leaf, element)
             element = self._changed_element("add", target, element, sent)
         if not compile_element(selection, owner.leaf)(element):
@@ -275,15 +287,15 @@ class Values:
     @staticmethod
     def _with_primary(target: Target, old: Sequence[Any], new: list[Any], chosen: Sequence[int]) -> list[Any]:
         """Let an element that has become primary be the only one."""
-        marked = [index for index in chosen if _is_primary(new[index])]
-        fresh = [index for index in marked if not _is_primary(old[index])]
+        marked = [index for index in chosen if is_primary(new[index])]
+        fresh = [index for index in marked if not is_primary(old[index])]
         if not fresh:
             return new
         if len(marked) > 1:
             raise InvalidValue(
                 f"{target.path}: the filter selects {len(marked)} elements, and only one can be primary."
             )
-        return _handed_over(new, fresh[0])
+        return handed_over(new, fresh[0])
 
     def _stored(self, leaf: Attribute, element: dict[str, Any]) -> dict[str, Any]:
         """An element without writeOnly sub-attributes."""
@@ -314,7 +326,7 @@ class Values:
         value = self._read(target, sent)
         if old is None or value is None:
             return None
-        equal = _includes(leaf, old, value) if leaf.type == "complex" else _key(leaf, old) == _key(leaf, value)
+        equal = includes(leaf, old, value) if leaf.type == "complex" else key_of(leaf, old) == key_of(leaf, value)
         if not equal:
             raise InvalidValue(f"{target.path} has another value than the one to be removed; nothing was removed.")
         return None
@@ -324,19 +336,19 @@ class Values:
         leaf = target.leaf
         value = leaf.sub("value")
         if leaf.type != "complex":
-            keys = {_key(leaf, element) for element in named}
-            return lambda element: _key(leaf, element) in keys
+            keys = {key_of(leaf, element) for element in named}
+            return lambda element: key_of(leaf, element) in keys
         if value is None:
-            return lambda element: any(_includes(leaf, element, part) for part in named)
+            return lambda element: any(includes(leaf, element, part) for part in named)
         parts: dict[Hashable, list[dict[str, Any]]] = {}
         telling = self._telling(target)
         for part in named:
             named_by = {name: part[name] for name in telling if name in part}
-            parts.setdefault(_key(value, part["value"]), []).append(named_by)
+            parts.setdefault(key_of(value, part["value"]), []).append(named_by)
 
         def names(element: dict[str, Any]) -> bool:
-            candidates = parts.get(_key(value, element["value"]), ()) if "value" in element else ()
-            return any(_includes(leaf, element, part) for part in candidates)
+            candidates = parts.get(key_of(value, element["value"]), ()) if "value" in element else ()
+            return any(includes(leaf, element, part) for part in candidates)
 
         return names
 
@@ -357,103 +369,7 @@ class Values:
         """What an element has in common with itself sent again: id, value and type, or all it has."""
         leaf = target.leaf
         if not isinstance(element, dict):
-            return _key(leaf, element)
+            return key_of(leaf, element)
         if element.get("value") is None:
-            return _key(leaf, _without_primary(element))
-        return _key(leaf, {name: element[name] for name in self._telling(target) if name in element})
-
-
-def _owner(target: Target) -> Target:
-    """The attribute that a path into its elements belongs to."""
-    return Target(replace(target.path, sub=None), target.attribute) if target.sub_attribute else target
-
-
-def _sub(target: Target, name: str) -> Target:
-    """One sub-attribute of a target."""
-    definition = target.leaf.by_name[name.lower()]
-    return Target(replace(target.path, sub=definition.name), target.attribute, definition)
-
-
-def _set(owner: dict[str, Any], name: str, value: Any) -> None:
-    if value is None:
-        owner.pop(name, None)
-    else:
-        owner[name] = value
-
-
-def _is_primary(element: Any) -> bool:
-    return isinstance(element, dict) and element.get("primary") is True
-
-
-def _handed_over(elements: list[Any], primary: int | None) -> list[Any]:
-    """The elements with at most that one primary (RFC 7644 §3.5.2)."""
-    if primary is None:
-        return elements
-    return [
-        {**element, "primary": False} if index != primary and _is_primary(element) else element
-        for index, element in enumerate(elements)
-    ]
-
-
-def _with_past(leaf: Attribute, old: Any, new: Any) -> Any:
-    """An element that was there before, sent again: what the client cannot change or left out stays."""
-    if not isinstance(new, dict) or old is None:
-        return new
-    fixed = {sub.name for sub in leaf.sub_attributes if sub.mutability in ("readOnly", "immutable")}
-    return {**{name: value for name, value in old.items() if name in fixed}, **new}
-
-
-def _without_primary(element: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in element.items() if name.lower() != "primary"}
-
-
-def _is_reference(leaf: Attribute) -> bool:
-    ref = leaf.sub("$ref")
-    return ref is not None and ref.type == "reference" and leaf.sub("value") is not None
-
-
-def _referring(leaf: Attribute, element: dict[str, Any]) -> dict[str, Any]:
-    """An element that refers to a resource by ``$ref`` alone, with the id out of it (RFC 7643 §2.4)."""
-    if element.get("value") is not None or not isinstance(element.get("$ref"), str) or not _is_reference(leaf):
-        return element
-    try:
-        id = unquote(urlsplit(element["$ref"]).path.rstrip("/").rpartition("/")[2])
-    except ValueError:
-        return element
-    return {**element, "value": id} if id else element
-
-
-def _equalities(selection: Filter) -> dict[str, Any] | None:
-    """What an element has to have, if a resolved filter is nothing but equalities."""
-    match selection:
-        case Comparison(path, "eq", value) if value is not None:
-            return {path.name: value}
-        case Not(Comparison(path, "eq", True)):
-            # What `primary eq false` means: not being primary is what a new element has to be.
-            return {path.name: False}
-        case And(terms):
-            united: dict[str, Any] = {}
-            for term in terms:
-                inner = _equalities(term)
-                if inner is None or not united.keys().isdisjoint(inner):
-                    return None
-                united |= inner
-            return united
-    return None
-
-
-def _key(attribute: Attribute, value: Any) -> Hashable:
-    """What two values have in common that are equal by the attribute's definition (RFC 7643 §2.2)."""
-    if isinstance(value, list):
-        return tuple(_key(attribute, element) for element in value)
-    if isinstance(value, dict):
-        return frozenset((name, _key(attribute.sub(name) or attribute, inner)) for name, inner in value.items())
-    form = comparable(attribute, value)
-    return str(value) if form is None else form
-
-
-def _includes(leaf: Attribute, element: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
-    return all(
-        name in element and _key(leaf.sub(name) or leaf, element[name]) == _key(leaf.sub(name) or leaf, value)
-        for name, value in part.items()
-    )
+            return key_of(leaf, without_primary(element))
+        return key_of(leaf, {name: element[name] for name in self._telling(target) if name in element})
