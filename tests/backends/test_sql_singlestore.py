@@ -86,6 +86,14 @@ class TestSqlBackendOnSingleStore(IN_SUITE):
         monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
         return proxy.refuse
 
+    def test_the_check_finds_a_sound_store_sound_and_sends_nothing_that_is_not_documented(
+        self, backend: SqlBackend
+    ) -> None:
+        create(backend, user("ada"))
+        findings = list(backend.check())
+        assert {"tls", "schema", "clock"} <= {finding.subject for finding in findings}
+        assert [finding for finding in findings if not finding.ok] == []
+
     def test_it_knows_what_it_speaks_to(self, backend: SqlBackend) -> None:
         create(backend, user("ada"))
         assert backend.database.driver.dialect == "singlestore"
