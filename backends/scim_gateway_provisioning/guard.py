@@ -13,6 +13,7 @@ from typing import Any
 
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
+from scim_gateway_sql.ddl import INNODB
 from scim_gateway_sql.portable import clock, insert_if_absent
 from scim_gateway_sql.prepared import Prepared
 from sqlalchemy import (
@@ -64,7 +65,6 @@ removals = Table(
     Column("recorded_ms", BigInteger, nullable=False),
 )
 
-_INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 STATEMENTS = {
     "sqlite": (
@@ -95,21 +95,21 @@ STATEMENTS = {
             tenant VARBINARY(64) NOT NULL, event_no BIGINT NOT NULL, recorded_ms BIGINT NOT NULL,
             pause_reason VARCHAR(500) COLLATE utf8mb4_bin, approved_until_ms BIGINT NOT NULL,
             PRIMARY KEY (tenant)
-        ) {_INNODB}
+        ) {INNODB}
         """,
         f"""
         CREATE TABLE IF NOT EXISTS scim_audit (
             tenant VARBINARY(64) NOT NULL, event_no BIGINT NOT NULL, event_doc MEDIUMBLOB NOT NULL,
             chain_hash VARBINARY(32) NOT NULL,
             PRIMARY KEY (tenant, event_no)
-        ) {_INNODB}
+        ) {INNODB}
         """,
         f"""
         CREATE TABLE IF NOT EXISTS scim_removal (
             tenant VARBINARY(64) NOT NULL, removal_key VARBINARY(160) NOT NULL, removal_kind VARBINARY(16) NOT NULL,
             recorded_ms BIGINT NOT NULL,
             PRIMARY KEY (tenant, removal_key), KEY scim_removal_by_time (tenant, recorded_ms, removal_kind)
-        ) {_INNODB}
+        ) {INNODB}
         """,
     ),
     "singlestore": (

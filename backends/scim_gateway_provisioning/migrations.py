@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from scim_gateway_sql.ddl import Migration, MigrationSet
+from scim_gateway_sql.ddl import INNODB, Migration, MigrationSet
 
 from . import adoption_list, guard, plan_store, promises
-
-_INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 _SQLITE_1 = (
     """
@@ -74,7 +72,7 @@ _TABLES = {
     "scim_target_name": _NAME,
     "scim_nesting": _NESTING,
 }
-_MYSQL_1 = tuple(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) {_INNODB}" for name, columns in _TABLES.items())
+_MYSQL_1 = tuple(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) {INNODB}" for name, columns in _TABLES.items())
 _SINGLESTORE_1 = tuple(
     f"CREATE ROWSTORE TABLE IF NOT EXISTS {name} ({columns}, SHARD KEY (tenant))" for name, columns in _TABLES.items()
 )

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Database, Session
+from scim_gateway_sql.ddl import INNODB
 from scim_gateway_sql.portable import clock
 from sqlalchemy import (
     BigInteger,
@@ -63,7 +64,6 @@ promises = Table(
     Column("trouble_text", String),
 )
 
-_INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _COLUMNS = """
     tenant VARBINARY(64) NOT NULL, promise_id VARBINARY(64) NOT NULL, holder VARBINARY(64) NOT NULL,
     until_ms BIGINT NOT NULL, ended_flag INT NOT NULL, relied_flag INT NOT NULL,
@@ -82,7 +82,7 @@ STATEMENTS = {
         """,
         "CREATE INDEX scim_promise_by_end ON scim_promise (tenant, ended_flag)",
     ),
-    "mysql": (f"CREATE TABLE IF NOT EXISTS scim_promise ({_COLUMNS}) {_INNODB}",),
+    "mysql": (f"CREATE TABLE IF NOT EXISTS scim_promise ({_COLUMNS}) {INNODB}",),
     "singlestore": (f"CREATE ROWSTORE TABLE IF NOT EXISTS scim_promise ({_COLUMNS}, SHARD KEY (tenant))",),
 }
 """The table above, by the name of the dialect; a migration of this package runs them."""

@@ -41,7 +41,8 @@ class MigrationSet:
         return self.migrations[-1].number
 
 
-_INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+INNODB = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+"""How MariaDB and MySQL keep a table: keys up to 3072 bytes, text without a collation of its own compared by bytes."""
 
 #: What has to be there before a migration of a server can be noted, and before two processes can take turns.
 FOUNDATIONS: Mapping[str, tuple[str, ...]] = {
@@ -51,14 +52,14 @@ FOUNDATIONS: Mapping[str, tuple[str, ...]] = {
             package VARBINARY(64) NOT NULL, number INT NOT NULL, title VARCHAR(255) COLLATE utf8mb4_bin NOT NULL,
             applied VARBINARY(40) NOT NULL,
             PRIMARY KEY (package, number)
-        ) {_INNODB}
+        ) {INNODB}
         """,
         f"""
         CREATE TABLE IF NOT EXISTS scim_lease (
             tenant VARBINARY(64) NOT NULL, name VARBINARY(64) NOT NULL, holder VARBINARY(64) NOT NULL,
             fence BIGINT NOT NULL, expires BIGINT NOT NULL, renewals BIGINT NOT NULL,
             PRIMARY KEY (tenant, name)
-        ) {_INNODB}
+        ) {INNODB}
         """,
     ),
     "singlestore": (
@@ -173,27 +174,27 @@ _MYSQL_1 = (
         revision VARBINARY(32) NOT NULL, created VARBINARY(32) NOT NULL, display MEDIUMTEXT COLLATE utf8mb4_bin,
         doc LONGBLOB NOT NULL,
         PRIMARY KEY (tenant, id), KEY scim_resource_in_order (tenant, kind, created, id)
-    ) {_INNODB}
+    ) {INNODB}
     """,
     f"""
     CREATE TABLE IF NOT EXISTS scim_identifier (
         tenant VARBINARY(64) NOT NULL, kind VARBINARY(128) NOT NULL, attr VARBINARY(512) NOT NULL,
         name_key VARBINARY(255) NOT NULL, resource_id VARBINARY(64) NOT NULL,
         PRIMARY KEY (tenant, kind, attr, name_key)
-    ) {_INNODB}
+    ) {INNODB}
     """,
     f"""
     CREATE TABLE IF NOT EXISTS scim_member (
         tenant VARBINARY(64) NOT NULL, group_id VARBINARY(64) NOT NULL, member_id VARBINARY(64) NOT NULL,
         PRIMARY KEY (tenant, group_id, member_id), KEY scim_member_by_member (tenant, member_id, group_id)
-    ) {_INNODB}
+    ) {INNODB}
     """,
     f"""
     CREATE TABLE IF NOT EXISTS scim_value (
         tenant VARBINARY(64) NOT NULL, attr BIGINT NOT NULL, sortable VARBINARY(1000) NOT NULL,
         resource_id VARBINARY(64) NOT NULL, elem INT NOT NULL,
         PRIMARY KEY (tenant, attr, sortable, resource_id, elem)
-    ) {_INNODB}
+    ) {INNODB}
     """,
     f"""
     CREATE TABLE IF NOT EXISTS scim_token (
@@ -201,13 +202,13 @@ _MYSQL_1 = (
         digest VARBINARY(64) NOT NULL, scopes VARBINARY(255) NOT NULL, created VARBINARY(40) NOT NULL,
         expires VARBINARY(40), idp_profile VARBINARY(64), last_used VARBINARY(40),
         PRIMARY KEY (tenant, id)
-    ) {_INNODB}
+    ) {INNODB}
     """,
     f"""
     CREATE TABLE IF NOT EXISTS scim_setting (
         tenant VARBINARY(64) NOT NULL, name VARBINARY(255) NOT NULL, payload LONGBLOB NOT NULL,
         PRIMARY KEY (tenant, name)
-    ) {_INNODB}
+    ) {INNODB}
     """,
 )
 
