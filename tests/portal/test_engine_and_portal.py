@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from core_client import GROUP
 from doubles.singlestore.api import SingleStoreDouble
 from doubles.singlestore.fixtures import MakeDouble
+from pair_world import Both
 from portal_world import PortalWorld, new_user
 from scim_gateway_singlestore import EngineAndPortalBackend
 from scim_gateway_singlestore_engine.settings import EngineSettings
@@ -23,42 +23,6 @@ from scim_gateway.definitions import standard_resource_types
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
 PASSWORD = "Password-of-the-gateway-1"
 PRIVILEGES = "CREATE USER, ALTER USER, PROCESS, SHOW METADATA, GRANT OPTION"
-
-
-@dataclass
-class Both:
-    """A gateway that feeds two doubles."""
-
-    portal: PortalWorld
-    engine: SingleStoreDouble
-
-    @property
-    def core(self) -> Any:
-        return self.portal.core
-
-    @property
-    def accounts(self) -> dict[str, bool]:
-        """Accounts of people, and whether they are locked."""
-        users = self.engine.state().users
-        return {one.name: locked for one, locked in users.items() if one.host == "%" and one.name != "scim_gw"}
-
-    @property
-    def groups(self) -> dict[str, set[str]]:
-        return {name: {one.name for one in inside} for name, inside in self.engine.state().groups.items()}
-
-    def fail(self, target: str) -> None:
-        if target == "engine":
-            self.engine.stop()
-        else:
-            self.portal.double.down()
-
-    def mend(self, target: str) -> None:
-        if target == "engine":
-            self.engine.start()
-        else:
-            self.portal.double.up()
-            self.portal.target.transport._breaker.answered()
-        self.portal.look()
 
 
 def engine_environ(double: SingleStoreDouble) -> dict[str, str]:
@@ -222,6 +186,26 @@ def test_a_plan_tells_the_targets_apart(both, engine, portal):
     both.portal.backend.apply(plan.hash)
     assert both.groups == {"Engineering": {ADA}}
     assert both.portal.invited == {ADA}
+
+
+@pytest.mark.parametrize("failing", ["engine", "portal"])
+def test_the_audit_trail_tells_what_came_of_a_change_in_each(both, failing):
+    healthy = "portal" if failing == "engine" else "engine"
+    trail = both.portal.backend.audit
+
+    def told(after: int) -> list[tuple[str, str]]:
+        return [pair for event in trail(after=after) for pair in event.detail.get("targets", {}).items()]
+
+    ada = both.portal.member(ADA)
+    before = list(trail())[-1].sequence
+    both.fail(failing)
+    both.core.patch(ada, active(False), expect=503)
+    results = dict(told(before))
+    assert results[healthy] == "done"
+    assert results[failing].startswith("pending: ")
+    between = list(trail())[-1].sequence
+    both.mend(failing)
+    assert told(between) == [(failing, "done")]
 
 
 def test_the_pair_is_found_by_its_name(portal, engine, tmp_path):

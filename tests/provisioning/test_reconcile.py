@@ -534,6 +534,22 @@ def test_one_target_that_is_down_does_not_keep_the_gateway_from_mending_the_othe
     world.close()
 
 
+def test_a_plan_of_one_target_that_needs_an_approval_does_not_hold_up_the_other(tmp_path):
+    world = Compared(tmp_path, ListTarget("one"), ListTarget("two"), limits=Limits(removals=2, share=10))
+    for number in range(9):
+        world.core.patch(world.core.user(f"u{number}"), active(False))
+    for target, names in zip(world.targets, (("u0", "u1", "u2"), ("u3", "u4")), strict=True):
+        with world.by_hand(target) as listing:
+            for name in names:
+                listing.users[name].active = True
+    repair = world.reconciler.reconcile()
+    assert repair.done == 2
+    [problem] = repair.problems
+    assert problem.startswith("Nothing was changed in one: one: The plan removes 3 of 9")
+    assert [sum(account.active for account in target.listing.users.values()) for target in world.targets] == [3, 0]
+    world.close()
+
+
 def test_who_waits_for_an_invitation_is_no_difference(world):
     user = world.core.user("ann")
     world.target.invited.add(user["id"])
