@@ -6,7 +6,7 @@ import contextlib
 import logging
 import secrets
 import string
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from scim_gateway_provisioning.target import Unreachable
 
@@ -229,10 +229,26 @@ def leave_groups(work: Work, name: str, managed: Callable[[Collection[str]], Col
     """Take somebody out of the gateway's groups.
 
     :param managed: which of these names are groups of the gateway's.
+    :raises Unreachable: one of them cannot be left.
     """
     groups = work.groups_of(name)
-    for group in sorted(groups & set(managed(groups)) if groups else ()):
-        leave(work, name, group)
+    leave_each(work, ((name, group) for group in sorted(groups & set(managed(groups)) if groups else ())))
+
+
+def leave_each(work: Work, leaving: Iterable[tuple[str, str]]) -> None:
+    """End several memberships; trouble with one does not keep the others.
+
+    :param leaving: names of an account and a group each.
+    :raises Unreachable: one of them cannot be ended.
+    """
+    trouble: Unreachable | None = None
+    for name, group in leaving:
+        try:
+            leave(work, name, group)
+        except Refused as error:
+            trouble = trouble or Unreachable(str(error))
+    if trouble is not None:
+        raise trouble
 
 
 def leave(work: Work, name: str, group: str) -> None:

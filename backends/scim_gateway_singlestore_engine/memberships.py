@@ -7,14 +7,14 @@ was cut, and each statement on an account waits for a lock of the whole cluster.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 
 from scim_gateway_provisioning.target import MemberChanges, Unreachable
 
 from scim_gateway.text import shown
 
-from .accounts import leave
+from .accounts import leave_each
 from .failures import FOR_EVER, Refused
 from .names import parse_account
 from .notes import Note
@@ -45,8 +45,7 @@ def _bring_about(work: Work, changes: MemberChanges) -> None:
     note = Note.of(changes.group)
     groups = [group for group in note.names if _may_be_touched(work, group)]
     leaving = sorted({name for known in changes.remove.values() for name in Note.of(known).names})
-    for group in groups:
-        _remove(work, group, leaving)
+    leave_each(work, (pair for group in groups for pair in _leaving(work, group, leaving)))
     joining = sorted(_name(id, Note.of(known)) for id, known in changes.add.items())
     if joining:
         if note.name is None or note.name not in groups:
@@ -72,10 +71,10 @@ def _name(id: str, note: Note) -> str:
     return note.name
 
 
-def _remove(work: Work, group: str, names: Sequence[str]) -> None:
+def _leaving(work: Work, group: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Which memberships have to be ended, as names of account and group."""
     if len(names) <= FEW:
-        for name in names:
-            leave(work, name, group)
+        yield from ((name, group) for name in names)
         return
     unseen = False
     for batch in in_batches(names):
@@ -83,7 +82,7 @@ def _remove(work: Work, group: str, names: Sequence[str]) -> None:
         unseen |= len(here) < len(batch)
         for name in batch:
             if name in here:
-                leave(work, name, group)
+                yield name, group
             else:
                 end_rights_in_sessions(work, name)  # the call that ended the membership may have been cut
     if unseen:

@@ -135,8 +135,10 @@ class Person(Named):
         if account.attributes is None:
             self._keep(self._note.with_lock(True))  # before: a lock that nobody remembers would never be taken off
         accounts.lock(work, account, self._mark)
-        accounts.leave_groups(work, account.name, user.managed_groups)
-        end_sessions(work, account.name)
+        try:
+            accounts.leave_groups(work, account.name, user.managed_groups)
+        finally:
+            end_sessions(work, account.name)  # whatever became of the groups
         self._note = self._note.with_lock(True)
         accounts.none_elsewhere(look(work, account.name))
 

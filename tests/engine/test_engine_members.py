@@ -125,6 +125,23 @@ def test_members_of_particular_hosts_are_not_taken_for_the_gateways(crowd):
     assert ("p40", "%") in {(account.name, account.host) for account in crowd.state.groups["eng"]}
 
 
+@pytest.mark.parametrize("number", [3, 8])
+def test_trouble_with_one_who_leaves_keeps_no_other_in_the_group(world, number):
+    names = [f"m{n}" for n in range(number)]
+    for name in names:
+        world.put_user(name, name)
+    world.put_group("g1", "eng")
+    world.members("g1", add=names)
+    armed = world.double.fail("REVOKE GROUP .eng. FROM .m0.", 9999, times=None)
+    with pytest.raises(Unreachable, match="9999"):
+        world.members("g1", remove=names)
+    assert armed.hits
+    assert world.groups["eng"] == {"m0"}
+    world.double.faults_clear()
+    world.members("g1", remove=names)
+    assert world.groups["eng"] == set()
+
+
 def test_nobody_joins_who_has_no_account_yet(crowd):
     changes = MemberChanges({"name": "eng"}, {"u9": {}}, {})
     with crowd.session() as session, pytest.raises(Unreachable, match="no account in the Engine yet"):

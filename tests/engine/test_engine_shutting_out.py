@@ -81,6 +81,23 @@ def test_who_is_deactivated_leaves_the_gateways_groups_and_keeps_those_of_the_ad
     assert ada.groups == {"eng": set(), "dba_made": {"ada"}}
 
 
+@pytest.mark.parametrize("group", ["eng", "ops"])
+def test_trouble_with_one_group_keeps_nobody_in_another_and_no_session_open(ada, group):
+    ada.put_group("g2", "ops")
+    ada.members("g2", add=["u1"])
+    session = log_in(ada, "ada")
+    armed = ada.double.fail(f"REVOKE GROUP '{group}'", 9999, times=None)
+    with pytest.raises(Unreachable, match="9999"):
+        ada.put_user("u1", "ada", active=False)
+    assert armed.hits
+    assert ada.users == {"ada": True}
+    assert not is_open(session)
+    assert {name for name, members in ada.groups.items() if members} == {"dba_made", group}
+    ada.double.faults_clear()
+    ada.put_user("u1", "ada", active=False)
+    assert {name for name, members in ada.groups.items() if members} == {"dba_made"}
+
+
 def test_sessions_of_somebody_whose_name_differs_in_letter_case_only_are_left_alone(make_world):
     for blind in (True, False):
         world = make_world(behaviour=Behaviour(views_ignore_case=blind))
