@@ -104,8 +104,8 @@ def record(
         edges=edges,
         upon=before.upon,
     )
-    granting = not undone and any(touch.granting for touch in touches)
-    recorded = _promised(session, context, recorded, before, granting=granting, undone=undone)
+    granting = any(touch.granting for touch in touches) or any(change.added for change in changes)
+    recorded = _promised(session, context, recorded, before, gives=bool(touches) and granting and not undone)
     if withdrawing is not None and withdrawing.promise is not None:
         promises.withdraw(session, context.tenant, withdrawing.promise, withdrawing.holder)
     first = {}
@@ -135,10 +135,11 @@ def _look(
     return earlier.look(session, context, operation, works) if works else Earlier()
 
 
-def _promised(
-    session: Session, context: Context, recorded: Recorded, before: Earlier, *, granting: bool, undone: bool
-) -> Recorded:
-    """Write down what is promised by this request, and what it takes over from others."""
+def _promised(session: Session, context: Context, recorded: Recorded, before: Earlier, *, gives: bool) -> Recorded:
+    """Write down what is promised by this request, and what it takes over from others.
+
+    :param gives: whether it makes, activates, names or adds somebody or something in a target.
+    """
     tenant, holder, claim = context.tenant, recorded.holder, context.times.claim
     if before.repeated is not None:
         promise, given = before.repeated
@@ -161,7 +162,7 @@ def _promised(
         rows = {**promise.rows, **recorded.generations}
         goals = {**promise.rows, **recorded.goals}
         recorded = replace(recorded, changes=mine.changes, generations=rows, goals=goals, edges=mine.edges)
-    elif undone or not recorded.generations or not promises.gives(recorded.changes, granting):
+    elif not gives:
         return recorded
     promises.make(session, tenant, holder, recorded.generations, mine, seconds=claim)
     return replace(recorded, promise=holder)
