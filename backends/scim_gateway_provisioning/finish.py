@@ -13,7 +13,7 @@ from .compensation import revokes, take_back
 from .context import Context, new_holder
 from .journal import Change
 from .pauses import growing
-from .promises import Alive
+from .promises import SignsOfLife
 from .record import Recorded
 from .settle import Settlement
 from .target import Deadline, Unreachable
@@ -110,7 +110,7 @@ def settlements(
     """What is to be done in each target."""
     holder = recorded.holder if recorded else new_holder()
     promise = recorded.promise if recorded else None
-    alive = Alive(context.database, context.tenant, promise, context.times.claim) if promise else None
+    alive = SignsOfLife(context.database, context.tenant, promise, context.times.claim) if promise else None
     found: dict[str, Settlement] = {}
     for target in context.targets:
         mine = {id: generation for (id, name), generation in goals.items() if name == target}

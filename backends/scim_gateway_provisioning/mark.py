@@ -6,7 +6,7 @@ did may have come after what his successor did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,9 +68,8 @@ class Failure:
 class Marker:
     """Marks what came of one batch, in the caller's transaction.
 
-    :param answered: whether a client is told; the retry tells nobody.
-    :param then: called with what was found, before the last rows are locked.
     :param failure: what stopped the batch, if something did.
+    :param answered: whether a client is told; the retry tells nobody.
     """
 
     def __init__(
@@ -84,14 +83,14 @@ class Marker:
         failure: Failure | None = None,
         *,
         answered: bool,
-        then: Callable[[Marked], None] | None = None,
     ) -> None:
-        self._then = then
         self._session = session
         self._context = context
         self._target = target
         self._holder = holder
         self._desired = desired
+        # Rows are locked in the order of their ids, and before the edges.
+        self._tasks = sorted(desired.tasks, key=lambda task: task.work.id)
         self._progress = progress
         self._failure = failure
         self._answered = answered
@@ -105,9 +104,7 @@ class Marker:
         """Note the progress, and let the claims go."""
         moved = self._moved(self._progress.edges)
         unsettled = {edge.group for edge in moved}
-        # Rows are locked in the order of their ids, and before the edges.
-        tasks = sorted(self._desired.tasks, key=lambda task: task.work.id)
-        for task in tasks:
+        for task in self._tasks:
             self._row(task, whole=task.work.id not in unsettled)
         kept = {*map(id, moved)}
         lost = {task.work.id for task in self._lost}
@@ -117,15 +114,15 @@ class Marker:
         self._suspect(edge for edge in moved if edge.group not in lost)
         self._clean()
         settled = len(self._progress.edges) + len(self._progress.deferred) - len(moved)
-        marked = Marked(self._applied, again, settled)
-        if self._then is not None:
-            self._then(marked)
+        return Marked(self._applied, again, settled)
+
+    def close(self) -> None:
+        """Record what came of it: the last statements before the transaction ends, as all wait for each other there."""
         if self._results:
             self._context.journal.marked(self._session, self._results)
-        first, tenant, holder = tasks[0].work, self._context.tenant, self._holder
+        first, tenant, holder = self._tasks[0].work, self._context.tenant, self._holder
         # Whatever came of it, the claims are let go.
         self._session.prove_by(lambda later: not held_by(later, tenant, first, holder))
-        return marked
 
     # Rows
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -271,7 +271,7 @@ def forget_old(database: Database, tenant: str) -> None:
         database.run(forget)
 
 
-class Alive:
+class SignsOfLife:
     """The signs of life of a request that has promised something.
 
     :param seconds: after so long without one the promise is dead.
@@ -368,11 +368,3 @@ def _changes(found: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
             added=dict(each["added"]),
             removed=set(each["removed"]),
         )
-
-
-def gives(changes: Sequence[Change], granting: bool) -> bool:
-    """Whether an operation gives rights in a target.
-
-    :param granting: it makes, activates or names somebody or something there.
-    """
-    return granting or any(change.added for change in changes)

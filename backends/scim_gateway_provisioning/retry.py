@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, or_
 from scim_gateway.errors import ScimError, Unavailable
 
 from .context import Context, new_holder
-from .settle import Held, Settlement
+from .settle import HeldBack, Settlement
 from .tables import works
 from .target import Deadline, Unreachable
 from .withdrawal import withdraw_dead
@@ -129,7 +129,7 @@ def _try(context: Context, work: Work, tried: Tried) -> None:
         _log.warning("%s %s is still pending in %s: %s", work.kind, work.id, work.target, error)
     except Unavailable:
         raise
-    except Held:
+    except HeldBack:
         tried.failed += 1
     except ScimError as error:
         tried.failed += 1

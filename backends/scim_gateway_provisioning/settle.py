@@ -21,7 +21,7 @@ from .earlier import DeadPromises
 from .mark import Failure, Marked, Marker
 from .mark_rows import note
 from .pauses import between
-from .promises import Alive, Promise
+from .promises import Promise, SignsOfLife
 from .recheck import reached_meanwhile
 from .record_rows import claim_rows, renew
 from .standing import HELD
@@ -36,7 +36,7 @@ class ClaimLost(Exception):
     """Somebody else took over, because the claim was not renewed in time."""
 
 
-class Held(Conflict):
+class HeldBack(Conflict):
     """What is to be done would give what a request has not been answered for: it is left alone until that is known."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Settlement:
     answered: bool = True
     deferred: bool = False
     promise: str | None = None
-    alive: Alive | None = None
+    alive: SignsOfLife | None = None
     last: bool = False
     kept: bool = False
 
@@ -76,7 +76,7 @@ class Settlement:
         :raises Unreachable: the target cannot be asked, or there is no time left.
         :raises scim_gateway.errors.ScimError: the target refuses for good.
         :raises scim_gateway.errors.Unavailable: the directory cannot be asked.
-        :raises Held: nobody is answered, and something would be given that a request is not answered for yet.
+        :raises HeldBack: nobody is answered, and something would be given that a request is not answered for yet.
         """
         ids = sorted(self.goals)
         desired, self.first = self.first, None
@@ -148,13 +148,13 @@ class Settlement:
     def _without_giving(self, session: Session, free: Sequence[Work], promised: Collection[WorkKey]) -> Desired:
         """Claim rows, and read what can be done about them without giving what is only promised.
 
-        :raises Held: there is nothing.
+        :raises HeldBack: there is nothing.
         """
         read = read_desired(session, self.context, self.target, free)
         wanted = (_losing(task) if task.work.key in promised else task for task in read.tasks)
         tasks = [task for task in wanted if task is not None]
         if not tasks:
-            raise Held
+            raise HeldBack
         claim_rows(session, self.context, [task.work for task in tasks], self.holder)
         return Desired(tasks)
 
@@ -242,24 +242,13 @@ class Settlement:
         self.context.failpoints.hit("mark.before")
 
         def mark(session: Session) -> tuple[Marked, bool]:
-            kept = False
-
-            def keep(marked: Marked) -> None:
-                nonlocal kept
-                if self.promise is not None and failure is None and self._is_last(marked, progress):
-                    kept = promises.keep(session, self.context.tenant, self.promise)
-
-            marked = Marker(
-                session,
-                self.context,
-                self.target,
-                self.holder,
-                desired,
-                progress,
-                failure,
-                answered=self.answered,
-                then=keep,
-            ).mark()
+            marker = Marker(
+                session, self.context, self.target, self.holder, desired, progress, failure, answered=self.answered
+            )
+            marked, kept = marker.mark(), False
+            if self.promise is not None and failure is None and self._is_last(marked, progress):
+                kept = promises.keep(session, self.context.tenant, self.promise)
+            marker.close()
             return marked, kept
 
         marked, self.kept = self.context.database.run(mark)
@@ -329,7 +318,7 @@ class _Claim:
 class _Watched(Deadline):
     """The deadline of a request, asked before each step of a target: a claim does not get old in a long call."""
 
-    def __init__(self, deadline: Deadline, claim: _Claim, alive: Alive | None) -> None:
+    def __init__(self, deadline: Deadline, claim: _Claim, alive: SignsOfLife | None) -> None:
         super().__init__(deadline.left())
         self._claim = claim
         self._alive = alive
