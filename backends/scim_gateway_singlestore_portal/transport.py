@@ -5,7 +5,6 @@ What may be repeated is repeated here a few times; what may have had an effect i
 
 from __future__ import annotations
 
-import random
 import re
 import threading
 import time
@@ -18,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 import urllib3
+from scim_gateway_provisioning.pauses import between
 from scim_gateway_provisioning.target import Deadline, Unreachable
 
 from scim_gateway import __version__
@@ -146,7 +146,7 @@ class Transport:
             except _Again as again:
                 if not again.repeatable:
                     raise Unsure(again.message, again.text) from None
-                wait = again.after if again.after is not None else random.SystemRandom().uniform(0, pause)
+                wait = again.after if again.after is not None else between(0, pause)
                 if tries == TRIES or time.monotonic() + wait > give_up or wait >= deadline.left():
                     raise Unreachable(again.message) from None
                 time.sleep(wait)
