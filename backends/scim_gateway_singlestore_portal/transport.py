@@ -29,9 +29,12 @@ READ_SECONDS = 10.0
 TRIES, RETRY_SECONDS = 5, 6.0
 """How often and for how long one call is tried; provisioning tries the whole step again after that."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+LONGEST_QUIET = 300.0
+"""Most seconds for which nothing is asked because the API said so: a revocation does not wait for the next century."""
 LONGEST_ERROR = 300
 LONGEST_ANSWER, _PIECE = 256 * 1024 * 1024, 1024 * 1024
 
+_FEWER = "The SingleStore Portal asks for fewer requests (429)."
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
 _REPEATABLE = frozenset({"GET", "DELETE"})
@@ -108,6 +111,7 @@ class Transport:
             **({} if ca_file is None else {"ca_certs": _readable(ca_file)}),
         )
         self._breaker = _Breaker()
+        self._quiet = _Quiet()
         self._ahead = 0.0
 
     def now(self) -> datetime:
@@ -159,9 +163,10 @@ class Transport:
     def _once(self, deadline: Deadline, method: str, url: str, content: bytes | None) -> _Answer:
         """One try.
 
-        :raises _Again: the connection failed.
+        :raises _Again: the connection failed, or the API said that it is not to be asked yet.
         """
         deadline.check()
+        self._quiet.check()
         self._breaker.check(self.host)
         left = max(0.01, deadline.left())
         timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
@@ -227,7 +232,8 @@ class Transport:
                 raise Absent(text)
             case 429:
                 # It was not carried out: even a POST may be sent again.
-                raise _Again("The SingleStore Portal asks for fewer requests (429).", after=answer.retry_after)
+                self._quiet.keep(answer.retry_after)
+                raise _Again(_FEWER, after=answer.retry_after)
             case status if status >= 500:
                 message = f"The SingleStore Portal answered {where} with {status}: {text}"
                 raise _Again(message, text, after=answer.retry_after, repeatable=method in _REPEATABLE)
@@ -261,6 +267,22 @@ class _Again(Exception):
         self.text = text
         self.after = after
         self.repeatable = repeatable
+
+
+class _Quiet:
+    """After a 429 with ``Retry-After`` nobody asks before that time, whichever thread or request it is."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def check(self) -> None:
+        left = self._until - time.monotonic()
+        if left > 0:
+            raise _Again(_FEWER, after=left)
+
+    def keep(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self._until = time.monotonic() + min(seconds, LONGEST_QUIET)
 
 
 class _Breaker:

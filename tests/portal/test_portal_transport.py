@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from doubles.portal.server import PortalDouble
 from scim_gateway_provisioning.target import Deadline, Unreachable
 from scim_gateway_singlestore_portal.client import Client
-from scim_gateway_singlestore_portal.transport import TRIES, Absent, Refused, Transport, Unsure, _Breaker
+from scim_gateway_singlestore_portal.transport import (
+    LONGEST_QUIET,
+    TRIES,
+    Absent,
+    Refused,
+    Transport,
+    Unsure,
+    _Breaker,
+)
 
 from scim_gateway.config import ConfigurationError
 
@@ -101,6 +110,19 @@ def test_a_retry_after_beyond_the_time_that_is_left_ends_the_call_at_once(portal
     with pytest.raises(Unreachable, match="fewer requests"):
         client.organization()
     assert len(portal.calls) == 1
+
+
+def test_nobody_asks_before_the_time_that_the_api_named(portal, transport, monkeypatch):
+    portal.fail("status", "GET", status=429, retry_after="3600")
+    for client in (soon(transport), soon(transport), Client(transport, Deadline(5.0))):
+        with pytest.raises(Unreachable, match="fewer requests"):
+            client.organization()
+        with pytest.raises(Unreachable, match="fewer requests"):
+            client.create_team("readers", "")
+    assert len(portal.calls) == 1
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began + LONGEST_QUIET + 10)
+    assert Client(transport, Deadline(5.0)).organization().name == "Example Ltd"
 
 
 def test_a_request_that_was_limited_was_not_carried_out_so_even_a_creation_is_sent_again(portal, client):
