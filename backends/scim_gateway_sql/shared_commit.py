@@ -3,7 +3,7 @@
 Where there is one writer at a time, as in SQLite, most of a short write is the wait for the disk at its commit. So a
 write that is done, while others wait for their turn, does not commit: the next goes on in its transaction, and all of
 them are answered after the commit of the last. Each is undone alone if it fails (a savepoint); if the commit fails,
-none of them has happened, and all of them hear of it.
+none of them has happened, and all of them hear of it: also who failed, perhaps by what the others had done.
 """
 
 from __future__ import annotations
@@ -117,11 +117,18 @@ class SharedCommit:
             self._turns.end()
             raise
         session = Session(transaction.connection, self._driver, True)
+        sees_others = transaction.writes > 0
         try:
-            with transaction.part():
-                yield session
-        finally:
-            self._leave(transaction, session)
+            try:
+                with transaction.part():
+                    yield session
+            finally:
+                self._leave(transaction, session)
+        except Exception:
+            if sees_others:
+                # It may have failed because of what they did, as with a name that is taken: is that so?
+                transaction.outcome()
+            raise
         transaction.outcome()
 
     def _begin(self, connection: Connection) -> _Transaction:

@@ -182,6 +182,17 @@ def test_a_commit_that_fails_undoes_all_and_all_hear_of_it(company: Company, mon
     assert company.names() == {"later"}
 
 
+def test_nobody_is_refused_because_of_what_was_undone(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: SqliteDriver, connection: Connection, write: bool) -> None:
+        raise _fail_with(sqlite3.SQLITE_FULL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteDriver, "commit", full)
+        troubles = [trouble_of(future) for future in company.together(company.add("same"), company.add("SAME"))]
+    assert [type(trouble) for trouble in troubles] == [Unavailable, Unavailable]
+    assert company.names() == set()
+
+
 def test_of_an_error_that_undoes_the_whole_transaction_all_hear(company: Company) -> None:
     def undone() -> None:
         with company.backend.database.session(write=True) as session:
