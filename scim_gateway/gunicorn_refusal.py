@@ -14,9 +14,9 @@ import time
 import orjson
 from gunicorn.http import errors
 
-from . import access_log
-from .errors import ScimError
-from .messages import error_body
+from scim_gateway import access_log
+from scim_gateway.errors import ScimError
+from scim_gateway.messages import error_body
 
 _PATIENCE = 1.0
 """Seconds in which a client takes its answer and ends what it was sending."""

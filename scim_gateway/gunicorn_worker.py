@@ -7,7 +7,7 @@ import sys
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from .gunicorn_refusal import refusal_of, refuse
+from scim_gateway.gunicorn_refusal import refusal_of, refuse
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # Gunicorn has no types

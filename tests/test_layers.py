@@ -68,6 +68,13 @@ def test_a_module_of_the_core_imports_no_framework_no_driver_and_no_plugin(modul
     assert not siblings & (WITH_FLASK | WITH_CLICK | WITH_GUNICORN)
 
 
+def test_modules_of_the_gateway_import_each_other_by_their_full_names():
+    """Otherwise the tests here would not see what they import."""
+    for path in PACKAGE.rglob("*.py"):
+        froms = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+        assert not [node.lineno for node in froms if node.level], path
+
+
 def test_the_core_as_a_whole_loads_no_framework_no_driver_and_no_plugin_in_a_fresh_interpreter():
     loaded = loaded_by(*(f"scim_gateway.{module}" for module in CORE))
     assert not loaded & {*OUTSIDE, *PLUGINS}
