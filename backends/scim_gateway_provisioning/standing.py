@@ -71,7 +71,9 @@ def waiting(context: Context) -> list[Waiting]:
     with context.database.session() as session:
         rows = [work_of(row) for row in session.execute(_WAITING, {"tenant_": context.tenant})]
     found = [
-        Waiting(work.target, work.kind, work.id, work.known.get("name"), work.waiting, work.stuck)
+        Waiting(
+            work.target, work.kind, work.id, work.known.get("name"), work.stuck or work.waiting, work.stuck is not None
+        )
         for work in rows
         if work.target in context.targets and work.waiting is not None
     ]
@@ -102,7 +104,7 @@ def _state(work: Work | None, held: Mapping[WorkKey, str]) -> dict[str, Any]:
     state = "pending" if work.pending else "error" if work.stuck else "waiting" if work.waiting else "there"
     shown = {"state": state, "name": work.known.get("name"), "error": work.trouble, "waiting": work.waiting}
     if work.stuck:
-        shown |= {"error": work.waiting, "waiting": None}
+        shown |= {"error": work.stuck, "waiting": None}
     if work.pending:
         shown["error"] = held.get(work.key, work.trouble)
         shown["since"] = instant(work.since).isoformat()

@@ -40,7 +40,7 @@ Known = Mapping[str, Any]
 Provisioning keeps it, and reads four keys of it: ``name``, the name under which the resource stands in the target now;
 ``also``, a list of names under which it still stands besides, as long as the target waits (:class:`Outcome`); ``left``,
 in place of both, the name of somebody inactive whom the target keeps nothing of: who shows up there is taken out again;
-``stuck``, true while what the target waits for does not come unless somebody does something: shown as an error.
+``stuck``, while the target waits: why nothing more happens unless somebody does something; shown as an error.
 A comparison that finds it twice by the target's own mark puts the second name into ``also``: it is to go.
 """
 

@@ -87,9 +87,9 @@ class Work:
         return self.applied < self.generation
 
     @property
-    def stuck(self) -> bool:
-        """Whether what the target waits for does not come by itself."""
-        return self.waiting is not None and self.known.get("stuck") is True
+    def stuck(self) -> str | None:
+        """Why what the target waits for does not come by itself, if that is so."""
+        return None if self.waiting is None else self.known.get("stuck")
 
 
 def read(

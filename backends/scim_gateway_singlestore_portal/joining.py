@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from scim_gateway_provisioning.target import Outcome, Save, Unreachable, User
+from scim_gateway_provisioning.target import Known, Outcome, Save, Unreachable, User
 
 from scim_gateway.errors import Conflict, Forbidden, InvalidValue
 from scim_gateway.text import shown
@@ -72,7 +72,11 @@ def _joined(context: Context, user: User, note: Note, member: Member, save: Save
             note = note.at(user=member.id, invitation=None)
         save(note.known)
     elif fresh is not None and context.client.now() - fresh >= FRESH:
-        context.rights.accepted(context.client, member, context.me)
+        try:
+            context.rights.accepted(context.client, member, context.me)
+        except Forbidden as error:
+            save(_barred(note, error))
+            raise
         note = note.at(fresh=None)
     waiting = None
     if note.now is not None and note.now.fresh is not None:
@@ -86,16 +90,16 @@ def _accept(context: Context, user: User, note: Note, member: Member, save: Save
         raise refusal(f"{shown(member.email)} is not managed in the SingleStore organization: {reason}.")
     try:
         context.rights.accepted(context.client, member, context.me)
-    except Forbidden:
-        save(_uninvited(note).known)
+    except Forbidden as error:
+        save(_barred(note, error))
         raise
     leave_unwanted_teams(context, user, member.id)
     return replace(note.at(user=member.id, invitation=None, fresh=context.client.now()), sent=None)
 
 
-def _uninvited(note: Note) -> Note:
-    """The note of somebody who is to be invited anew, should that be allowed one day."""
-    return replace(note.at(user=None, invitation=None, fresh=None), sent=None)
+def _barred(note: Note, error: Forbidden) -> Known:
+    """The note of somebody who is to be invited anew, should that be allowed one day; until then that is an error."""
+    return {**replace(note.at(user=None, invitation=None, fresh=None), sent=None).known, "stuck": error.detail}
 
 
 def _take_over(context: Context, user: User, member: Member) -> None:
@@ -148,10 +152,10 @@ def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> O
     if invitation.state == PENDING:
         try:
             context.rights.permit(context.client, context.me)
-        except Forbidden:
+        except Forbidden as error:
             # What is pending would make an owner as well.
             revoke(context, replace(note.now, invitation=invitation.id or None))
-            save(_uninvited(note).known)
+            save(_barred(note, error))
             raise
     if invitation.id and invitation.id != note.now.invitation:
         note = replace(note.at(invitation=invitation.id, ours=True), sent=None)
@@ -162,7 +166,7 @@ def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> O
 
 def _stuck(note: Note, told: str) -> Outcome:
     """Nothing more happens by itself: an error for whoever looks."""
-    return Outcome({**note.known, "stuck": True}, told)
+    return Outcome({**note.known, "stuck": told}, told)
 
 
 def _told(invitation: Invitation) -> str:
@@ -206,7 +210,12 @@ def _invite(context: Context, user: User, note: Note, save: Save) -> Outcome:
     """Invite; the note says so before it is done, because the answer may never come."""
     assert note.now is not None
     client, address = context.client, note.now.address
-    context.rights.permit(client, context.me)
+    try:
+        context.rights.permit(client, context.me)
+    except Forbidden as error:
+        if note.now.managed:
+            save(_barred(note, error))
+        raise
     begun = note.now.ours and note.sent is None and note.now.invitation is None
     note = replace(note, now=Standing(address, ours=True), sent=None)
     save(note.known)

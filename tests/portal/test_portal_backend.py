@@ -272,9 +272,41 @@ def test_an_edition_that_makes_owners_is_noticed_at_the_acceptance_and_nobody_is
     portal.organization.accept(ADA)
     world.look()
     assert world.members == set()
-    assert "OWNER" in world.backend.state_of(ada["id"])["portal"]["error"]
+    state = world.backend.state_of(ada["id"])["portal"]
+    assert state.keys() == {"state", "name", "error"}
+    assert state["state"] == "error"
+    assert "OWNER" in state["error"]
+    assert [(one.name, one.stuck, one.reason) for one in world.backend.waiting()] == [(ADA, True, state["error"])]
     error = world.core.json("POST", "/Users", new_user(BOB), expect=403)
     assert "MAKES EVERYBODY WHO ACCEPTS AN INVITATION AN OWNER" in error["detail"]
+
+
+def test_who_waited_when_that_was_noticed_and_who_shows_as_an_owner_late_are_errors_too(world, portal):
+    ada, bob, eve = world.person(ADA), world.person(BOB), world.person(EVE)
+    portal.organization.accept(ADA)
+    world.backend.settle_pending()
+    portal.organization.expire(EVE)
+    portal.organization.team("Organization Owners").users.append(portal.organization.member(ADA).id)
+    world.look(minutes=10)
+    assert world.members | world.invited == set()
+    for one in (ada, bob, eve):
+        state = world.backend.state_of(one["id"])["portal"]
+        assert (state["state"], "OWNER" in state["error"]) == ("error", True)
+    assert all(one.stuck for one in world.backend.waiting())
+
+
+def test_after_the_operator_chose_what_to_do_about_owners_they_are_invited_again(world, make_world, portal):
+    portal.behaviour.owners_by_default = True
+    ada = world.person(ADA)
+    portal.organization.accept(ADA)
+    world.look()
+    other = make_world(default_owner="remove")
+    other.look()
+    assert other.invited == {ADA}
+    assert other.backend.state_of(ada["id"])["portal"]["state"] == "waiting"
+    other.accept(ADA)
+    assert other.backend.state_of(ada["id"])["portal"]["state"] == "there"
+    assert portal.organization.emails("Organization Owners") == {"owner@example.com", "keeper@example.com"}
 
 
 def test_or_they_are_taken_out_of_the_owners_team(make_world, portal):
