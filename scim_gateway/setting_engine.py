@@ -99,7 +99,7 @@ ENGINE_SETTINGS: tuple[Setting, ...] = (
         "engine_concurrency",
         a_number(1, 16),
         1,
-        "How many changes of accounts one process sends at a time, with up to four connections for each; the Engine "
-        "does one after the other.",
+        "How many changes of accounts one process sends at a time, with up to four connections for each, besides those "
+        "of large changes that wait; the Engine does one after the other.",
     ),
 )

@@ -115,9 +115,17 @@ class Line:
     def large(self) -> Iterator[None]:
         """Wait until no other large change of this process is under way, before anything is read for it.
 
+        Who waits here does not count as one of the connections in use: a few of them would keep out all that is small.
+
         :raises Unreachable: the time is over.
         """
-        with _turn(self._turns.large, self.deadline):
+        turns = self._turns
+        with contextlib.ExitStack() as stack:
+            turns.lines.release()
+            try:
+                stack.enter_context(_turn(turns.large, self.deadline))
+            finally:
+                turns.lines.acquire()
             yield
 
     def answers(self) -> bool:

@@ -107,6 +107,27 @@ def test_large_changes_come_one_after_the_other_and_small_ones_go_on_meanwhile(w
     assert set(world.groups) == {"small", "large"}
 
 
+def test_large_changes_that_wait_keep_no_small_one_from_a_connection(world, connections):
+    def large(number: int) -> None:
+        with connections.line(Deadline(60)) as line, line.large():
+            line.run(create_group(f"large{number}"))
+
+    threads = [threading.Thread(target=large, args=(number,)) for number in range(LINES - 1)]
+    with connections.line(Deadline(60)) as first, first.large():
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 60
+        while len(world.double.sessions("scim_gw")) < LINES:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        with connections.line(Deadline(60)) as line:
+            line.run(create_group("small"))
+            assert set(world.groups) == {"small"}
+    for thread in threads:
+        thread.join(60)
+    assert set(world.groups) == {"small", *(f"large{number}" for number in range(LINES - 1))}
+
+
 def test_a_claim_is_renewed_while_its_holder_waits(connections, monkeypatch):
     monkeypatch.setattr(connection, "_LOOK_SECONDS", 0.01)
     held = ExitStack()
