@@ -32,9 +32,7 @@ def end_sessions(work: Work, name: str) -> None:
         empty = 0 if sessions else empty + 1
         if empty < 2:
             # A log-in that was under way when the account was locked may still become a session.
-            work.line.deadline.check()
-            time.sleep(min(pause, work.line.deadline.left()))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = _after(work, pause)
 
 
 def end_rights_in_sessions(work: Work, name: str) -> None:
@@ -47,17 +45,24 @@ def end_rights_in_sessions(work: Work, name: str) -> None:
     work.need("PROCESS", to="end the sessions of people who leave a group")
     held = set(_sessions(work, name))
     # A log-in that was under way when the right was taken away may still become a session; later ones have it not.
-    time.sleep(min(_FIRST_PAUSE, work.line.deadline.left()))
+    pause = _after(work, _FIRST_PAUSE)
     held |= set(_sessions(work, name))
-    pause = _FIRST_PAUSE
     while held:
         for node, id in sorted(held):
             _kill(work, id, node)
         held &= set(_sessions(work, name))
         if held:
-            work.line.deadline.check()
-            time.sleep(min(pause, work.line.deadline.left()))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = _after(work, pause)
+
+
+def _after(work: Work, pause: float) -> float:
+    """Wait for a pause; how long the next one is to be.
+
+    :raises Unreachable: the time is over.
+    """
+    work.line.deadline.check()
+    time.sleep(min(pause, work.line.deadline.left()))
+    return min(pause * 2, _LONGEST_PAUSE)
 
 
 def _sessions(work: Work, name: str) -> list[tuple[int, int]]:
