@@ -27,7 +27,8 @@ QUICK = Times(retry=0.05, first_pause=0.001, pause=0.01, poll=0.005, backoff=0.0
 class PortalWorld:
     """One process of a gateway; the same folder gives another process's view of the same directory.
 
-    :param targets: in place of the portal alone.
+    :param others: targets beside the portal.
+    :param database_url: of the directory, in place of a file in the folder.
     :param chosen: settings of the portal, without ``portal_``.
     """
 
@@ -39,11 +40,14 @@ class PortalWorld:
         times: Times = QUICK,
         kind: type[ProvisioningBackend] = PortalBackend,
         others: Sequence[Target] = (),
+        database_url: str | None = None,
         **chosen: Any,
     ) -> None:
         self.double = double
         directory = SqlBackend.from_settings(
-            {"data_dir": str(folder)}, standard_resource_types(), migrations=(PROVISIONING,)
+            {"data_dir": str(folder), "database_url": database_url},
+            standard_resource_types(),
+            migrations=(PROVISIONING,),
         )
         self.target = PortalTarget(PortalSettings(**{"url": double.url, "api_key": double.key, **chosen}))
         safeguards = Safeguards(directory.database, directory.tenant, (), Limits(0))

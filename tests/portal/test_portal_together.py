@@ -17,9 +17,10 @@ from portal_world import QUICK, PortalWorld, new_user
 PATIENT = replace(QUICK, retry=5.0, claim=15.0, request=60.0)
 
 
-@pytest.fixture
-def pair(portal, tmp_path: Path) -> Iterator[list[PortalWorld]]:
-    worlds = [PortalWorld(portal, tmp_path, times=PATIENT) for _ in range(2)]
+@pytest.fixture(params=["sqlite", "mariadb"])
+def pair(request: pytest.FixtureRequest, portal, tmp_path: Path) -> Iterator[list[PortalWorld]]:
+    url = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    worlds = [PortalWorld(portal, tmp_path, times=PATIENT, database_url=url) for _ in range(2)]
     yield worlds
     for world in worlds:
         world.close()
