@@ -224,8 +224,11 @@ class Backend(ABC):
         :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
         """
 
-    def operation(self, *, write: bool) -> AbstractContextManager[None]:
-        """The transaction around one SCIM operation; the default serves stores that need none to read."""
+    def operation(self, *, write: bool) -> AbstractContextManager[object]:
+        """The transaction around one SCIM operation; the default serves stores that need none to read.
+
+        What it gives to its block is the backend's own affair: the core does not look at it.
+        """
         return nullcontext()
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:

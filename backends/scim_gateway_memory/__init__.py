@@ -173,9 +173,8 @@ class MemoryBackend(Backend):
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
         return cls(resource_types)
 
-    def operation(self, *, write: bool) -> AbstractContextManager[None]:
-        # A lock is a context manager that gives True, which callers of an operation ignore; the contract says None.
-        return self._write() if write else self._lock  # type: ignore[return-value]
+    def operation(self, *, write: bool) -> AbstractContextManager[object]:
+        return self._write() if write else self._lock
 
     @contextmanager
     def _write(self) -> Iterator[None]:

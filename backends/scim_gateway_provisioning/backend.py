@@ -114,7 +114,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
         """Try everything that is pending, due or not, once; see :func:`.retry.settle_pending`."""
         return settle_pending(self.context, seconds)
 
-    def operation(self, *, write: bool) -> AbstractContextManager[None]:
+    def operation(self, *, write: bool) -> AbstractContextManager[object]:
         return self._writing() if write else self.directory.operation(write=False)
 
     @contextmanager

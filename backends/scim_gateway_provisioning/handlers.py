@@ -65,7 +65,7 @@ class NotingHandler(ResourceHandler):
         assert operation is not None
         return operation
 
-    def _writing(self) -> AbstractContextManager[None]:
+    def _writing(self) -> AbstractContextManager[object]:
         """The operation around this call, or one for this call alone."""
         return nullcontext() if self._backend.current is not None else self._backend.operation(write=True)
 

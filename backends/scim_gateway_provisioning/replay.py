@@ -57,7 +57,4 @@ def _content(resource: Resource, kind: ResourceType) -> Resource:
 
 def unique_keys(directory: SqlBackend, kind: ResourceType, resource: Resource) -> dict[str, bytes]:
     """The unique keys of a resource as the directory holds them."""
-    handler = directory.handlers[kind.name]
-    # The contract knows no index; all handlers of a SqlBackend have one.
-    keys: dict[str, bytes] = handler.index.unique_keys(resource)  # type: ignore[attr-defined]
-    return keys
+    return directory.handlers[kind.name].index.unique_keys(resource)

@@ -9,13 +9,13 @@ from typing import Any, Self
 
 from sqlalchemy import bindparam, select
 
-from scim_gateway.backend import Backend, Finding, Reference, ResourceHandler
+from scim_gateway.backend import Backend, Finding, Reference
 from scim_gateway.schema import ResourceTypes
 from scim_gateway.tokens import TokenStore
 
 from .address import driver_for, refuse_long_names
 from .check import findings
-from .database import Database, Transactions
+from .database import Database, Session, Transactions
 from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
 from .handlers import SqlHandler, batches
@@ -64,11 +64,10 @@ class SqlBackend(Backend):
         self._database = Database(driver, self._prepare)
         self._tokens = SqlTokenStore(self._database, tenant)
         self._cursor_key: bytes | None = None
-        self._handlers = {
+        self.handlers: Mapping[str, SqlHandler] = {
             kind.name: (SqlMembershipHandler if kind.members else SqlHandler)(kind, self._database, tenant)
             for kind in resource_types
         }
-        self.handlers: Mapping[str, ResourceHandler] = self._handlers
 
     @classmethod
     def from_settings(
@@ -91,16 +90,15 @@ class SqlBackend(Backend):
         """First column of every key."""
         return self._tenant
 
-    def operation(self, *, write: bool) -> AbstractContextManager[None]:
-        # It gives a Session, for this package alone; the contract of backends says None.
-        return self._database.operation(write=write)  # type: ignore[return-value]
+    def operation(self, *, write: bool) -> AbstractContextManager[Session]:
+        return self._database.operation(write=write)
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}
         with self._database.session() as session:
             for batch in batches(set(ids)):
                 for id, kind, display in _REFERENCES.rows(session, {"tenant_": self._tenant, "ids": batch}):
-                    if kind in self._handlers:
+                    if kind in self.handlers:
                         found[id] = Reference(id, kind, display)
             if session.locks is not None:
                 session.locks.refer(self._tenant, found)
@@ -125,5 +123,5 @@ class SqlBackend(Backend):
         self._database.close()
 
     def _prepare(self, begin: Transactions) -> None:
-        indexes = [handler.index for handler in self._handlers.values()]
+        indexes = [handler.index for handler in self.handlers.values()]
         Startup(self._tenant, self._sets, indexes).prepare(self._database, begin)
