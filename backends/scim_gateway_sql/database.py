@@ -264,7 +264,7 @@ class Database:
                         raise _NotConfirmed(session) from error
                     raise meaning from error
             except BaseException:
-                with contextlib.suppress(*DRIVER_ERRORS):
+                with contextlib.suppress(*DRIVER_ERRORS):  # lost: the server undoes it
                     driver.rollback(connection, write)
                 raise
         except BaseException:

@@ -164,7 +164,7 @@ class SharedCommit:
         if usable:
             self._keep(session)
             return
-        with contextlib.suppress(*DRIVER_ERRORS):
+        with contextlib.suppress(*DRIVER_ERRORS):  # closing undoes it, too
             self._driver.rollback(session.connection, True)
         session.close()
 
