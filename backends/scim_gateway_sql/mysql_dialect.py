@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import pymysql
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
@@ -40,8 +41,7 @@ class GatewayDialect(MySQLDialect_pymysql):
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
         number = e.args[0] if e.args else None
         # Out of step: packets that do not follow each other have no number, and lead to no good.
-        # SQLAlchemy types dbapi as absent before an engine is made; errors come after that.
-        lost = not isinstance(number, int) and isinstance(e, self.dbapi.InternalError)  # type: ignore[union-attr]
+        lost = not isinstance(number, int) and isinstance(e, pymysql.InternalError)
         return lost or number in _GOING_DOWN or super().is_disconnect(e, connection, cursor)
 
 
