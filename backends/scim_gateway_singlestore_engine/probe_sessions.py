@@ -25,7 +25,7 @@ from .statements import (
     sessions_of,
 )
 
-_LOOKS = 40
+_LOOKS = 200
 _PAUSE = 0.05
 
 
