@@ -34,7 +34,9 @@ def change(context: Context, changes: MemberChanges) -> frozenset[str]:
                 _take_from_invitation(context, team_id, Note.of(known))
         if update.body():
             bring_about(context.client, team_id, update)
-    except Absent:
+    except Absent as error:
+        if context.client.team(team_id) is not None:
+            raise Unreachable(f"The SingleStore Portal does not find something of the team: {error}") from None
         # Deleted by hand: nobody is in it any more, and nobody can join before it is made again.
         return frozenset(changes.add)
     if context.settings.pending_teams == "email":
@@ -89,7 +91,8 @@ def bring_about(client: Client, team_id: str, update: TeamUpdate) -> None:
         if not _left(_team(client, team_id), update).body():
             return
         raise
-    except Refused:
+    except (Refused, Absent):
+        # What is not there may be somebody who comes or goes as well: whether it is the team is looked at.
         _one_after_the_other(client, team_id, update)
 
 
@@ -117,12 +120,19 @@ def _one_after_the_other(client: Client, team_id: str, update: TeamUpdate) -> No
 
 
 def _once(client: Client, team_id: str, update: TeamUpdate) -> None:
-    """One update that is fine if it turns out to hold already."""
+    """One update that is fine if it turns out to hold already.
+
+    :raises Absent: the team is not there.
+    :raises Refused: the team is there, and the API does not do it.
+    """
     try:
         client.update_team(team_id, update)
-    except (Refused, Unsure):
-        if _left(_team(client, team_id), update).body():
-            raise
+    except (Refused, Unsure, Absent) as error:
+        if not _left(_team(client, team_id), update).body():
+            return
+        if isinstance(error, Absent):
+            raise Refused(404, str(error)) from None
+        raise
 
 
 def _singly(update: TeamUpdate) -> Iterable[TeamUpdate]:

@@ -313,3 +313,30 @@ def test_members_are_told_apart_by_id_where_names_are_alike(team, portal):
     portal.organization.add_member("xada@example.com")
     team.members("g1", remove=["u1"])
     assert inside(portal) == {BOB}
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_removal_is_done_although_whoever_comes_at_the_same_time_is_not_there_any_more(team, portal, status):
+    portal.behaviour.missing_member = status
+    portal.organization.remove_member(EVE)
+    with pytest.raises(Unreachable, match="not a member of the organization any more"):
+        team.members("g1", add=["u3"], remove=["u1"])
+    assert inside(portal) == {BOB}
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_removal_of_somebody_who_is_out_already_does_not_stop_the_others(team, portal, status):
+    portal.behaviour.missing_member, portal.behaviour.repeated_members = status, False
+    portal.organization.update_team(
+        portal.organization.team("readers").id, {"removeMemberUserIDs": [portal.organization.member(ADA).id]}
+    )
+    assert team.members("g1", add=["u3"], remove=["u1", "u2"]) == frozenset()
+    assert inside(portal) == {EVE}
+
+
+def test_a_team_is_taken_for_deleted_only_when_it_is_not_there(team, portal):
+    portal.fail("status", "GET", "identityRoles", status=404)
+    with pytest.raises(Unreachable, match="does not find something of the team"):
+        team.members("g1", remove=["u1"])
+    team.members("g1", remove=["u1"])
+    assert inside(portal) == {BOB}

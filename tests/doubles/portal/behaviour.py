@@ -21,6 +21,7 @@ class Behaviour:
     :param teams_at_acceptance: whether ``teamIDs`` of an invitation are applied when it is accepted.
     :param add_unknown: status of ``POST /v1/users`` for somebody without an account.
     :param repeated_members: whether adding a member, or removing somebody who is none, is accepted.
+    :param missing_member: status for a change of members that names somebody, or a team, who is not there.
     :param filters: what a filter is taken for: a pattern for the whole value, a pattern found anywhere in it, a plain
         value, or nothing at all.
     :param filters_fold_case: whether filters ignore letter case.
@@ -45,6 +46,7 @@ class Behaviour:
     teams_at_acceptance: bool = True
     add_unknown: int = 404
     repeated_members: bool = True
+    missing_member: int = 400
     filters: Literal["whole", "anywhere", "value", "ignored"] = "whole"
     filters_fold_case: bool = False
     expired: Literal["gone", "revoked"] = "gone"

@@ -430,7 +430,7 @@ class Organization:
             self._take(team.teams, id)
         for id in update.get("addMemberUserIDs", ()):
             if id not in self.members:
-                raise Refused(400, f"user {id} does not exist")
+                raise Refused(self.behaviour.missing_member, f"user {id} does not exist")
             self._put(team.users, id)
         for email in update.get("addMemberUserEmails", ()):
             found = self.find(email)
@@ -443,7 +443,7 @@ class Organization:
             later += waiting if self.behaviour.pending_by_email == "apply" else []
         for id in update.get("addMemberTeamIDs", ()):
             if id not in self.teams:
-                raise Refused(400, f"team {id} does not exist")
+                raise Refused(self.behaviour.missing_member, f"team {id} does not exist")
             if team.id == id or team.id in self._inside(id):
                 raise Refused(400, "a team cannot be in itself")
             self._put(team.teams, id)
@@ -468,7 +468,7 @@ class Organization:
         if id in ids:
             ids.remove(id)
         elif not self.behaviour.repeated_members:
-            raise Refused(400, "no such member of the team")
+            raise Refused(self.behaviour.missing_member, "no such member of the team")
 
     def _put(self, ids: list[str], id: str) -> None:
         if id not in ids:
