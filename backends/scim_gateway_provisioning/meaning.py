@@ -135,7 +135,7 @@ class Meaning:
         if isinstance(named, InvalidValue):
             if renamed and self._admitting:
                 raise named
-        elif self._admitting and (concerned or change.added or change.removed):
+        elif self._admitting and (concerned or change.added or self._removed(change)):
             target.admit(kind, named)
         if not concerned:
             return
@@ -148,6 +148,10 @@ class Meaning:
             touch.name, touch.renaming = named, there
         if not there or activated:
             self._whole(target, change, touches)
+
+    def _removed(self, change: Change) -> set[str]:
+        """Members that are taken out of a group; users who are deleted leave all with their accounts."""
+        return {id for id in change.removed if self._gone.get(id) != "User"}
 
     def _whole(self, target: Target, change: Change, touches: dict[str, Touch]) -> None:
         """Every membership of a resource that the target gets, or gets back."""

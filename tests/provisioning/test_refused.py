@@ -191,6 +191,21 @@ def test_what_became_protected_is_neither_changed_nor_filled_nor_dropped(world):
     assert world.core.get(user) == user
 
 
+def test_a_group_that_became_protected_keeps_nobody_from_being_deactivated_or_deleted(world):
+    bob, eve, zoe = (world.core.user(name) for name in ("bob", "eve", "zoe"))
+    inner = world.core.group("inner", zoe)
+    group = world.core.group("staff", bob, eve, inner)
+    world.target._protected = ("staff",)
+    leave = {"op": "remove", "path": f'members[value eq "{bob["id"]}"]'}
+    world.core.patch(group, leave, expect=403)
+    assert world.core.refused("DELETE", f"/Groups/{inner['id']}")[0] == 403
+    world.core.patch(eve, {"op": "replace", "path": "active", "value": False})
+    assert world.core.send("DELETE", f"/Users/{bob['id']}").status == 204
+    assert set(world.target.listing.users) == {"eve", "zoe"}
+    assert not world.target.listing.users["eve"].active
+    assert world.target.rights() == {(zoe["id"], "log in"), (zoe["id"], inner["id"]), (zoe["id"], group["id"])}
+
+
 def test_a_name_that_does_not_fit_is_refused(world):
     assert world.core.refused("POST", "/Users", {"userName": "x" * 41}) == (400, "invalidValue")
     assert world.core.json("GET", "/Users")["totalResults"] == 0
