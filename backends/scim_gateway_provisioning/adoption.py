@@ -64,8 +64,7 @@ def adopt(
                 answers[key] = answer
     listed = {key: answer.name for key, answer in answers.items() if answer.state in ON_THE_LIST}
     if listed and not dry_run:
-        with context.database.operation(write=True) as session:
-            adoption_list.put_on(session, context.tenant, target.name, kind, listed)
+        context.database.run(lambda session: adoption_list.put_on(session, context.tenant, target.name, kind, listed))
     return list(answers.values())
 
 
@@ -80,9 +79,13 @@ def listed(context: Context, targets: Iterable[Target]) -> Iterator[Answer]:
 
 def withdraw(context: Context, target: Target, kind: Kind, names: Iterable[str]) -> int:
     """Take names off the list; how many were on it."""
-    digests = {adoption_list.digest_of(target.name_key(kind, name)) for name in names}
-    with context.database.operation(write=True) as session:
-        return adoption_list.take_off(session, context.tenant, target.name, kind, digests)
+    return _take_off(context, target, kind, {adoption_list.digest_of(target.name_key(kind, name)) for name in names})
+
+
+def _take_off(context: Context, target: Target, kind: Kind, digests: Collection[str]) -> int:
+    return context.database.run(
+        lambda session: adoption_list.take_off(session, context.tenant, target.name, kind, digests)
+    )
 
 
 def strike_taken(context: Context, target: Target, survey: Survey) -> None:
@@ -96,8 +99,7 @@ def strike_taken(context: Context, target: Target, survey: Survey) -> None:
         noted = {adoption_list.digest_of(each.noted) for each in side.wanted.values() if each.noted is not None}
         taken = [each.digest for each in found if each.kind == kind and each.digest in noted]
         if taken:
-            with context.database.operation(write=True) as session:
-                adoption_list.take_off(session, context.tenant, target.name, kind, taken)
+            _take_off(context, target, kind, taken)
 
 
 def _judged(matching: Matching, wanted: Collection[bytes], key: bytes, name: str) -> Answer:

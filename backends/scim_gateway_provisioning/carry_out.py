@@ -139,8 +139,8 @@ class _Carrier:
                 self._problems.append(f"{self._target.name}: {step.kind} {step.name}: {error.detail}")
                 return
         kind: Kind = "User" if step.kind == "User" else "Group"
-        with self._context.database.operation(write=True) as write:
-            self._context.journal.marked(write, [Result(self._target.name, kind, id, "done")])
+        done = [Result(self._target.name, kind, id, "done")]
+        self._context.database.run(lambda write: self._context.journal.marked(write, done))
 
 
 def _portions(to_do: Iterable[Difference]) -> Iterator[_Portion]:

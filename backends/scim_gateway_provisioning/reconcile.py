@@ -58,9 +58,9 @@ class Reconciler:
 
         :raises NotFound: no such plan was shown lately.
         """
-        with self._context.database.operation(write=True) as session:
-            if not plan_store.approve(session, self._context.tenant, hash, minutes):
-                raise NotFound(f"No plan {hash} was shown lately; scim-gateway plan shows the one that there is now.")
+        tenant = self._context.tenant
+        if not self._context.database.run(lambda session: plan_store.approve(session, tenant, hash, minutes)):
+            raise NotFound(f"No plan {hash} was shown lately; scim-gateway plan shows the one that there is now.")
         return f"The plan {hash} may be applied for {minutes} minutes: scim-gateway apply --plan {hash}"
 
     def apply(self, hash: str, progress: Progress | None = None) -> Repair:
@@ -77,13 +77,12 @@ class Reconciler:
                 raise Conflict(f"{plan.staged} If that is intended: scim-gateway approve {hash}")
             if not plan.to_do:
                 return Repair(plan, plan, 0)
-            with self._context.database.operation(write=True) as session:
-                plan_store.begin(session, self._context.tenant, hash)
+            tenant = self._context.tenant
+            self._context.database.run(lambda session: plan_store.begin(session, tenant, hash))
             done, problems, after = self._carry_out(comparisons, alive, progress)
             left = plan_of(after)
             if not left.to_do:
-                with self._context.database.operation(write=True) as session:
-                    plan_store.forget(session, self._context.tenant, hash)
+                self._context.database.run(lambda session: plan_store.forget(session, tenant, hash))
             return Repair(plan, left, done, problems)
 
     def reconcile(
@@ -166,8 +165,8 @@ class Reconciler:
         """The plan, remembered as one that somebody sees."""
         plan = plan_of(comparisons)
         differences = [difference for each in comparisons for difference in each.differences]
-        with self._context.database.operation(write=True) as session:
-            plan_store.keep(session, self._context.tenant, plan.hash, scope, differences)
+        tenant = self._context.tenant
+        self._context.database.run(lambda session: plan_store.keep(session, tenant, plan.hash, scope, differences))
         return plan
 
     def _refuse_moved(
@@ -229,8 +228,10 @@ class Reconciler:
         self, target: Target, comparison: Comparison | None = None, *, left: int = 0, problem: str | None
     ) -> None:
         steps = [difference.step for difference in comparison.differences] if comparison is not None else []
-        with self._context.database.operation(write=True) as session:
-            latest.note(session, self._context.tenant, target.name, found=steps, left=left, problem=problem)
+        tenant = self._context.tenant
+        self._context.database.run(
+            lambda session: latest.note(session, tenant, target.name, found=steps, left=left, problem=problem)
+        )
 
 
 def _is_rest_of(shown: Shown, comparisons: Sequence[Comparison]) -> bool:

@@ -83,8 +83,8 @@ class Reconciling(Provisioned):
 
     def _told(self, action: str, detail: Mapping[str, Any], names: Collection[str] = ()) -> None:
         details = [{**detail, "names": batch} for batch in batches(names, MOST)] or [dict(detail)]
-        with self.context.database.operation(write=True) as session:
-            self.safeguards.note(session, [Event(action, DONE, detail=each) for each in details])
+        events = [Event(action, DONE, detail=each) for each in details]
+        self.context.database.run(lambda session: self.safeguards.note(session, events))
 
 
 def _kind(kind: str) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_sql import SqlBackend
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
+from sqlalchemy import Connection, event
 
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.errors import Conflict
@@ -84,6 +86,34 @@ def test_adoption_is_listed_used_and_struck_off(world):
     assert [answer.name for answer in world.backend.adoptions()] == ["bob"]
     assert world.backend.withdraw("list", "User", ["bob"]) == 1
     assert world.backend.adoptions() == []
+
+
+def test_a_connection_that_is_lost_ends_nothing_that_an_operator_does(world):
+    for number in range(2):
+        world.core.user(f"u{number}")
+    with world.by_hand() as listing:
+        del listing.users["u0"]
+        foreign(listing, "ann")
+    lost: list[str] = []
+
+    def lose(connection: Connection, _cursor: object, text: str, *_: object) -> None:
+        """Once for each kind of change of these tables."""
+        change = re.match(r"(INSERT INTO|UPDATE|DELETE FROM) (scim_plan|scim_adoption|scim_setting)\b", text)
+        if change and change[0] not in lost:
+            lost.append(change[0])
+            connection.connection.driver_connection._force_close()
+
+    event.listen(world.context.database._engine, "before_cursor_execute", lose)
+    plan = world.plan()
+    world.reconciler.approve(plan.hash, 1)
+    repair = world.reconciler.apply(plan.hash)
+    assert (repair.done, list(repair.left.to_do), list(repair.problems)) == (1, [], [])
+    assert [answer.state for answer in world.backend.adopt("list", "User", ["ann"])] == ["listed"]
+    assert world.backend.withdraw("list", "User", ["ann"]) == 1
+    assert sorted(lost) == [
+        "DELETE FROM scim_adoption", "DELETE FROM scim_plan", "INSERT INTO scim_adoption", "INSERT INTO scim_plan",
+        "INSERT INTO scim_setting", "UPDATE scim_plan", "UPDATE scim_setting",
+    ]  # fmt: skip
 
 
 def test_only_the_newest_plans_are_remembered(world, monkeypatch):
