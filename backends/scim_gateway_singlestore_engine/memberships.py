@@ -42,26 +42,43 @@ def change_members(work: Work, changes: MemberChanges) -> None:
 
 
 def _bring_about(work: Work, changes: MemberChanges) -> None:
-    note = Note.of(changes.group)
-    groups = [group for group in note.names if _may_be_touched(work, group)]
+    note, adding = Note.of(changes.group), changes.add
     leaving = sorted({name for known in changes.remove.values() for name in Note.of(known).names})
+    groups = []
+    for group in note.names:
+        roles = work.roles_of(group)
+        reason = work.protected.reason("Group", group) or work.protection_by_roles(roles or ())
+        if reason is not None:
+            gets = adding if group == note.name else {}
+            if not _is_so_already(work, group, leaving, [Note.of(known).name for known in gets.values()]):
+                refuse("Group", group, reason)
+            adding = {} if gets else adding
+        elif roles is not None:
+            groups.append(group)
     leave_each(work, (pair for group in groups for pair in _leaving(work, group, leaving)))
-    joining = sorted(_name(id, Note.of(known)) for id, known in changes.add.items())
+    joining = sorted(_name(id, Note.of(known)) for id, known in adding.items())
     if joining:
         if note.name is None or note.name not in groups:
             raise Unreachable(f"The Engine has no group {shown(note.name or 'for this one')} yet, or no longer.")
         _add(work, note.name, joining)
 
 
-def _may_be_touched(work: Work, group: str) -> bool:
-    """Whether a group is there; and that it may be touched is made sure of."""
-    work.protected.admit("Group", group)
-    roles = work.roles_of(group)
-    if roles is None:
+def _is_so_already(work: Work, group: str, leaving: Sequence[str], joining: Sequence[str | None]) -> bool:
+    """Whether nothing has to be done to a group that may not be touched.
+
+    What was refused is taken back in the directory, and that is asked for like anything else: while it seemed to be
+    left to do, other requests about these people would be refused, too.
+
+    :param joining: who has to be a member; ``None``: somebody without an account.
+    """
+    wanted = {name for name in joining if name is not None}
+    here: set[str] = set()
+    for batch in in_batches(sorted({*leaving, *wanted})):
+        here |= _members_among(work, group, batch, exactly=True)
+    if None in joining or here & set(leaving) or not here >= wanted:
         return False
-    reason = work.protection_by_roles(roles)
-    if reason is not None:
-        refuse("Group", group, reason)
+    if leaving:
+        work.prove_sight()  # who is not in the list is no member only if the list is whole
     return True
 
 

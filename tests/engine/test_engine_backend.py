@@ -143,6 +143,26 @@ def test_a_protected_name_is_answered_403_and_nothing_is_left(core, world):
     assert core.json("GET", "/Users")["totalResults"] == 0
 
 
+def test_what_was_refused_of_a_protected_group_is_in_the_way_of_nobodys_deactivation_or_deletion(start, world):
+    core = start(engine_protected_roles='["payroll"]')
+    ada, bob, eve, zoe = (core.user(name) for name in ("ada", "bob", "eve", "zoe"))
+    group = core.group("late", ada, bob, eve)
+    world.double.execute("CREATE ROLE 'payroll'", "GRANT ROLE 'payroll' TO 'late'")
+    core.patch(group, {"op": "add", "path": "members", "value": [{"value": zoe["id"]}]}, expect=403)
+    core.patch(group, {"op": "remove", "path": f'members[value eq "{ada["id"]}"]'}, expect=403)
+    assert core.backend.pending() == []
+    off, on = ({"op": "replace", "path": "active", "value": value} for value in (False, True))
+    core.patch(ada, off)
+    core.patch(ada, on, expect=403)
+    core.patch(ada, off)
+    core.json("DELETE", f"/Users/{ada['id']}", expect=204)
+    core.json("DELETE", f"/Users/{bob['id']}", expect=204)
+    core.json("DELETE", f"/Users/{zoe['id']}", expect=204)
+    assert world.users == {"eve": False}
+    assert world.groups == {"late": {"eve"}}
+    assert core.backend.pending() == []
+
+
 def test_an_account_made_by_hand_is_answered_409_and_can_be_adopted(core, world):
     world.double.seed(["ada"])
     assert "adopt engine User ada" in core.json("POST", "/Users", person("ada"), expect=409)["detail"]

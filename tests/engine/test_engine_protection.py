@@ -166,6 +166,23 @@ def test_a_group_with_a_role_that_the_operator_protects_is_neither_adopted_nor_r
     unchanged(world, lambda w: w.put_group("g1", "money", adoptable=True), caplog, "engine_protected_roles")
 
 
+def test_of_a_group_that_may_not_be_touched_nothing_is_asked_that_is_so_already(world, caplog):
+    populated(world)
+    world.put_user("u3", "eve")
+    world.double.execute("CREATE ROLE 'chief'", "GRANT SUPER ON *.* TO ROLE 'chief'", "GRANT ROLE 'chief' TO 'eng'")
+    before, sent = world.double.state(), len(world.sent())
+    world.members("g1", add=["u1"], remove=["u2", "u3"])
+    assert world.double.state() == before
+    assert len(world.sent()) == sent
+    for harm in (
+        lambda w: w.members("g1", add=["u1", "u2"]),
+        lambda w: w.members("g1", add=["u1", "nobody"]),
+        lambda w: w.members("g1", remove=["u1", "u2"]),
+        lambda w: w.members("g1", add=["u2"], remove=["u3"]),
+    ):
+        unchanged(world, harm, caplog, "SUPER")
+
+
 def test_an_ordinary_role_protects_nothing(world):
     populated(world)
     world.double.execute(
