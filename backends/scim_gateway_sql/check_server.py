@@ -54,7 +54,7 @@ def privileges(database: Database, driver: MysqlDriver, tenant: str) -> Finding:
     row = {"tenant": tenant, "name": _PROBE, "payload": b""}
     here = {"tenant_": tenant, "name_": _PROBE}
     try:
-        with contextlib.suppress(_Undo), database.operation(write=True) as session:
+        with contextlib.suppress(_Undo), database.session(write=True) as session:
             insert_if_absent(session, settings, row)
             session.execute(_CHANGE, {**here, "payload_": b"1"})
             session.execute(_REMOVE, here)

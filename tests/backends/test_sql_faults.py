@@ -24,7 +24,7 @@ from scim_gateway_sql.tables import settings
 from scim_http import ScimClient
 from servers.fault_proxy import Cut, FaultProxy
 from servers.mariadb import MariaDb
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from scim_gateway.app import create_app
 from scim_gateway.backend import Query
@@ -174,6 +174,19 @@ def test_a_commit_of_which_nobody_can_tell_is_503_and_says_so(backend: SqlBacken
         backend.tokens.add(token)
     assert "Retry-After" in raised.value.headers
     assert backend.tokens.find(token.id) == token
+
+
+def test_a_check_that_loses_its_connection_says_so(backend: SqlBackend, proxy: FaultProxy) -> None:
+    backend.references([])
+
+    def cut(_connection: object, _cursor: object, text: str, *_: object) -> None:
+        if text.startswith("INSERT INTO scim_setting"):
+            proxy.reset()
+
+    event.listen(backend.database._engine, "before_cursor_execute", cut)
+    [finding] = backend.check()
+    assert (finding.subject, finding.ok) == ("database", False)
+    assert "connection to the database was lost" in finding.message
 
 
 @CUTS
