@@ -102,8 +102,16 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     assert double.violations == []
 
 
+@pytest.fixture(scope="module")
+def deaths() -> Iterator[list[int]]:
+    """How often a process was killed in each request; the sum is printed at the end (``pytest -s``)."""
+    counted: list[int] = []
+    yield counted
+    print(f"\nkilled at a call of the Portal: {sum(counted)} times")
+
+
 @pytest.mark.parametrize("what", REQUESTS)
-def test_whatever_call_a_process_dies_at_directory_and_organization_agree_again(stage, tmp_path, what):
+def test_whatever_call_a_process_dies_at_directory_and_organization_agree_again(stage, tmp_path, what, deaths):
     request = REQUESTS[what](stage.scene)
     died = 0
     for moment in ("before", "after"):
@@ -115,6 +123,7 @@ def test_whatever_call_a_process_dies_at_directory_and_organization_agree_again(
             died += 1
             check(stage, folder, request, again=(number % 2 == 0) is (moment == "before"))
     assert died >= 4, "the request makes calls"
+    deaths.append(died)
 
 
 def dies(stage: Stage, folder: Path, request: Request, moment: str, number: int) -> bool:
