@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from scim_http import ENTERPRISE, GROUP, USER, ScimClient, new_user
 
+ALSO_ON = ("mariadb",)
+
 HEADERS = {"Accept": "application/scim+json", "User-Agent": None}
 WRITE = {**HEADERS, "Content-Type": "application/scim+json; charset=utf-8"}
 

@@ -13,6 +13,7 @@ from scim_gateway import simulate
 from scim_gateway.simulate import Step
 
 pytest_plugins = ["live_fixtures"]
+ALSO_ON = ("mariadb", "engine")
 
 SUBSET = {
     *("okta-aiw-user-lifecycle", "okta-aiw-group-push", "okta-oin-group-push", "okta-import", "okta-spec-test"),
