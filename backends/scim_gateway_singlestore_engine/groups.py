@@ -40,7 +40,8 @@ class OneGroup(Named):
             if waiting is not None:
                 return Outcome(self._note.known, waiting)
         roles = self._ensure(group, wanted)
-        self._give_roles(group, wanted, roles)
+        if self._work.protection_by_roles(roles) is None:
+            self._give_roles(group, wanted, roles)
         return Outcome(self._note.known)
 
     def _remove(self, name: str) -> None:
@@ -83,7 +84,8 @@ class OneGroup(Named):
             roles = []
         else:
             ours = name in (self._began.name, self._began.making) or self._note.name == name
-            self._refuse_protected(name, roles)
+            if self._note.name != name:  # to a group that stands as it is wanted nothing is done
+                self._refuse_protected(name, roles)
             if not ours and not group.adoptable:
                 raise not_ours("Group", name)
         self._note = self._note.standing(name)

@@ -11,8 +11,9 @@ from .accounts import look
 from .marks import Mark
 from .named import Named
 from .notes import Note
+from .protection import administrator, refuse
 from .renaming import Renaming
-from .sessions import end_sessions
+from .sessions import end_sessions, none_open
 from .users import Account
 from .work import Work
 
@@ -29,6 +30,7 @@ class Person(Named):
         super().__init__(work, note, save)
         self._id = id
         self._mark = Mark(id, work.settings.tenant)
+        self._untouchable = False
 
     def put(self, user: User, wanted: str) -> Outcome:
         """Make the account equal to what the directory says.
@@ -48,6 +50,8 @@ class Person(Named):
             raise
         account = self._carry(user, stands, wanted) if stands not in (None, wanted) else None
         account = account or self._ensure(user, wanted)
+        if self._untouchable:
+            return Outcome(self._note.known)
         if not user.active:
             if account is None:
                 return Outcome({})
@@ -110,10 +114,29 @@ class Person(Named):
         )
         if not ours and not user.adoptable:
             raise accounts.foreign(work, name)
-        accounts.refuse_administrator(work, name)
-        accounts.put_mark(work, account, self._mark.with_lock(self._note.locked))
+        privilege = work.privilege_of_user(name)
+        if privilege is None:
+            accounts.put_mark(work, account, self._mark.with_lock(self._note.locked))
+        elif ours and self._is_so_already(user, account):
+            self._untouchable = True
+        else:
+            refuse("User", name, administrator(privilege))
         self._note = self._note.standing(name)
         return account
+
+    def _is_so_already(self, user: User, account: Account) -> bool:
+        """Whether nothing has to be done to an account that may not be touched.
+
+        What was refused is taken back in the directory, and that is asked for like anything else: while it seemed to be
+        left to do, changes of the groups that this person is in would be refused, too.
+        """
+        work = self._work
+        shut_out = account.mark.locked if account.mark is not None else self._note.locked
+        if user.active or not shut_out:
+            return user.active and not shut_out
+        groups = work.groups_of(account.name)
+        inside = bool(groups) and bool(user.managed_groups(groups))
+        return account.locked is True and not inside and none_open(work, account.name)
 
     def _make(self, name: str, *, recreated: bool) -> None:
         work = self._work

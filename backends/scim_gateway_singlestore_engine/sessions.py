@@ -65,6 +65,17 @@ def _after(work: Work, pause: float) -> float:
     return min(pause * 2, _LONGEST_PAUSE)
 
 
+def none_open(work: Work, name: str) -> bool:
+    """Whether somebody who is locked out has no session, or none that would be ended.
+
+    :raises Unreachable: the gateway may not see the sessions of others.
+    """
+    if not work.settings.kill_sessions:
+        return True
+    work.need("PROCESS", to="see the sessions of people who are deactivated")
+    return not _sessions(work, name)
+
+
 def _sessions(work: Work, name: str) -> list[tuple[int, int]]:
     """Nodes and ids of the sessions of a name.
 

@@ -150,6 +150,8 @@ def test_what_was_refused_of_a_protected_group_is_in_the_way_of_nobodys_deactiva
     world.double.execute("CREATE ROLE 'payroll'", "GRANT ROLE 'payroll' TO 'late'")
     core.patch(group, {"op": "add", "path": "members", "value": [{"value": zoe["id"]}]}, expect=403)
     core.patch(group, {"op": "remove", "path": f'members[value eq "{ada["id"]}"]'}, expect=403)
+    core.patch(group, {"op": "replace", "path": "displayName", "value": "later"}, expect=403)
+    core.json("DELETE", f"/Groups/{group['id']}", expect=403)
     assert core.backend.pending() == []
     off, on = ({"op": "replace", "path": "active", "value": value} for value in (False, True))
     core.patch(ada, off)
@@ -160,6 +162,25 @@ def test_what_was_refused_of_a_protected_group_is_in_the_way_of_nobodys_deactiva
     core.json("DELETE", f"/Users/{zoe['id']}", expect=204)
     assert world.users == {"eve": False}
     assert world.groups == {"late": {"eve"}}
+    assert core.backend.pending() == []
+
+
+@pytest.mark.parametrize("asked", ["deactivate", "rename", "delete"])
+def test_what_was_refused_of_an_administrator_is_in_the_way_of_nobody_in_the_same_group(core, world, asked):
+    ada, bob, eve, zoe = (core.user(name) for name in ("ada", "bob", "eve", "zoe"))
+    group = core.group("staff", ada, bob, eve)
+    world.double.execute("GRANT SUPER ON *.* TO 'ada'@'%'")
+    if asked == "delete":
+        core.json("DELETE", f"/Users/{ada['id']}", expect=403)
+    else:
+        values = {"active": False} if asked == "deactivate" else {"userName": "lovelace"}
+        core.patch(ada, {"op": "replace", "value": values}, expect=403)
+    assert core.backend.pending() == []
+    core.patch(group, {"op": "remove", "path": f'members[value eq "{eve["id"]}"]'})
+    core.json("DELETE", f"/Users/{bob['id']}", expect=204)
+    core.patch(group, {"op": "add", "path": "members", "value": [{"value": zoe["id"]}]})
+    assert world.users == {"ada": False, "eve": False, "zoe": False}
+    assert world.groups == {"staff": {"ada", "zoe"}}
     assert core.backend.pending() == []
 
 

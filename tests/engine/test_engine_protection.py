@@ -18,7 +18,6 @@ Harm = Callable[[EngineWorld], object]
 # What a request could do to an account that is the gateway's, in every spelling that reaches a target.
 TO_ACCOUNT: dict[str, Harm] = {
     "deactivate": lambda w: w.put_user("u1", "ada", active=False),
-    "activate": lambda w: w.put_user("u1", "ada"),
     "rename": lambda w: w.put_user("u1", "lovelace"),
     "rename and deactivate": lambda w: w.put_user("u1", "lovelace", active=False),
     "delete": lambda w: w.remove_user("u1"),
@@ -26,7 +25,6 @@ TO_ACCOUNT: dict[str, Harm] = {
 TO_GROUP: dict[str, Harm] = {
     "fill": lambda w: w.members("g1", add=["u2"]),
     "empty": lambda w: w.members("g1", remove=["u1"]),
-    "put": lambda w: w.put_group("g1", "eng"),
     "rename": lambda w: w.put_group("g1", "engineering"),
     "delete": lambda w: w.remove_group("g1"),
 }
@@ -101,9 +99,9 @@ def test_a_bracket_in_a_pattern_is_a_bracket(make_world, caplog):
 def test_what_became_protected_by_a_pattern_is_left_alone_from_then_on(world, caplog):
     populated(world)
     world.target = world.another_target(protected_users=("ada",), protected_groups=("eng",))
-    for harm in TO_ACCOUNT.values():
+    for harm in (*TO_ACCOUNT.values(), lambda w: w.put_user("u1", "ada")):
         unchanged(world, harm, caplog, "engine_protected_users")
-    for harm in TO_GROUP.values():
+    for harm in (*TO_GROUP.values(), lambda w: w.put_group("g1", "eng")):
         unchanged(world, harm, caplog, "engine_protected_groups")
 
 
@@ -113,6 +111,40 @@ def test_an_account_that_was_given_a_privilege_of_administrators_is_left_alone(w
     populated(world)
     world.double.execute(f"GRANT {privilege} ON *.* TO 'ada'@'%'")
     unchanged(world, TO_ACCOUNT[harm], caplog, privilege)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_administrator_whom_the_gateway_has_locked_out_is_not_let_in_again(make_world, shown, caplog):
+    world = populated(make_world(behaviour=Behaviour(attribute_shown=shown)))
+    world.put_user("u1", "ada", active=False)
+    world.double.execute("GRANT SUPER ON *.* TO 'ada'@'%'")
+    unchanged(world, lambda w: w.put_user("u1", "ada"), caplog, "SUPER")
+    unchanged(world, lambda w: w.put_user("u1", "lovelace"), caplog, "SUPER")
+
+
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("shown", [True, False])
+def test_of_an_administrator_nothing_is_asked_that_is_so_already(make_world, shown, active, caplog):
+    world = populated(make_world(behaviour=Behaviour(attribute_shown=shown)))
+    world.put_user("u1", "ada", active=active)
+    world.double.execute("GRANT SUPER ON *.* TO 'ada'@'%'")
+    before, sent, known = world.double.state(), len(world.sent()), world.known["u1"]
+    world.put_user("u1", "ada", active=active)
+    assert world.double.state() == before
+    assert len(world.sent()) == sent
+    assert world.known["u1"] == known
+    unchanged(world, lambda w: w.put_user("u1", "ada", active=not active), caplog, "SUPER")
+
+
+def test_an_administrator_who_was_locked_out_and_is_in_again_is_left_alone(world, caplog):
+    populated(world)
+    world.put_user("u1", "ada", active=False)
+    world.double.execute("GRANT SUPER ON *.* TO 'ada'@'%'", "GRANT GROUP 'eng' TO 'ada'@'%'")
+    unchanged(world, TO_ACCOUNT["deactivate"], caplog, "SUPER")
+    world.double.execute("REVOKE GROUP 'eng' FROM 'ada'@'%'")
+    world.put_user("u1", "ada", active=False)
+    world.double.restart()
+    unchanged(world, TO_ACCOUNT["deactivate"], caplog, "SUPER")
 
 
 def test_the_right_to_hand_on_a_right_of_one_database_is_one_of_administrators(world, caplog):
@@ -166,11 +198,16 @@ def test_a_group_with_a_role_that_the_operator_protects_is_neither_adopted_nor_r
     unchanged(world, lambda w: w.put_group("g1", "money", adoptable=True), caplog, "engine_protected_roles")
 
 
-def test_of_a_group_that_may_not_be_touched_nothing_is_asked_that_is_so_already(world, caplog):
+def test_of_a_group_that_may_not_be_touched_nothing_is_asked_that_is_so_already(make_world, caplog):
+    world = make_world(roles={"eng": "reader"})
+    world.double.execute("CREATE ROLE 'reader'")
     populated(world)
     world.put_user("u3", "eve")
     world.double.execute("CREATE ROLE 'chief'", "GRANT SUPER ON *.* TO ROLE 'chief'", "GRANT ROLE 'chief' TO 'eng'")
-    before, sent = world.double.state(), len(world.sent())
+    world.double.execute("REVOKE ROLE 'reader' FROM 'eng'")
+    before, sent, known = world.double.state(), len(world.sent()), world.known["g1"]
+    world.put_group("g1", "eng")
+    assert world.known["g1"] == known
     world.members("g1", add=["u1"], remove=["u2", "u3"])
     assert world.double.state() == before
     assert len(world.sent()) == sent
