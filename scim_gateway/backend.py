@@ -26,14 +26,15 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
 11. ``without`` in ``get`` and ``Query`` is a hint: those attributes will not be in the answer and may be left unread.
 
 Abilities are classes to inherit, not flags: :class:`MembershipHandler` for stores that keep each membership apart,
-:class:`ContainingHandler` for those that can at least look up what somebody is a member of.
+:class:`ContainingHandler` for those that can at least look up what somebody is a member of, :class:`TextHandler` and
+:class:`MemberTextHandler` for those that keep JSON, of which answers are then made without parsing it.
 """
 
 from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -82,6 +83,28 @@ class Query:
             return Page(behind(self.after, matching, self.sort)[: self.count], len(matching))
         first = self.start_index - 1
         return Page(matching[first : first + self.count], len(matching))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A resource as JSON.
+
+    :param json: what ``orjson.dumps`` made of the resource that ``create`` or ``modify`` was given; without the members
+        where a :class:`MembershipHandler` keeps them apart.
+    :param state: equal only to that of a text of the same resource with the same members by the same names, whatever
+        happened in between; ``None`` if that cannot be told.
+    """
+
+    json: bytes
+    state: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """One page of an answer, like :class:`Page`, as JSON (:class:`Text`)."""
+
+    json: Sequence[bytes]
+    total_results: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +197,9 @@ class MembershipHandler(ContainingHandler):
     def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
         """Ids of the direct members; only those in ``among`` where that is given."""
 
-    def member_count(self, id: str) -> int:
-        """How many direct members it has; a store that can count does not read them all."""
-        return len(self.member_ids(id))
+    def has_more_members(self, id: str, than: int) -> bool:
+        """Whether it has more direct members than that; a store that can count does not read them all."""
+        return len(self.member_ids(id)) > than
 
     @abstractmethod
     def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
@@ -184,6 +207,29 @@ class MembershipHandler(ContainingHandler):
 
         :raises StaleResource: ``before`` is not what is stored any more.
         """
+
+
+class TextHandler(ResourceHandler):
+    """Ability: gives resources as the JSON that was stored. Asked only in ``operation(write=False)``."""
+
+    @abstractmethod
+    def text(self, id: str) -> Text:
+        """What :meth:`get` gives, as JSON.
+
+        :raises NotFound: there is none of this type.
+        """
+
+    @abstractmethod
+    def texts(self, query: Query) -> Texts | Page:
+        """What :meth:`query` gives, as JSON; or just that, where something had to look into the resources anyway."""
+
+
+class MemberTextHandler(TextHandler, MembershipHandler):
+    """Ability: gives resources as JSON, and apart from that their members."""
+
+    @abstractmethod
+    def members(self, id: str) -> Iterable[tuple[str, str, str | None]]:
+        """``value``, ``type`` and ``display`` of the direct members, in the order in which ``get`` gives them."""
 
 
 def value_taken(resource_type: ResourceType, path: AttributePath) -> Uniqueness:

@@ -89,11 +89,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an operation came to; ``document`` is the body before it becomes JSON."""
+    """What an operation came to.
+
+    :param document: the body before it becomes JSON.
+    :param json: the body, if it is JSON already.
+    """
 
     status: int
     document: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    json: bytes | None = None
 
 
 def read_parameters(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from scim_gateway.text import fold
 _TICK = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = 1_000_000
+_SET_HERE = frozenset({"id", "meta"})
 
 
 def created(resource: Resource, resource_type: ResourceType) -> Resource:
@@ -44,11 +45,9 @@ def changed(before: Resource, after: Resource) -> Resource:
     meta = before["meta"]
     earliest = datetime.fromisoformat(meta["lastModified"]) + _TICK
     now = _text(max(datetime.now(UTC), earliest))
-    return {
-        **after,
-        "id": before["id"],
-        "meta": {**meta, "lastModified": now, "version": str(int(meta["version"]) + 1)},
-    }
+    # Both stand at the end, as in a new resource: answers are made of stored texts (splicing.py).
+    rest = {name: value for name, value in after.items() if name not in _SET_HERE}
+    return {**rest, "id": before["id"], "meta": {**meta, "lastModified": now, "version": str(int(meta["version"]) + 1)}}
 
 
 def same(before: Resource, after: Resource) -> bool:

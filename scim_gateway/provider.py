@@ -33,6 +33,7 @@ from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
 from scim_gateway.resources import TypeOperations
 from scim_gateway.routing import BULK, ME, Match, Router
+from scim_gateway.splicing import make_splicers
 
 logger = logging.getLogger("scim_gateway.provider")
 
@@ -58,11 +59,12 @@ class ServiceProvider:
         self._discovery = Discovery(backend.resource_types, settings)
         relations = Relations(backend)
         representation = Representation(backend, relations)
+        splicers = make_splicers(backend, relations, representation)
         self._types = {
-            kind.name: TypeOperations(backend, kind, settings, relations, representation)
+            kind.name: TypeOperations(backend, kind, settings, relations, representation, splicers.get(kind.name))
             for kind in backend.resource_types
         }
-        searches = Searches(backend, settings, relations, representation)
+        searches = Searches(backend, settings, relations, representation, splicers)
         bulk = Bulk(self._router, settings, self._perform)
         self._operations: Mapping[str, Callable[[Call], Answer]] = {
             "create": lambda call: self._types[call.resource_type.name].create(call),
@@ -201,9 +203,12 @@ def _error(error: ScimError) -> Answer:
 
 
 def _response(answer: Answer, media_type: str, route: str, scim_type: str | None, *, head: bool) -> Response:
-    if answer.document is None:
+    if answer.json is not None:
+        body = answer.json
+    elif answer.document is not None:
+        body = orjson.dumps(answer.document)
+    else:
         return Response(answer.status, answer.headers, b"", route, scim_type)
-    body = orjson.dumps(answer.document)
     headers = {"Content-Type": media_type, **answer.headers}
     if head:
         headers["Content-Length"] = str(len(body))

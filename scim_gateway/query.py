@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from scim_gateway.backend import Backend, Page, Query
+import orjson
+
+from scim_gateway.backend import Backend, Page, Query, Texts
 from scim_gateway.call import Answer, Call
-from scim_gateway.cursor import Bookmark, Cursors, fingerprint
-from scim_gateway.errors import InvalidCount, InvalidValue, ScimError, TooMany
+from scim_gateway.cursor import Bookmark, Cursors
+from scim_gateway.errors import InvalidValue, ScimError, TooMany
 from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath
 from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse as parse_filter
@@ -25,47 +26,17 @@ from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.relations import Relations, every
 from scim_gateway.representation import Representation
 from scim_gateway.schema import AttributePath, Resource, ResourceType
+from scim_gateway.search import Search, search_of
+from scim_gateway.splicing import Splicer
+
+Document: TypeAlias = "Mapping[str, object] | orjson.Fragment"
+"""A resource as shown, or its JSON."""
 
 T = TypeVar("T")
 
-_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,9}\s*", re.ASCII)
 _ID = AttributePath(None, "id")
 _TERMS = 40
 _BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What a client asks for, by query parameters or by a SearchRequest; texts are as sent."""
-
-    filter: str | None = None
-    sort_by: str | None = None
-    sort_order: str | None = None
-    start_index: int | None = None
-    count: int | None = None
-    cursor: str | None = None
-    attributes: str | Sequence[str] | None = None
-    excluded_attributes: str | Sequence[str] | None = None
-
-    def fingerprint(self, template: str) -> str:
-        """What a cursor of this search is bound to."""
-        asked = (self.filter, self.sort_by, self.sort_order, self.attributes, self.excluded_attributes)
-        return fingerprint([template.removesuffix("/.search"), *asked])
-
-
-def search_of(parameters: Mapping[str, str]) -> Search:
-    """The search in query parameters; an empty one is as good as none, except where a value means something."""
-    cursor = parameters.get("cursor")
-    return Search(
-        filter=parameters.get("filter"),
-        sort_by=parameters.get("sortBy") or None,
-        sort_order=parameters.get("sortOrder") or None,
-        start_index=_number(parameters, "startIndex", InvalidValue),
-        count=_number(parameters, "count", InvalidValue if cursor is None else InvalidCount),
-        cursor=cursor,
-        attributes=parameters.get("attributes") or None,
-        excluded_attributes=parameters.get("excludedAttributes") or None,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +72,15 @@ class Searches:
     """Runs searches over a backend."""
 
     def __init__(
-        self, backend: Backend, settings: ProviderSettings, relations: Relations, representation: Representation
+        self,
+        backend: Backend,
+        settings: ProviderSettings,
+        relations: Relations,
+        representation: Representation,
+        splicers: Mapping[str, Splicer],
     ) -> None:
         self._backend = backend
+        self._splicers = splicers
         self._settings = settings
         self._relations = relations
         self._representation = representation
@@ -123,15 +100,14 @@ class Searches:
         window = self._window(search, call)
         with self._backend.operation(write=False):
             if window.start_index is not None:
-                page, total = self._run(part, part.query(window.start_index, window.count), call)
-                return self._answer(self._project([(part, page)]), total, window)
+                shown, total, _ = self._shown(part, part.query(window.start_index, window.count), call, window.count)
+                return self._answer(shown, total, window)
             after = window.place if isinstance(window.place, Position) else None
             # One more than asked for tells whether there is a next page.
-            page, total = self._run(part, part.query(1, window.count + 1 if window.count else 0, after), call)
-        more = len(page) > window.count > 0
-        page = page[: window.count]
-        mark = Bookmark(window.count, position_of(page[-1], part.sort)) if more else None
-        return self._answer(self._project([(part, page)]), total, window, self._seal(search, call, mark))
+            query = part.query(1, window.count + 1 if window.count else 0, after)
+            shown, total, following = self._shown(part, query, call, window.count)
+        mark = Bookmark(window.count, following) if following else None
+        return self._answer(shown, total, window, self._seal(search, call, mark))
 
     def all(self, call: Call) -> Answer:
         """A search over all resource types (RFC 7644 §3.4.2.1)."""
@@ -214,12 +190,38 @@ class Searches:
         page, whole = self._find(part, query, call)
         return self._whole(part, page.resources, whole, call), page.total_results
 
+    def _shown(
+        self, part: _Part, query: Query, call: Call, count: int
+    ) -> tuple[Sequence[Document], int, Position | None]:
+        """A page as shown, how many matches there are, and where it ends if more was found than belongs to it."""
+        splicer = self._splicers.get(part.kind.name)
+        if splicer is None or not splicer.fits(part.projection, query.without) or self._is_virtual(part):
+            page, whole = self._find(part, query, call)
+        else:
+            found = splicer.handler.texts(query)
+            if isinstance(found, Texts):
+                texts = found.json[:count]
+                last = orjson.loads(texts[-1]) if len(found.json) > count > 0 else None
+                shown = splicer.page(texts, call.base_url, part.projection)
+                return shown, found.total_results, position_of(last, part.sort) if last else None
+            page, whole = found, False
+        resources = page.resources[:count]
+        last = resources[-1] if len(page.resources) > count > 0 else None
+        completed = self._whole(part, resources, whole, call)
+        return self._project([(part, completed)]), page.total_results, position_of(last, part.sort) if last else None
+
+    def _is_virtual(self, part: _Part) -> bool:
+        """Whether a search asks for what no store holds."""
+        looked_at = [*paths(part.filter), *([part.sort.target.path] if part.sort else ())]
+        if not looked_at:
+            return False
+        virtual = self._virtual[part.kind.name]
+        return not virtual.isdisjoint(looked_at) or any(path.name == part.kind.containers for path in looked_at)
+
     def _find(self, part: _Part, query: Query, call: Call) -> tuple[Page, bool]:
         """A page, and whether its resources are whole or as stored."""
-        virtual = self._virtual[part.kind.name]
-        looked_at = [*paths(part.filter), *([part.sort.target.path] if part.sort else ())]
-        if not virtual.isdisjoint(looked_at) or any(path.name == part.kind.containers for path in looked_at):
-            return query.run(self._candidates(part, virtual, call)), True
+        if self._is_virtual(part):
+            return query.run(self._candidates(part, self._virtual[part.kind.name], call)), True
         return self._backend.handlers[part.kind.name].query(query), False
 
     def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, call: Call) -> list[Resource]:
@@ -305,7 +307,7 @@ class Searches:
 
     # What is answered
 
-    def _project(self, found: Iterable[tuple[_Part, list[Resource]]]) -> list[Mapping[str, object]]:
+    def _project(self, found: Iterable[tuple[_Part, list[Resource]]]) -> list[Document]:
         return [
             shown.document
             for part, resources in found
@@ -313,7 +315,7 @@ class Searches:
         ]
 
     def _answer(
-        self, documents: Sequence[Mapping[str, object]], total: int, window: _Window, next_cursor: str | None = None
+        self, documents: Sequence[Document], total: int, window: _Window, next_cursor: str | None = None
     ) -> Answer:
         body = list_response(documents, total, start_index=window.start_index, next_cursor=next_cursor)
         return Answer(200, body)
@@ -323,15 +325,6 @@ class Searches:
 
     def _cursors(self) -> Cursors:
         return Cursors(self._backend.cursor_key, self._settings.cursor_timeout)
-
-
-def _number(parameters: Mapping[str, str], name: str, error: type[ScimError]) -> int | None:
-    text = parameters.get(name)
-    if text is None:
-        return None
-    if not _NUMBER.fullmatch(text):
-        raise error(f"The query parameter {name} has to be an integer of at most nine digits.")
-    return int(text)
 
 
 def _group_asked_for(term: Filter, containers: str | None) -> str | None:

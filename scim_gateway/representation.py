@@ -86,13 +86,13 @@ class Representation:
             # Neighbours are in the same groups as a rule.
             key = tuple((membership.group.id, membership.direct) for membership in memberships)
             if key not in digests:
-                digests[key] = _digest(memberships)
+                digests[key] = digest(memberships)
             version, location = _tag_of(resource, digests[key]), endpoint + id
             whole = {**resource, "meta": {**resource["meta"], "location": location, "version": version}}
             if resource_type.containers and memberships:
                 for membership, each in zip(memberships, key, strict=True):
                     if each not in described:
-                        described[each] = self._group(membership, base_url)
+                        described[each] = self.group(membership, base_url)
                 whole[resource_type.containers] = [described[each] for each in key]
             for field in fields:
                 if elements := field.elements(resource):
@@ -193,7 +193,8 @@ class Representation:
             location = self.location(kind, element["value"], base_url) if kind else None
             yield field.complete(element, reference, location)
 
-    def _group(self, membership: Membership, base_url: str) -> dict[str, Any]:
+    def group(self, membership: Membership, base_url: str) -> dict[str, Any]:
+        """A group as a resource in it shows it."""
         group = membership.group
         kind = self._backend.resource_types.by_name[group.resource_type]
         element = {"value": group.id, "$ref": self.location(kind, group.id, base_url)}
@@ -203,7 +204,7 @@ class Representation:
 
 
 def _tag(resource: Resource, groups: Sequence[Membership]) -> str:
-    return _tag_of(resource, _digest(groups))
+    return _tag_of(resource, digest(groups))
 
 
 def _tag_of(resource: Resource, digest: str) -> str:
@@ -211,7 +212,7 @@ def _tag_of(resource: Resource, digest: str) -> str:
     return weak_tag(f"{version}-{digest}" if digest else version)
 
 
-def _digest(groups: Sequence[Membership]) -> str:
+def digest(groups: Sequence[Membership]) -> str:
     """What stands for the groups in an entity tag; empty if there are none."""
     if not groups:
         return ""

@@ -22,6 +22,7 @@ from scim_gateway.references import Element, ReferenceCheck, id_of, tells
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation, Shown
 from scim_gateway.schema import Resource, ResourceType
+from scim_gateway.splicing import Splicer
 
 T = TypeVar("T")
 
@@ -38,12 +39,14 @@ class TypeOperations:
         settings: ProviderSettings,
         relations: Relations,
         representation: Representation,
+        splicer: Splicer | None,
     ) -> None:
         self._backend = backend
         self._kind = resource_type
         self._settings = settings
         self._relations = relations
         self._representation = representation
+        self._splicer = splicer
         self._reader = ResourceReader(resource_type)
         self._handler: ResourceHandler = backend.handlers[resource_type.name]
         self._fields = representation.fields[resource_type.name]
@@ -85,11 +88,15 @@ class TypeOperations:
         """GET of one resource."""
         projection = call.projection()
         with self._backend.operation(write=False):
-            resource = self._handler.get(call.id, without=projection.without - {"meta"})
-            shown = self._show(call, resource)
-        if not_modified(call.headers, shown.tag):
-            return Answer(304, None, {"ETag": shown.tag})
-        return Answer(200, shown.document, {"Location": shown.location, "ETag": shown.tag})
+            spliced = self._splicer.one(call.id, call.base_url, projection) if self._splicer else None
+            if spliced is None:
+                resource = self._handler.get(call.id, without=projection.without - {"meta"})
+                shown = self._show(call, resource)
+        found = spliced or shown
+        if not_modified(call.headers, found.tag):
+            return Answer(304, None, {"ETag": found.tag})
+        headers = {"Location": found.location, "ETag": found.tag}
+        return Answer(200, None, headers, spliced.json) if spliced else Answer(200, shown.document, headers)
 
     def replace(self, call: Call) -> Answer:
         """PUT of one resource."""
@@ -276,8 +283,10 @@ class TypeOperations:
     def _too_long(self, call: Call, resource: Resource) -> bool:
         if self._members is None or call.projects:
             return False
-        count = self._apart.member_count(call.id) if self._apart else len(self._members.elements(resource))
-        return count > self._settings.patch_answer_members
+        most = self._settings.patch_answer_members
+        if self._apart:
+            return self._apart.has_more_members(call.id, most)
+        return len(self._members.elements(resource)) > most
 
     def _show(
         self,

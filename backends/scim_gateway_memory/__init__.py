@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
 
-from scim_gateway.backend import Backend, ContainingHandler, Page, Query, Reference, value_taken
+from scim_gateway.backend import (
+    Backend,
+    ContainingHandler,
+    Page,
+    Query,
+    Reference,
+    Text,
+    TextHandler,
+    Texts,
+    value_taken,
+)
 from scim_gateway.errors import NotFound, StaleResource
 from scim_gateway.filter import And, Comparison, Filter
 from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes
@@ -40,7 +50,7 @@ class _Stored:
     members: frozenset[str]
 
 
-class MemoryHandler(ContainingHandler):
+class MemoryHandler(ContainingHandler, TextHandler):
     """Resources of one type in a dictionary by id, and dictionaries for what else they are looked up by."""
 
     def __init__(self, resource_type: ResourceType, undo: Undo) -> None:
@@ -53,17 +63,29 @@ class MemoryHandler(ContainingHandler):
         self._member = AttributePath(None, resource_type.members or "", "value")
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
-        stored = self._stored.get(id)
-        if stored is None:
-            raise NotFound(f"There is no {self.resource_type.name} with id {id!r}.")
-        return _read(stored)
+        return _read(self.at(id))
+
+    def text(self, id: str) -> Text:
+        return Text(self.at(id).text)
 
     def query(self, query: Query) -> Page:
+        found = self.texts(query)
+        return (
+            found if isinstance(found, Page) else Page([orjson.loads(text) for text in found.json], found.total_results)
+        )
+
+    def texts(self, query: Query) -> Texts | Page:
         if query.filter is None and query.sort is None:
             return self._page(query)
         ids = self._looked_up(query.filter)
-        stored: Iterable[_Stored] = self._stored.values() if ids is None else map(self._stored.__getitem__, ids)
-        return query.run(map(_read, stored))
+        if ids is None:
+            return query.run(map(_read, self._stored.values()))
+        if len(ids) != 1:
+            return query.run(_read(self._stored[id]) for id in ids)
+        # As a rule it is what was asked for, and then it is answered as it is stored.
+        (id,) = ids
+        page = query.run([_read(self._stored[id])])
+        return Texts([self._stored[each["id"]].text for each in page.resources], page.total_results)
 
     def create(self, resource: Resource) -> None:
         self._put(resource["id"], self._what(resource))
@@ -91,13 +113,26 @@ class MemoryHandler(ContainingHandler):
         """Undo a step of a write."""
         self._exchange(id, stored)
 
-    def _page(self, query: Query) -> Page:
+    def __contains__(self, id: str) -> bool:
+        return id in self._stored
+
+    def at(self, id: str) -> _Stored:
+        """What is stored with an id.
+
+        :raises NotFound: nothing is.
+        """
+        stored = self._stored.get(id)
+        if stored is None:
+            raise NotFound(f"There is no {self.resource_type.name} with id {id!r}.")
+        return stored
+
+    def _page(self, query: Query) -> Texts:
         """A page of all resources: a part of the order."""
         start = query.start_index - 1
         if query.after is not None:
             start = bisect_right(self._order, (query.after.created, query.after.id))
         places = self._order[start : start + query.count]
-        return Page([_read(self._stored[id]) for _, id in places], len(self._order))
+        return Texts([self._stored[id].text for _, id in places], len(self._order))
 
     def _looked_up(self, tree: Filter | None) -> Collection[str] | None:
         """The ids of all matches, and perhaps of others, if a dictionary tells them."""
@@ -172,6 +207,15 @@ class MemoryBackend(Backend):
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
         return cls(resource_types)
+
+    def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
+        found: dict[str, Reference] = {}
+        for id in ids:
+            for name, handler in self.handlers.items():
+                if id in handler:
+                    found[id] = Reference(id, name, handler.at(id).display)
+                    break
+        return found
 
     def operation(self, *, write: bool) -> AbstractContextManager[object]:
         return self._write() if write else self._lock

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from scim_gateway.backend import MemberChange, MembershipHandler, Page, Query, Reference, ResourceHandler
+from scim_gateway.backend import (
+    MemberChange,
+    MembershipHandler,
+    MemberTextHandler,
+    Page,
+    Query,
+    Reference,
+    ResourceHandler,
+    Text,
+    TextHandler,
+    Texts,
+)
 from scim_gateway.errors import NotFound
 from scim_gateway.schema import Resource
 
@@ -16,10 +27,10 @@ if TYPE_CHECKING:
     from .backend import ProvisioningBackend
 
 
-class NotingHandler(ResourceHandler):
+class NotingHandler(TextHandler):
     """A handler of the directory."""
 
-    def __init__(self, directory: ResourceHandler, backend: ProvisioningBackend) -> None:
+    def __init__(self, directory: TextHandler, backend: ProvisioningBackend) -> None:
         self.resource_type = directory.resource_type
         self._directory = directory
         self._backend = backend
@@ -39,6 +50,12 @@ class NotingHandler(ResourceHandler):
 
     def query(self, query: Query) -> Page:
         return self._directory.query(query)
+
+    def text(self, id: str) -> Text:
+        return self._directory.text(id)
+
+    def texts(self, query: Query) -> Texts | Page:
+        return self._directory.texts(query)
 
     def create(self, resource: Resource) -> None:
         with self._writing(), self._backend.replaying(self._kind, resource):
@@ -70,10 +87,10 @@ class NotingHandler(ResourceHandler):
         return nullcontext() if self._backend.current is not None else self._backend.operation(write=True)
 
 
-class NotingMembershipHandler(NotingHandler, MembershipHandler):
+class NotingMembershipHandler(NotingHandler, MemberTextHandler):
     """A handler of the directory that keeps each membership apart."""
 
-    _directory: MembershipHandler
+    _directory: MemberTextHandler
 
     def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
         operation = self._backend.current
@@ -81,8 +98,11 @@ class NotingMembershipHandler(NotingHandler, MembershipHandler):
             operation.asked[id] = None if among is None else frozenset(among)
         return self._directory.member_ids(id, among=among)
 
-    def member_count(self, id: str) -> int:
-        return self._directory.member_count(id)
+    def has_more_members(self, id: str, than: int) -> bool:
+        return self._directory.has_more_members(id, than)
+
+    def members(self, id: str) -> Iterable[tuple[str, str, str | None]]:
+        return self._directory.members(id)
 
     def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
         with self._writing():
@@ -94,7 +114,9 @@ class NotingMembershipHandler(NotingHandler, MembershipHandler):
 
 
 def noting(directory: ResourceHandler, backend: ProvisioningBackend) -> ResourceHandler:
-    """A handler with the abilities of the directory's."""
-    if isinstance(directory, MembershipHandler):
+    """A handler with the abilities of the directory's, which is one in SQL."""
+    if isinstance(directory, MemberTextHandler):
         return NotingMembershipHandler(directory, backend)
+    if not isinstance(directory, TextHandler):
+        raise TypeError(f"{type(directory).__name__} is no handler of a directory in SQL")
     return NotingHandler(directory, backend)

@@ -167,6 +167,21 @@ _SQLITE_2 = (
     "DROP TABLE scim_schema_of_one",
 )
 
+# A row of the settings that becomes another one with each change of what a member is called: as long as it and the
+# document of a group are the same, so is what is shown of the members. Whoever changes a name, changes it; on a server
+# it would make changes of names wait for each other.
+_SQLITE_3 = (
+    """
+    CREATE TRIGGER scim_member_is_called AFTER UPDATE OF display ON scim_resource
+    WHEN old.display IS NOT new.display
+        AND EXISTS (SELECT 1 FROM scim_member WHERE tenant = new.tenant AND member_id = new.id)
+    BEGIN
+        INSERT INTO scim_setting (tenant, name, payload) VALUES (new.tenant, 'names of members', randomblob(16))
+        ON CONFLICT (tenant, name) DO UPDATE SET payload = excluded.payload;
+    END
+    """,
+)
+
 _MYSQL_1 = (
     f"""
     CREATE TABLE IF NOT EXISTS scim_resource (
@@ -271,5 +286,6 @@ DIRECTORY = MigrationSet(
             "leases, migrations of other packages, no reserved names",
             {"sqlite": _SQLITE_2, "mysql": (), "singlestore": ()},
         ),
+        Migration(3, "whether a member got another name", {"sqlite": _SQLITE_3, "mysql": (), "singlestore": ()}),
     ),
 )

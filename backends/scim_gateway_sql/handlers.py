@@ -9,16 +9,16 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
-from scim_gateway.backend import Page, Query, ResourceHandler, value_taken
+from scim_gateway.backend import Page, Query, Text, TextHandler, Texts, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
-from scim_gateway.filter import And, Comparison, Filter, Not, Or, ValuePath
 from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
-from .holders import resource_of, with_holders
+from .holders import document_of, with_holders
 from .indexing import Index, Rows, value_rows
 from .lookup import FEW, look_up
+from .pages import cut, scans
 from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
@@ -121,7 +121,7 @@ def batches(items: Iterable[str], size: int = BATCH) -> Iterator[list[str]]:
         yield everything[start : start + size]
 
 
-class SqlHandler(ResourceHandler):
+class SqlHandler(TextHandler):
     """Resources of a type without members."""
 
     def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
@@ -137,20 +137,29 @@ class SqlHandler(ResourceHandler):
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
         with self._database.session() as session:
-            resource = self._stored(session, id)
-            if resource is None:
-                raise NotFound(f"There is no {self._kind} with id {id!r}.")
+            resource: Resource = orjson.loads(self._stored(session, id))
             if session.locks is not None:
                 session.locks.read(self._tenant, id, resource["meta"]["version"])
             self._complete(session, (resource,), without)
             return resource
 
-    def _stored(self, session: Session, id: str) -> Resource | None:
+    def text(self, id: str) -> Text:
+        with self._database.session() as session:
+            return Text(self._stored(session, id))
+
+    def _stored(self, session: Session, id: str) -> bytes:
         here = {**self._at, "id_": id}
         if self.resource_type.containers and not session.write:
-            return resource_of(session, _GET_WITH_HOLDERS, here)
-        row = _GET.first(session, here)
-        return None if row is None else orjson.loads(row[0])
+            found = document_of(session, _GET_WITH_HOLDERS, here)
+        else:
+            row = _GET.first(session, here)
+            found = None if row is None else row[0]
+        if found is None:
+            raise self._missing(id)
+        return found
+
+    def _missing(self, id: str) -> NotFound:
+        return NotFound(f"There is no {self._kind} with id {id!r}.")
 
     def create(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
@@ -191,41 +200,56 @@ class SqlHandler(ResourceHandler):
 
     def query(self, query: Query) -> Page:
         with self._database.session() as session:
-            page = self._looked_up(session, query)
-            if page is None and query.filter is None and query.sort is None:
-                page = self._in_order(session, query)
-            if page is None:
-                plan = self._translator.plan(query, lambda: self._has_cut(session))
-                if plan.segments:
-                    page = self._page(session, query, plan)
-                else:
-                    with_members = self._translator.mentions_members(query)
-                    rest = replace(query, filter=None) if plan.exact else query
-                    page = rest.run(self._candidates(session, plan, with_members))
-                    if with_members:
-                        return page
+            found = self._found(session, query)
+            if isinstance(found, Page):
+                return found
+            page = Page([orjson.loads(doc) for doc in found.json], found.total_results)
             self._complete(session, page.resources, query.without)
             return page
 
-    def _looked_up(self, session: Session, query: Query) -> Page | None:
+    def texts(self, query: Query) -> Texts | Page:
+        with self._database.session() as session:
+            return self._found(session, query)
+
+    def _found(self, session: Session, query: Query) -> Texts | Page:
+        """A page as stored, or complete where that is not enough to find it."""
+        found = self._looked_up(session, query)
+        if found is None and query.filter is None and query.sort is None:
+            found = self._in_order(session, query)
+        if found is not None:
+            return found
+        plan = self._translator.plan(query, lambda: self._has_cut(session))
+        if plan.segments:
+            return self._page(session, query, plan)
+        with_members = self._translator.mentions_members(query)
+        rest = replace(query, filter=None) if plan.exact else query
+        page = rest.run(self._candidates(session, plan, with_members))
+        if not with_members:
+            self._complete(session, page.resources, query.without)
+        return page
+
+    def _looked_up(self, session: Session, query: Query) -> Texts | Page | None:
         """The page of a filter that a single look-up answers with few resources."""
         lookup = look_up(self.index, self._tenant, query)
         if lookup is None:
             return None
-        statement, parameters = lookup.statement, lookup.parameters
         if lookup.with_holders is not None and self.resource_type.containers:
-            only = resource_of(session, lookup.with_holders, parameters)
-            found: list[Resource] = [] if only is None else [only]
+            only = document_of(session, lookup.with_holders, lookup.parameters)
+            docs = [] if only is None else [only]
+            if query.after is None and query.start_index == 1:
+                return Texts(docs[: query.count], len(docs))
         else:
-            rows = statement.rows(session, parameters)
+            rows = lookup.statement.rows(session, lookup.parameters)
             if len(rows) > FEW:
                 return None
-            found = [orjson.loads(doc) for (doc,) in rows]
-        if len(found) < 2 and query.after is None and query.start_index == 1:
-            return Page(found[: query.count], len(found))
-        return replace(query, filter=None).run(found)
+            if query.sort is None:
+                return cut(query, rows)
+            docs = [row[0] for row in rows]
+        page = replace(query, filter=None).run(map(orjson.loads, docs))
+        self._complete(session, page.resources, query.without)
+        return page
 
-    def _in_order(self, session: Session, query: Query) -> Page:
+    def _in_order(self, session: Session, query: Query) -> Texts:
         """A page of everything, in the default order."""
         total = self._total(session)
         offset, count = query.start_index - 1, query.count
@@ -241,7 +265,7 @@ class SqlHandler(ResourceHandler):
             count = min(count, total - offset)
             behind = total - offset - count
             rows = _LAST.rows(session, {**self._at, "count_": count, "offset_": behind})[::-1]
-        return Page([orjson.loads(doc) for (doc,) in rows], total)
+        return Texts([doc for (doc,) in rows], total)
 
     def _total(self, session: Session) -> int:
         """How many resources there are of the type."""
@@ -253,19 +277,19 @@ class SqlHandler(ResourceHandler):
             known[self._kind] = state, int(total)
         return int(total)
 
-    def _page(self, session: Session, query: Query, plan: Plan) -> Page:
+    def _page(self, session: Session, query: Query, plan: Plan) -> Texts:
         offset = max(0, query.start_index - 1) if query.after is None else 0
-        if query.filter is not None and query.after is None and _scans(query.filter):
+        if query.filter is not None and query.after is None and scans(query.filter):
             ids = self._ids(session, plan, 0, FEW_MATCHES + 1)
             if len(ids) <= FEW_MATCHES:
                 docs = self._docs(session, ids[offset : offset + query.count])
-                return Page([orjson.loads(doc) for doc in docs], len(ids))
+                return Texts(docs, len(ids))
         docs = self._docs_in_order(session, plan, offset, query.count) if query.count else []
         if query.after is None and offset == 0 and len(docs) < query.count:
             total = len(docs)
         else:
             total = session.execute(plan.total()).scalar_one()
-        return Page([orjson.loads(doc) for doc in docs], total)
+        return Texts(docs, total)
 
     def _ids(self, session: Session, plan: Plan, offset: int, count: int) -> list[str]:
         """The ids of a page; only they are sorted, not the documents."""
@@ -373,17 +397,3 @@ class SqlHandler(ResourceHandler):
     def _drop_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
             _DROP_VALUE.each(session, value_rows(self._tenant, id, rows))
-
-
-def _scans(tree: Filter) -> bool:
-    """Whether a filter asks for a part of a text, which no index has."""
-    match tree:
-        case Comparison(_, operator):
-            return operator in ("co", "ew")
-        case And(terms) | Or(terms):
-            return any(map(_scans, terms))
-        case Not(term):
-            return _scans(term)
-        case ValuePath(_, inner):
-            return _scans(inner)
-    return False

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-import orjson
 from sqlalchemy import ColumnElement, Integer, LargeBinary, and_, exists, null, select, type_coerce, union_all
 from sqlalchemy import bindparam as bound
 from sqlalchemy.types import String
 
 from scim_gateway.backend import Reference
-from scim_gateway.schema import Resource
 
 from .columns import Key
 from .prepared import Prepared
@@ -37,12 +36,14 @@ def with_holders(document: ColumnElement[bool], member: ColumnElement[bool]) -> 
     :param document: which resource, as a condition on its row.
     :param member: the same, as a condition on the rows of its memberships.
     """
-    nothing: list[ColumnElement[Any]] = [
-        *(type_coerce(null(), Key()) for _ in range(3)),
+    own: list[ColumnElement[Any]] = [
+        type_coerce(null(), Key()),
+        resources.c.id,
+        type_coerce(null(), Key()),
         type_coerce(null(), String()),
         type_coerce(null(), Integer()),
     ]
-    found = select(resources.c.doc, *nothing).where(
+    found = select(resources.c.doc, *own).where(
         resources.c.tenant == bound("tenant_"), resources.c.kind == bound("kind_"), document
     )
     holders = (
@@ -56,23 +57,22 @@ def with_holders(document: ColumnElement[bool], member: ColumnElement[bool]) -> 
     return Prepared(union_all(found, holders))
 
 
-def resource_of(session: Session, statement: Prepared, parameters: Mapping[str, Any]) -> Resource | None:
+def document_of(session: Session, statement: Prepared, parameters: Mapping[str, Any]) -> bytes | None:
     """The resource that such a statement finds, as stored; what holds it is kept in the session."""
-    document, holding = None, []
-    for doc, *holder in statement.rows(session, parameters):
+    rows = statement.rows(session, parameters)
+    document, of, holding = None, "", []
+    for doc, created, id, kind, display, contained in rows:
         if doc is not None:
-            document = doc
+            document, of = doc, id
         else:
-            holding.append(holder)
+            holding.append((created, id, kind, display, contained))
     if document is None:
         return None
-    resource: Resource = orjson.loads(document)
     if len(holding) > 1:
-        holding.sort(key=lambda holder: holder[:2])
-    session.holders[resource["id"]] = [
-        Reference(id, kind, display, bool(contained)) for _, id, kind, display, contained in holding
-    ]
-    return resource
+        holding.sort(key=itemgetter(0, 1))
+    session.holders[of] = [Reference(id, kind, display, bool(contained)) for _, id, kind, display, contained in holding]
+    found: bytes = document
+    return found
 
 
 def kept(session: Session, ids: Collection[str], kind: str) -> Mapping[str, Sequence[Reference]] | None:

@@ -21,7 +21,7 @@ FEW = 100
 """The most documents that a look-up reads; where it finds more, the page is cut in SQL."""
 
 _MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
-_DOC = select(resources.c.doc).where(_MINE).limit(FEW + 1)
+_DOC = select(resources.c.doc, resources.c.created, resources.c.id).where(_MINE).limit(FEW + 1)
 _BY_ID = Prepared(_DOC.where(resources.c.id == bindparam("id_")))
 _KEY = and_(
     identifiers.c.tenant == bindparam("tenant_"),
@@ -47,7 +47,7 @@ _BY_VALUE = Prepared(
 # What has changed since, as delta imports ask: as a rule few, and the index has them in order.
 _SINCE = {
     operator: Prepared(
-        select(resources.c.doc)
+        select(resources.c.doc, resources.c.created, resources.c.id)
         .select_from(
             values.join(resources, and_(resources.c.tenant == values.c.tenant, resources.c.id == values.c.resource_id))
         )
@@ -77,7 +77,7 @@ _BY_MEMBER = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """A statement that answers a whole filter.
+    """A statement that answers a whole filter: the documents, each with its place in the default order.
 
     :param with_holders: one for the same that tells what holds the resource, where there can only be one.
     """

@@ -7,9 +7,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, insert, select
 
-from scim_gateway.backend import MemberChange, MembershipHandler, Reference
+from scim_gateway.backend import MemberChange, MemberTextHandler, Reference, Text
 from scim_gateway.errors import StaleResource
 from scim_gateway.schema import Resource, ResourceType
 
@@ -18,7 +18,7 @@ from .failures import Duplicate
 from .handlers import OF_KIND, SqlHandler, batches
 from .holders import is_contained, kept
 from .prepared import Prepared
-from .tables import members, resources
+from .tables import members, resources, settings
 
 # What a row of memberships belongs to is the group, whose own row is locked by whoever changes them.
 _IN_GROUP = and_(members.c.tenant == bindparam("tenant_"), members.c.group_id == bindparam("id_"))
@@ -32,7 +32,8 @@ _MEMBER_IDS_AMONG = Prepared(
     select(members.c.member_id).where(_IN_GROUP, members.c.member_id.in_(bindparam("among", expanding=True))),
     among="among",
 )
-_MEMBER_COUNT = Prepared(select(func.count()).select_from(members).where(_IN_GROUP))
+# Asked with each change of a membership: what it costs does not grow with the group.
+_BEYOND = Prepared(select(members.c.member_id).where(_IN_GROUP).limit(1).offset(bindparam("than_")))
 # An inner join: were a membership ever left behind by a member that is gone, nobody would see it.
 _MEMBERS = Prepared(
     select(members.c.group_id, resources.c.id, resources.c.kind, resources.c.display)
@@ -40,6 +41,23 @@ _MEMBERS = Prepared(
     .where(members.c.tenant == bindparam("tenant_"), members.c.group_id.in_(bindparam("groups", expanding=True)))
     .order_by(members.c.group_id, members.c.member_id),
     among="groups",
+)
+_LISTED = Prepared(
+    select(resources.c.id, resources.c.kind, resources.c.display)
+    .select_from(
+        members.join(resources, and_(resources.c.tenant == members.c.tenant, resources.c.id == members.c.member_id))
+    )
+    .where(_IN_GROUP)
+    .order_by(members.c.member_id)
+)
+# Only SQLite keeps the row that tells whether a member got another name (ddl.py).
+_NAMES = select(settings.c.payload).where(
+    settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("names_")
+)
+_DOCUMENT_AND_NAMES = Prepared(
+    select(resources.c.doc, _NAMES.scalar_subquery()).where(
+        resources.c.tenant == bindparam("tenant_"), resources.c.id == bindparam("id_"), OF_KIND
+    )
 )
 _CONTAINING = Prepared(
     select(members.c.member_id, resources.c.id, resources.c.kind, resources.c.display, is_contained(resources))
@@ -54,12 +72,31 @@ _CONTAINING = Prepared(
 )
 
 
-class SqlMembershipHandler(SqlHandler, MembershipHandler):
+NAMES = "names of members"
+"""The setting that becomes another one when a member gets another name."""
+
+
+class SqlMembershipHandler(SqlHandler, MemberTextHandler):
     """Resources of a type with members: the document is stored without them."""
 
     def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
         super().__init__(resource_type, database, tenant)
         self._attribute = resource_type.members or ""
+
+    def text(self, id: str) -> Text:
+        with self._database.session() as session:
+            if not session.tells_names:
+                return Text(self._stored(session, id))
+            row = _DOCUMENT_AND_NAMES.first(session, {**self._at, "id_": id, "names_": NAMES})
+            if row is None:
+                raise self._missing(id)
+            # The document changes with each membership, and whatever else is shown has a name.
+            return Text(row[0], row)
+
+    def members(self, id: str) -> Sequence[tuple[str, str, str | None]]:
+        with self._database.session() as session:
+            rows: Sequence[Any] = _LISTED.rows(session, {"tenant_": self._tenant, "id_": id})
+            return rows
 
     def create(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
@@ -78,10 +115,9 @@ class SqlMembershipHandler(SqlHandler, MembershipHandler):
                 return self._among(session, id, among)
             return {member for (member,) in _MEMBER_IDS.rows(session, {"tenant_": self._tenant, "id_": id})}
 
-    def member_count(self, id: str) -> int:
+    def has_more_members(self, id: str, than: int) -> bool:
         with self._database.session() as session:
-            ((count,),) = _MEMBER_COUNT.rows(session, {"tenant_": self._tenant, "id_": id})
-            return int(count)
+            return _BEYOND.first(session, {"tenant_": self._tenant, "id_": id, "than_": than}) is not None
 
     def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
         with self._database.session(write=True) as session:

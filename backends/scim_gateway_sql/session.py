@@ -173,6 +173,11 @@ class Session:
         found: dict[str, tuple[object, int]] = self._connection.info.setdefault("scim_gateway.known", {})
         return found
 
+    @property
+    def tells_names(self) -> bool:
+        """Whether the database notes that a member got another name, and this session sees one moment."""
+        return not self._driver.concurrent and not self.write
+
     def prove_by(self, proof: Proof) -> None:
         """How to find out whether this transaction was committed, should the answer to its commit be lost.
 

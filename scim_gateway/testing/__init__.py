@@ -31,6 +31,7 @@ from scim_gateway.testing.steps import (
 )
 from scim_gateway.testing.storage import StorageTests
 from scim_gateway.testing.surroundings import SurroundingsTests
+from scim_gateway.testing.texts import TextTests
 from scim_gateway.testing.types import DEPOT_URN, DEVICE, DEVICE_URN, suite_resource_types
 from scim_gateway.testing.uniqueness import UniquenessTests
 
@@ -66,5 +67,7 @@ __all__ = [
 ]
 
 
-class BackendTests(StorageTests, UniquenessTests, ChangeTests, QueryTests, MembershipTests, SurroundingsTests):
+class BackendTests(
+    StorageTests, UniquenessTests, ChangeTests, QueryTests, MembershipTests, TextTests, SurroundingsTests
+):
     """Inherit this, and override the fixture ``backend`` with one that gives an empty backend of yours."""

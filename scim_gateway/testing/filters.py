@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from scim_gateway.backend import Backend, Page, Query
+import orjson
+
+from scim_gateway.backend import Backend, Page, Query, TextHandler, Texts
 from scim_gateway.filter import Filter
 from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse
@@ -171,11 +173,16 @@ SORTS: tuple[tuple[str, AttributePath], ...] = (
 
 
 def assert_page(backend: Backend, query: Query, everything: Sequence[Resource]) -> Page:
-    """That a backend gives the page of ``Query.run`` over all resources, which it returns."""
+    """That a backend gives the page of ``Query.run`` over all resources, which it returns; as texts, too, if it can."""
     expected = query.run(copy.deepcopy(list(everything)))
+    handler = backend.handlers[query.resource_type.name]
     with backend.operation(write=False):
-        page = backend.handlers[query.resource_type.name].query(query)
-    assert [found["id"] for found in page.resources] == [wanted["id"] for wanted in expected.resources]
+        page = handler.query(query)
+        if isinstance(handler, TextHandler) and query.resource_type.members is None:
+            found = handler.texts(query)
+            as_texts = [orjson.loads(text) for text in found.json] if isinstance(found, Texts) else found.resources
+            assert (list(as_texts), found.total_results) == (list(page.resources), page.total_results)
+    assert [each["id"] for each in page.resources] == [wanted["id"] for wanted in expected.resources]
     assert list(page.resources) == list(expected.resources)
     assert page.total_results == expected.total_results
     return page

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import scim_gateway_sql.handlers
-import scim_gateway_sql.holders
 import scim_gateway_sql.shared_commit
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
@@ -475,8 +474,7 @@ def documents(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
             read.append(doc)
             return loads(doc)
 
-    for module in (scim_gateway_sql.handlers, scim_gateway_sql.holders):
-        monkeypatch.setattr(module, "orjson", Spy)
+    monkeypatch.setattr(scim_gateway_sql.handlers, "orjson", Spy)
     return read
 
 

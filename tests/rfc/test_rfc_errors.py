@@ -202,8 +202,8 @@ def test_an_internal_error_says_nothing_of_the_inside(
     def explode(*_: Any, **__: Any) -> Any:
         raise RuntimeError("SELECT secret FROM table")
 
-    monkeypatch.setattr(type(handler), "query", explode)
-    monkeypatch.setattr(type(handler), "get", explode)
+    for reads in ("query", "get", "texts", "text"):
+        monkeypatch.setattr(type(handler), reads, explode)
     scim.watch = None
     for answer in (scim.get("/Users"), scim.get("/Users/x"), scim.delete("/Users/x"), scim.search()):
         answer.expect(500)
