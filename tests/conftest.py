@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
+from reused import installed_backends_found_once, statements_compiled_once  # noqa: E402, F401 - they serve all tests
 from scim_http import ERROR, TOKEN, Answer, MakeScim, ScimClient  # noqa: E402 - after the rewrite is asked for
 from servers.mariadb import mariadb, mariadb_server  # noqa: E402, F401 - fixtures for all
 from servers.memory import folder_in_memory  # noqa: E402

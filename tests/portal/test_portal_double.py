@@ -181,6 +181,30 @@ def test_what_the_document_does_not_allow_is_refused_and_remembered():
         assert all(re.match(r"(POST|GET|PUT) /v1/", violation) for violation in double.violations)
 
 
+@pytest.mark.parametrize(
+    ("sound", "unsound"),
+    [
+        ({"email": "ada@example.com"}, {"email": 7}),
+        ({"email": "ada@example.com"}, {"mail": "ada@example.com"}),
+        ({"email": "ada@example.com", "teamIDs": []}, {"email": "ada@example.com", "teamIDs": ["ada@example.com"]}),
+        (
+            {"email": "ada@example.com", "teamIDs": []},
+            {"email": "ada@example.com", "teamIDs": ["2026-01-01T00:00:00Z"]},
+        ),
+    ],
+)
+def test_what_is_much_like_something_that_is_allowed_is_judged_by_itself(sound, unsound):
+    with PortalDouble() as double:
+        api = Session(double)
+        for _ in range(2):
+            assert api.send("POST", "/v1/invitations", **sound).status_code == 200
+            assert api("GET", "/v1/invitations", state="Pending", email="^ada@").status_code == 200
+            assert double.violations == []
+        assert api.send("POST", "/v1/invitations", **unsound).status_code == 400
+        assert api("GET", "/v1/invitations", state="^ada@", email="^ada@").status_code == 400
+        assert len(double.violations) == 2
+
+
 def test_its_own_answers_are_judged_too():
     with PortalDouble() as double:
         organization: Any = double.organization

@@ -65,7 +65,8 @@ class Api:
 
     def _list_users(self, query: Mapping[str, str], **_: Any) -> Any:
         shown = self._organization.shown("users").values()
-        found = [one for one in shown if self._organization.matching(query.get("email"), one.email)]
+        selected = self._organization.selecting(query.get("email"))
+        found = [one for one in shown if selected(one.email)]
         return [self._user(one) for one in found]
 
     def _add_user(self, body: Any, **_: Any) -> Any:
@@ -88,7 +89,8 @@ class Api:
     def _list_invitations(self, query: Mapping[str, str], **_: Any) -> Any:
         state = query.get("state")
         shown = self._organization.shown("invitations").values()
-        found = [one for one in shown if self._organization.matching(query.get("email"), one.email)]
+        selected = self._organization.selecting(query.get("email"))
+        found = [one for one in shown if selected(one.email)]
         return [self._invitation(one) for one in found if state in (None, one.state)]
 
     def _create_invitation(self, body: Any, **_: Any) -> Any:
@@ -103,10 +105,10 @@ class Api:
         return {"invitationID": id}
 
     def _list_teams(self, query: Mapping[str, str], **_: Any) -> Any:
-        matching = self._organization.matching
+        named = self._organization.selecting(query.get("name"))
+        described = self._organization.selecting(query.get("description"))
         shown = self._organization.shown("teams").values()
-        found = [one for one in shown if matching(query.get("name"), one.name)]
-        return [self._team(one) for one in found if matching(query.get("description"), one.description)]
+        return [self._team(one) for one in shown if named(one.name) and described(one.description)]
 
     def _create_team(self, body: Any, **_: Any) -> Any:
         return self._team(self._organization.create_team(body["name"], body.get("description", "")))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +16,50 @@ from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 DOCUMENT = Path(__file__).with_name("openapi.yaml")
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""One UUID is as good as another: the document knows no more of them than their form."""
+_FORMS = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "00000000-0000-0000-0000-000000000000"),
+    (re.compile(r"\d{4}-(0[1-9]|1[0-2])-([01]\d|2[0-8])T([01]\d|2[0-3])(:[0-5]\d){2}Z"), "2000-01-01T00:00:00Z"),
+    # A text with one of these signs is no UUID, no instant, no word of an enumeration, and not empty.
+    (re.compile(r'"[^"\\]*[@^][^"\\]*"'), '"@"'),
+    (re.compile(r"(\{[^{}]*\})(?:, \1)+"), r"\1"),
+)
+"""One UUID is as good as another, one address, one pattern, and one element of a list: the document knows no more."""
+_UNKNOWN = re.compile(
+    r"\b(pattern|maxLength|minItems|maxItems|uniqueItems|format: (?!uuid|date-time)|minLength: (?!1\b))"
+)
+_OF_A_CONNECTION = frozenset({"host", "content-length"})
 HOST = "https://api.singlestore.com"  # the server that the document names; the double stands in for it
 
 
 @dataclass
 class Request:
-    """A request as the validator reads it."""
+    """A request as the validator reads it.
 
-    method: str
+    :param headers: by their names in small letters.
+    """
+
+    command: str
     path: str
-    parameters: RequestParameters
-    body: bytes | None
-    content_type: str
+    query: Sequence[tuple[str, str]]
+    headers: Mapping[str, str]
+    raw: bytes
     host_url: str = HOST
 
-    @classmethod
-    def of(
-        cls, method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str], body: bytes
-    ) -> Request:
-        parameters = RequestParameters(query=ImmutableMultiDict(list(query)), header=Headers(dict(headers)))
-        return cls(method.lower(), path, parameters, body or None, headers.get("content-type", "").lower())
+    @cached_property
+    def method(self) -> str:
+        return self.command.lower()
+
+    @cached_property
+    def parameters(self) -> RequestParameters:
+        return RequestParameters(query=ImmutableMultiDict(self.query), header=Headers(dict(self.headers)))
+
+    @property
+    def body(self) -> bytes | None:
+        return self.raw or None
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").lower()
 
 
 @dataclass
@@ -53,6 +76,7 @@ class Judge:
     """The document, loaded once; what was found right once is not looked at again."""
 
     def __init__(self) -> None:
+        assert not _UNKNOWN.search(DOCUMENT.read_text("utf-8")), "what _FORMS takes for alike may differ by now"
         self._api = OpenAPI.from_file_path(str(DOCUMENT))
         paths: Mapping[str, Any] = self._api.spec.read_value()["paths"]
         # A fixed path comes before one with a parameter: /v1/users/current is no user's.
@@ -61,8 +85,9 @@ class Judge:
 
     def request(self, request: Request) -> str | None:
         """What the document says against the request; a query parameter that it does not name counts."""
-        parts = (request.method, request.path, *request.parameters.query.items(multi=True))
-        seen = _digest(*map(str, parts), str(request.parameters.header), body=request.body or b"")
+        query = [(name, f'"{value}"') for name, value in request.query]
+        headers = [(name, value) for name, value in request.headers.items() if name not in _OF_A_CONNECTION]
+        seen = _digest(request.method, request.path, query, headers, body=request.raw)
         if seen in self._sound:
             return None
         against = self._against(request)
@@ -86,7 +111,7 @@ class Judge:
     def response(self, request: Request, status: int, media_type: str, body: bytes) -> str | None:
         """What the document says against the answer to a request that was allowed."""
         template = self._template(request.path)
-        seen = _digest(request.method, template, str(status), media_type, body=body)
+        seen = _digest(request.method, template, status, media_type, body=body)
         if seen in self._sound:
             return None
         try:
@@ -115,15 +140,12 @@ class Judge:
         return {parameter["name"] for parameter in parameters if parameter.get("in") == "query"}
 
 
-def _digest(*parts: str, body: bytes) -> bytes:
-    """Of a request or an answer, whichever ids it has."""
-    ids: dict[str, str] = {}
-
-    def number(found: re.Match[str]) -> str:
-        return ids.setdefault(found[0], f"00000000-0000-0000-0000-{len(ids):012x}")
-
-    whole = f"{parts!r}\n{body.decode('latin-1')}"
-    return hashlib.sha256(_ID.sub(number, whole).encode("latin-1", "backslashreplace")).digest()
+def _digest(*parts: object, body: bytes) -> bytes:
+    """Of a request or an answer, whichever ids, addresses and instants it has."""
+    whole = f"{parts}\n{body.decode('latin-1')}"
+    for form, one in _FORMS:
+        whole = form.sub(one, whole)
+    return hashlib.sha256(whole.encode("latin-1", "backslashreplace")).digest()
 
 
 def _reason(error: Exception) -> str:

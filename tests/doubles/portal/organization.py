@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 import re
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -184,7 +184,8 @@ class Organization:
         return found[-1]
 
     def find(self, email: str) -> Member | None:
-        return next((m for m in self.members.values() if _key(m.email) == _key(email)), None)
+        key = _key(email)
+        return next((m for m in self.members.values() if _key(m.email) == key), None)
 
     def member(self, email: str) -> Member:
         found = self.find(email)
@@ -231,7 +232,8 @@ class Organization:
             if self.find(email):
                 self._taken(self.behaviour.invite_member, f"{email} is a member already")
                 return self._old(email)
-            invited = any(i.state == "Pending" and _key(i.email) == _key(email) for i in self.invitations.values())
+            key = _key(email)
+            invited = any(i.state == "Pending" and _key(i.email) == key for i in self.invitations.values())
             if invited and self.behaviour.invite_pending != "another":
                 self._taken(self.behaviour.invite_pending, f"{email} is invited already")
                 return self.pending(email)
@@ -311,15 +313,15 @@ class Organization:
                 else:
                     self._behind.pop(kind, None)
 
-    def copied(self) -> tuple[Any, ...]:
+    def copied(self) -> bytes:
         """What is there, to go back to with :meth:`become`."""
         with self.lock:
-            return copy.deepcopy((self.members, self.invitations, self.teams, self.keys))
+            return pickle.dumps((self.members, self.invitations, self.teams, self.keys))
 
-    def become(self, state: tuple[Any, ...]) -> None:
+    def become(self, state: bytes) -> None:
         """Be as it was."""
         with self.lock:
-            self.members, self.invitations, self.teams, self.keys = copy.deepcopy(state)
+            self.members, self.invitations, self.teams, self.keys = pickle.loads(state)
             self._behind.clear()
 
     # What of the past is still shown
@@ -334,18 +336,18 @@ class Organization:
             del self._behind[kind]
         return behind
 
-    def matching(self, pattern: str | None, value: str) -> bool:
-        """Whether a filter selects a value."""
+    def selecting(self, pattern: str | None) -> Callable[[str], bool]:
+        """Which values a filter selects."""
         mode = self.behaviour.filters
         if pattern is None or mode == "ignored":
-            return True
+            return lambda value: True
         flags = re.IGNORECASE if self.behaviour.filters_fold_case else 0
         try:
-            if mode == "value":
-                return bool(re.fullmatch(re.escape(pattern), value, flags))
-            return bool((re.fullmatch if mode == "whole" else re.search)(pattern, value, flags))
+            compiled = re.compile(re.escape(pattern) if mode == "value" else pattern, flags)
         except re.error:
             raise Refused(400, "the filter is no regular expression") from None
+        match = compiled.search if mode == "anywhere" else compiled.fullmatch
+        return lambda value: match(value) is not None
 
     def _current(self, kind: str) -> dict[str, Any]:
         return {"users": self.members, "invitations": self.invitations, "teams": self.teams}[kind]

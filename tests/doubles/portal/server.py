@@ -190,7 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
         target = urlsplit(self.path)
         path, query = unquote(target.path), dict(parse_qsl(target.query, keep_blank_values=True))
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        request = Request.of(self.command, path, query.items(), {k.lower(): v for k, v in self.headers.items()}, raw)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, path, list(query.items()), headers, raw)
         fault = double.faults.strike(self.command, path)
         body = _json_or_none(raw)
         if fault is not None and not fault.acts:
