@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,24 +123,39 @@ OPERATIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a gateway has done for the people of a scene: its directory, and what it sent to the Engine."""
+
+    folder: Path
+    ids: Mapping[str, str]
+    statements: tuple[str, ...]
+
+
 class Scene:
     """Ada and Bob in a group, Zoe inactive in it, Eve outside; and what administrators did by hand.
 
     The group has a role; Ada is in a group that the administrators made, and has a session open.
+
+    :param folder: for the directory; made here.
+    :param prepared: by another gateway, which this one goes on from; without it this one does all of it itself.
     """
 
-    def __init__(self, world: EngineWorld, folder: Path) -> None:
+    def __init__(self, world: EngineWorld, folder: Path, prepared: Prepared | None = None) -> None:
         self.world = world
+        self.folder = folder
+        if prepared is None:
+            folder.mkdir()
+        else:
+            shutil.copytree(prepared.folder, folder)
         directory = SqlBackend.from_settings(
             {"data_dir": str(folder)}, standard_resource_types(), migrations=(PROVISIONING,)
         )
         safeguards = Safeguards(directory.database, directory.tenant, (), Limits(0))
         self.backend = EngineBackend(directory, [world.target], times=QUICK, safeguards=safeguards)
         self.core = Core(self.backend)
-        people = {name: self.core.user(name) for name in ("ada", "bob", "eve", "zoe")}
-        eng = self.core.group("eng", people["ada"], people["bob"], people["zoe"])
-        self.core.patch(people["zoe"], {"op": "replace", "path": "active", "value": False})
-        self.ids = {name: one["id"] for name, one in {**people, "eng": eng}.items()}
+        self.ids = self._prepare() if prepared is None else self._continue(prepared)
+        self._by_gateway = tuple(entry.sql for entry in self.double.log if entry.is_account_statement)
         self.double.execute(
             "CREATE ROLE 'reader'",
             "GRANT ROLE 'reader' TO 'eng'",
@@ -151,6 +167,23 @@ class Scene:
         self.session: pymysql.Connection[Any] | None = None
         self.open_session()
 
+    def _prepare(self) -> Mapping[str, str]:
+        people = {name: self.core.user(name) for name in ("ada", "bob", "eve", "zoe")}
+        eng = self.core.group("eng", people["ada"], people["bob"], people["zoe"])
+        self.core.patch(people["zoe"], {"op": "replace", "path": "active", "value": False})
+        return {name: one["id"] for name, one in {**people, "eng": eng}.items()}
+
+    def _continue(self, prepared: Prepared) -> Mapping[str, str]:
+        self.double.execute(*prepared.statements)
+        # Makes the gateway's connection to the Engine, too.
+        assert self.backend.plan().to_do == []
+        return prepared.ids
+
+    def prepared(self) -> Prepared:
+        """Close it; for others that begin in its place."""
+        self.close()
+        return Prepared(self.folder, self.ids, self._by_gateway)
+
     @property
     def double(self) -> Any:
         return self.world.double
@@ -160,7 +193,8 @@ class Scene:
         if self.session is not None:
             self.session.close()
         port = self.double.address().port
-        self.session = pymysql.connect(host="127.0.0.1", port=port, user="ada", password="chosen-by-ada")
+        there = {"host": "127.0.0.1", "port": port, "ssl_disabled": True}
+        self.session = pymysql.connect(user="ada", password="chosen-by-ada", **there)
 
     def close(self) -> None:
         assert self.session is not None

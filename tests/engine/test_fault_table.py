@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles.singlestore.api import Entry
-from fault_scene import LOG_IN, OPERATIONS, Operation, Scene, is_effect, is_ours
+from doubles.singlestore.api import Entry, SingleStoreDouble
+from doubles.singlestore.fixtures import check_faithful, real_server
+from engine_world import EngineWorld
+from fault_scene import LOG_IN, OPERATIONS, Operation, Prepared, Scene, is_effect, is_ours
 
 
 def from_the(step: int) -> Callable[[Entry], bool]:
@@ -173,14 +175,28 @@ def rows() -> Iterator[list[str]]:
     print(f"\nfault table: {len(played)} rows")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared | None:
+    """What is the same in all scenes; nothing where they lie on a real server."""
+    if real_server() is not None:
+        return None
+    folder = tmp_path_factory.mktemp("prepared")
+    double = SingleStoreDouble()
+    with double.running():
+        world = EngineWorld(double, folder)
+        prepared = Scene(world, folder / "directory").prepared()
+        world.target.close()
+    check_faithful(double)
+    return prepared
+
+
 @pytest.fixture
-def make_scene(make_world, tmp_path: Path) -> Iterator[Callable[[], Scene]]:
+def make_scene(make_world, tmp_path: Path, prepared: Prepared | None) -> Iterator[Callable[[], Scene]]:
     with ExitStack() as stack:
 
         def make() -> Scene:
             folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-            folder.mkdir()
-            scene = Scene(make_world(), folder)
+            scene = Scene(make_world(), folder, prepared)
             stack.callback(scene.close)
             return scene
 
