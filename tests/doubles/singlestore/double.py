@@ -85,6 +85,7 @@ class SingleStoreDouble(Mischief):
         if sync_permissions is None:
             sync_permissions = parsed >= since.SYNC_PERMISSIONS_BY_DEFAULT
         self.behaviour = behaviour or Behaviour()
+        self.offers_tls = tls is not None
         self.root_password = root_password
         self.cluster = Cluster(
             parsed,
