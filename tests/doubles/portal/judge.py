@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,11 @@ class Judge:
 
 def _digest(*parts: object, body: bytes) -> bytes:
     """Of a request or an answer, whichever ids, addresses and instants it has."""
-    whole = f"{parts}\n{body.decode('latin-1')}"
+    return _digest_of_its_like(f"{parts}\n{body.decode('latin-1')}")
+
+
+@lru_cache(2000)
+def _digest_of_its_like(whole: str) -> bytes:
     for form, one in _FORMS:
         whole = form.sub(one, whole)
     return hashlib.sha256(whole.encode("latin-1", "backslashreplace")).digest()
