@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ QUICK = Times(
     waiting=0.001,
 )
 """As short as a test can bear; a claim still outlives any call."""
+
+Open = Callable[[], SqlBackend]
+"""Opens a directory, each time as another process does."""
 
 
 def directory_in(folder: Path, resource_types: ResourceTypes | None = None) -> SqlBackend:

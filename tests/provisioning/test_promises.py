@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from core_client import PATCH_OP, Core
 from doubles.listed_target import ListTarget
-from provisioned import World, directory_at, directory_in, provisioned, quick
+from provisioned import Open, World, provisioned, quick
 from scim_gateway_provisioning import withdrawal
 from scim_gateway_provisioning.promises import open_promises
 from scim_gateway_provisioning.reconcile import Reconciler
 from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Unreachable
-from scim_gateway_sql import SqlBackend
 from sqlalchemy import update
 
 from scim_gateway.errors import Unavailable
@@ -27,17 +26,7 @@ LOST = Unreachable("It is cut.")
 PATIENT = quick(request=60.0, claim=600.0)
 """Nothing gets old by itself, however slow the machine is."""
 
-Open = Callable[[], SqlBackend]
 Request = tuple[str, str, Any]
-
-
-@pytest.fixture(params=["sqlite", "mariadb", "singlestore"])
-def open_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """A function that opens one directory, each time as another process does."""
-    if request.param == "sqlite":
-        return lambda: directory_in(tmp_path)
-    url = request.getfixturevalue("mariadb")
-    return lambda: directory_at(url, singlestore=request.param == "singlestore")
 
 
 @pytest.fixture

@@ -14,27 +14,16 @@ from typing import Any
 import pytest
 from core_client import Core
 from doubles.listed_target import CALLS, ListTarget
-from provisioned import World, directory_at, directory_in, provisioned, quick
+from provisioned import Open, World, provisioned, quick
 from scim_gateway_provisioning import settle
 from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Unreachable
-from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.portable import clock
 from sqlalchemy import select, update
 
 PATIENT = quick(request=30.0, retry=1.0, claim=20.0)
 
-Open = Callable[[], SqlBackend]
 Ask = Callable[[Core], int]
-
-
-@pytest.fixture(params=["sqlite", "mariadb", "singlestore"])
-def open_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """A function that opens one directory, each time as another process does."""
-    if request.param == "sqlite":
-        return lambda: directory_in(tmp_path)
-    url = request.getfixturevalue("mariadb")
-    return lambda: directory_at(url, singlestore=request.param == "singlestore")
 
 
 @pytest.fixture
