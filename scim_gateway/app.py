@@ -25,7 +25,6 @@ from scim_gateway.errors import ScimError
 from scim_gateway.exchange import SCIM_JSON
 from scim_gateway.messages import ERROR
 from scim_gateway.provider import ServiceProvider
-from scim_gateway.wsgi import Direct, Service
 
 ENTRY_POINTS = "scim_gateway.backends"
 EXTENSION = "scim-gateway"
@@ -90,10 +89,6 @@ def application(settings: Settings) -> flask.Flask:
             detail = f"Nothing is served here; the SCIM base URL is {settings.base_url}."
         return _json(status, {"schemas": [ERROR], "status": str(status), "detail": detail}, SCIM_JSON)
 
-    # Below the prefix nobody but the blueprint is asked, so what Flask does before it is left out.
-    service = Service(gateway.provider, authenticate, settings["public_url"])
-    if settings["base_path"].strip("/") and settings["base_path"].isascii():
-        app.wsgi_app = Direct(app.wsgi_app, service, settings["base_path"])  # type: ignore[method-assign]
     proxies = settings["trusted_proxies"]
     if proxies:
         # As Flask documents it: a method that is meant to be replaced.

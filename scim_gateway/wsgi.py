@@ -1,4 +1,4 @@
-"""A service provider behind WSGI: HTTP in and out, nothing about SCIM, and no need for an application of Flask."""
+"""A service provider behind WSGI: HTTP in and out, nothing about SCIM or Flask."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -15,7 +15,6 @@ from urllib.parse import quote, unquote_to_bytes
 
 import orjson
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.sansio.utils import get_host
 from werkzeug.wrappers import Request as HttpRequest
 
@@ -26,7 +25,7 @@ from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
 from scim_gateway.messages import error_body
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
     from scim_gateway.provider import ServiceProvider
 
@@ -45,38 +44,6 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_PARAMETERS = 100
 _CHUNK = 64 * 1024
 _UNRESERVED = "/~!$&'()*+,;=:@"
-
-
-class Direct:
-    """Answers what is below a prefix by itself, before the application around it sees it.
-
-    An application of Flask looks at each request several times before it knows that it is ours; where nobody else may
-    want to look, as in our own application, that can be left out. Everything else is the application's.
-
-    :param application: what answers everything else.
-    :param prefix: path of the SCIM base URL; it has to be of ASCII and not empty.
-    """
-
-    def __init__(self, application: WSGIApplication, service: Service, prefix: str) -> None:
-        self._application = application
-        self._service = service
-        self._prefix = prefix.rstrip("/")
-        self._below = f"{self._prefix}/"
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if not path.startswith(self._below) and path != self._prefix:
-            return self._application(environ, start_response)
-        rest = path[len(self._below) :]
-        if not rest.isascii():
-            # WSGI hands over bytes as Latin-1.
-            rest = rest.encode("latin-1").decode("utf-8", "replace")
-        root = environ.get("SCRIPT_NAME", "").encode("latin-1").decode("utf-8", "replace").rstrip("/")
-        response, headers = self._service.answer(environ, rest, root + self._prefix, lambda: HttpRequest(environ))
-        if response.status not in WITHOUT_CONTENT:
-            headers.setdefault("Content-Length", str(len(response.body)))
-        start_response(_status_line(response.status), _checked(headers))
-        return [response.body] if response.body and environ["REQUEST_METHOD"] != "HEAD" else []
 
 
 class Service:
@@ -237,18 +204,3 @@ def _base_url(scheme: str, host: str | None, name: str | None, port: str | None,
 def _header_name(key: str) -> str:
     """The name of a header, from that of its variable in WSGI."""
     return key[5:].replace("_", "-").lower()
-
-
-@lru_cache(maxsize=64)
-def _status_line(status: int) -> str:
-    return f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown').upper()}"
-
-
-def _checked(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The headers as WSGI takes them.
-
-    :raises ValueError: one would begin a line of its own.
-    """
-    if any("\n" in value or "\r" in value for value in headers.values()):
-        raise ValueError("a header has more than one line")
-    return list(headers.items())
