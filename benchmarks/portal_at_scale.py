@@ -52,6 +52,7 @@ class Run:
     def run(self) -> None:
         people, teams = len(self.emails), len(self.teams)
         self.timed(f"{people} people created through SCIM", self.create_people)
+        self.timed("a round in which nobody has accepted", self.world.backend.settle_pending)
         self.timed("all accept", self.accept)
         self.timed("seen as members, and looked at once more", self.look)
         self.timed(f"{teams} groups created through SCIM, {people // 2} memberships", self.create_groups)
@@ -65,6 +66,7 @@ class Run:
         self.timed("seen, and teams given", self.look)
         plan = self.timed("a comparison with nothing to do", self.world.backend.plan)
         assert plan.to_do == [], plan.to_do[:5]
+        self.wait(people // 5, teams // 3)
 
     def timed(self, what: str, act: Callable[[], object]) -> object:
         self.world.double.forget_calls()
@@ -109,6 +111,24 @@ class Run:
             else:
                 absent = self.choose.choice([id for id in people if id not in team.users])
                 organization.update_team(team.id, {"addMemberUserIDs": [absent]})
+
+    def wait(self, people: int, teams: int) -> None:
+        """Newcomers are in teams already and have not accepted; then one does."""
+        emails = [f"newcomer.{number}@example.com" for number in range(people)]
+        self.timed(f"{people} more people invited", lambda: self.invite(emails, self.teams[:teams]))
+        for _ in range(2):
+            self.timed(f"a round in which nobody has accepted, {teams} groups", self.world.backend.settle_pending)
+        self.world.double.organization.accept(emails[0])
+        self.timed("a round in which one has", self.world.backend.settle_pending)
+        assert self.world.invited == set(emails[1:])
+
+    def invite(self, emails: list[str], teams: list[str]) -> None:
+        core = self.world.core
+        new = [core.json("POST", "/Users", new_user(email), expect=201) for email in emails]
+        for number, name in enumerate(teams):
+            [group] = core.json("GET", "/Groups", filter=f'displayName eq "{name}"')["Resources"]
+            members = [{"value": user["id"]} for user in new[number :: len(teams)]]
+            core.patch(group, {"op": "add", "path": "members", "value": members})
 
 
 if __name__ == "__main__":

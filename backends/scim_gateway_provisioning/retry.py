@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, or_
 from scim_gateway.errors import ScimError, Unavailable
 
 from .context import Context, new_holder
+from .resting import Resting
 from .settle import HeldBack, Settlement
 from .tables import works
 from .target import Deadline, Unreachable
@@ -67,7 +68,7 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
     withdraw_dead(context)
-    tried = Tried()
+    tried, resting = Tried(), Resting(context, alive)
     seen: set[tuple[str, str]] = set()
     while alive():
         with context.database.operation(write=False) as session:
@@ -75,8 +76,8 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
             due = [work for work in map(work_of, rows) if work.key not in seen]
         if not due:
             return tried
-        for work in due:
-            seen.add(work.key)
+        seen.update(work.key for work in due)
+        for work in resting.others(due):
             if not alive():
                 return tried
             _try(context, work, tried)
@@ -90,7 +91,7 @@ def settle_pending(context: Context, seconds: float | None = None) -> Tried:
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
     withdraw_dead(context)
-    tried = Tried()
+    tried, resting = Tried(), Resting(context)
     end = None if seconds is None else Deadline(seconds)
     after = ("", "")
     while True:
@@ -100,7 +101,7 @@ def settle_pending(context: Context, seconds: float | None = None) -> Tried:
         if not rows:
             return tried
         after = rows[-1].key
-        for work in rows:
+        for work in resting.others(rows):
             if end is not None and end.left() <= 0:
                 return tried
             _try(context, work, tried)

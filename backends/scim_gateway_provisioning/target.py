@@ -271,6 +271,18 @@ class Target(ABC):
         :raises Unreachable: the target cannot be reached.
         """
 
+    def still_waiting(self, deadline: Deadline, known: Mapping[str, Known]) -> Collection[str]:
+        """Of users that only wait (:class:`Outcome`), those of whom a few calls for all of them show nothing new.
+
+        Optional. Who is named is not looked at this time, nor are groups that wait for nobody else; everybody else is
+        put again, one by one: by default all are. Name only who is seen to be waiting, and whose memberships have to
+        wait too; whoever is not found, or in doubt, is left out. Asked outside of any transaction.
+
+        :param known: their notes, by SCIM id.
+        :raises Unreachable: the target cannot be asked, or shows less than there is.
+        """
+        return ()
+
     def check(self) -> Iterator[Finding]:
         """Look at the target for ``scim-gateway check``: a finding for each thing looked at."""
         yield Finding(self.name, True, "nothing to look at")

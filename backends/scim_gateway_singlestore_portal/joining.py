@@ -126,7 +126,7 @@ def _invited(context: Context, user: User, note: Note, save: Save) -> Outcome:
                 _take_over_invitation(context, user, invitation)
             elif note.now.invitation is None:
                 invitation = _rightly(context, user, note, invitation)
-    if invitation is not None and _for_a_team(note, invitation):
+    if invitation is not None and leads_into_a_team(note, invitation):
         return _invite(context, user, note, save)
     if invitation is None or _of_the_past(context, invitation):
         if note.sent is not None and context.client.now() - note.sent < LAG:
@@ -142,8 +142,8 @@ def _of_the_past(context: Context, invitation: Invitation) -> bool:
     return invitation.acted is None or context.client.now() - invitation.acted >= LAG
 
 
-def _for_a_team(note: Note, invitation: Invitation) -> bool:
-    """Revoked, and it named teams: so is an invitation that leads into a team which the person has left meanwhile."""
+def leads_into_a_team(note: Note, invitation: Invitation) -> bool:
+    """Revoked, and it named teams: so is an invitation to a team which the person has left meanwhile; sent again."""
     return note.now is not None and note.now.ours and invitation.state == REVOKED and bool(invitation.teams)
 
 
@@ -160,7 +160,7 @@ def _wait(context: Context, note: Note, invitation: Invitation, save: Save) -> O
     if invitation.id and invitation.id != note.now.invitation:
         note = replace(note.at(invitation=invitation.id, ours=True), sent=None)
         save(note.known)
-    told = _told(invitation)
+    told = told_of(invitation)
     return _stuck(note, told) if invitation.state in (REFUSED, REVOKED) else Outcome(note.known, told)
 
 
@@ -169,7 +169,7 @@ def _stuck(note: Note, told: str) -> Outcome:
     return Outcome({**note.known, "stuck": told}, told)
 
 
-def _told(invitation: Invitation) -> str:
+def told_of(invitation: Invitation) -> str:
     """The state of an invitation for an administrator, and what to do about it."""
     when = "" if invitation.acted is None else f" on {invitation.acted.date().isoformat()}"
     match invitation.state:

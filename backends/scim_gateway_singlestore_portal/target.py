@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import wraps
@@ -29,7 +29,7 @@ from scim_gateway.errors import Conflict, InvalidValue
 from scim_gateway.schema import Resource
 from scim_gateway.text import collision_key, shown
 
-from . import team_members
+from . import glance, team_members
 from .addresses import address_of
 from .answers import Member, Organization
 from .check import findings
@@ -186,6 +186,10 @@ class PortalTarget(Target):
             with self._lock:
                 self._whose = whose
         return whose
+
+    @_translated
+    def still_waiting(self, deadline: Deadline, known: Mapping[str, Known]) -> frozenset[str]:
+        return glance.still_waiting(self.context(Deadline(min(CALL_SECONDS, deadline.left()))), known)
 
     def check(self) -> Iterator[Finding]:
         return findings(self)
