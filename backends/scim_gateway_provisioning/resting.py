@@ -25,7 +25,7 @@ FEW = 2
 """So few rows are as cheap to look at one by one."""
 
 LOOKS = 100
-"""So many are looked at one by one in a round in which a target could not tell; the next round asks it again."""
+"""So many are looked at one by one in a round in which a target cannot tell; the next round asks it again."""
 
 _log = logging.getLogger("scim_gateway.provisioning")
 
@@ -68,11 +68,13 @@ class Resting:
     """What one round of the retry leaves alone.
 
     :param alive: asked before rows are moved on; ``False``: another process has taken over.
+    :param looks: so many rows are looked at one by one if a target cannot tell; ``None``: all.
     """
 
-    def __init__(self, context: Context, alive: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, context: Context, alive: Callable[[], bool] = lambda: True, *, looks: int | None = None) -> None:
         self._context = context
         self._alive = alive
+        self._most = looks
         self._asked: set[str] = set()
         self._resting: set[WorkKey] = set()
         self._looks: dict[str, int] = {}
@@ -137,7 +139,8 @@ class Resting:
             _log.exception("the target %s failed unexpectedly", target)
         else:
             return set(told) & known.keys()
-        self._looks[target] = LOOKS
+        if self._most is not None:
+            self._looks[target] = self._most
         return set()
 
     def _waiting_for_them(self, target: str, groups: Collection[str], still: Collection[str]) -> set[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, or_
 from scim_gateway.errors import ScimError, Unavailable
 
 from .context import Context, new_holder
-from .resting import Resting
+from .resting import LOOKS, Resting
 from .settle import HeldBack, Settlement
 from .tables import works
 from .target import Deadline, Unreachable
@@ -68,7 +68,7 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
     withdraw_dead(context)
-    tried, resting = Tried(), Resting(context, alive)
+    tried, resting = Tried(), Resting(context, alive, looks=LOOKS)
     seen: set[tuple[str, str]] = set()
     while alive():
         with context.database.operation(write=False) as session:
