@@ -67,7 +67,7 @@ def only_waits(work: Work) -> bool:
 class Resting:
     """What one round of the retry leaves alone.
 
-    :param alive: asked before rows are moved on; ``False``: another process has taken over.
+    :param alive: asked before a target is, and before rows are moved on; ``False``: another process has taken over.
     :param looks: so many rows are looked at one by one if a target cannot tell; ``None``: all.
     """
 
@@ -79,20 +79,21 @@ class Resting:
         self._resting: set[WorkKey] = set()
         self._looks: dict[str, int] = {}
 
-    def others(self, found: Sequence[Work]) -> list[Work]:
-        """Rows that have to be looked at one by one; those that wait for members come last.
+    def others(self, found: Sequence[Work]) -> Iterator[Work]:
+        """Rows to look at one by one: those that do not only wait come first, those that wait for members last.
 
         A target is asked once in a round, when more than a few rows wait for it.
 
         :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
         """
-        waiting = Counter(work.target for work in found if only_waits(work))
-        for target, count in waiting.items():
-            if count > FEW and target in self._context.targets and target not in self._asked:
+        waiting = [work for work in found if only_waits(work)]
+        # What has to be done does not wait for a target that may take its time to tell.
+        yield from (work for work in found if not only_waits(work))
+        for target, count in Counter(work.target for work in waiting).items():
+            if count > FEW and target in self._context.targets and target not in self._asked and self._alive():
                 self._asked.add(target)
                 self._ask(target)
-        left = [work for work in found if not only_waits(work) or self._is_looked_at(work)]
-        return sorted(left, key=_waits_for_members)
+        yield from sorted(filter(self._is_looked_at, waiting), key=_waits_for_members)
 
     def _is_looked_at(self, work: Work) -> bool:
         if work.key in self._resting:

@@ -139,6 +139,19 @@ def test_what_is_asked_for_meanwhile_is_not_put_off(tmp_path):
     later.close()
 
 
+def test_what_takes_rights_away_does_not_wait_for_what_the_target_tells(world):
+    users = invited(world, 5)
+    world.target.fault("put_user", "before", LOST, times=1000)
+    world.core.patch(users[4], {"op": "replace", "path": "active", "value": False}, expect=503)
+    world.target.up()
+    world.target.calls.clear()
+    out: list[set[str]] = []
+    world.target.meanwhile = lambda: out.append(set(world.target.put))
+    world.backend.settle_pending()
+    assert out == [{users[4]["id"]}]
+    assert not world.target.listing.users["user4"].active
+
+
 def test_another_process_finds_nothing_due_afterwards(tmp_path):
     world = World(tmp_path, TellingTarget())
     invited(world)
