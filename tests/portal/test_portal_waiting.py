@@ -153,6 +153,14 @@ def test_who_refused_or_was_revoked_is_named_once_that_is_told_and_until_invited
     assert still(desk) == {"u1", "u3"}
 
 
+def test_who_refused_and_was_revoked_afterwards_is_not_named(desk, portal):
+    invitation = portal.organization.pending(BOB)
+    portal.organization.refuse(BOB)
+    desk.user("u2", BOB)
+    invitation.state = "Revoked"
+    assert still(desk) == {"u1", "u3"}
+
+
 def test_a_new_member_is_not_named_while_rights_may_come_late(desk, portal):
     portal.organization.accept(BOB)
     assert "looked at once more" in str(desk.user("u2", BOB))

@@ -11,7 +11,9 @@ import scim_gateway_provisioning.retry
 from doubles.listed_target import ListTarget
 from provisioned import QUICK, World, directory_at, quick
 from scim_gateway_provisioning.retry import retry_due
+from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Deadline, Known, Unreachable
+from sqlalchemy import update
 
 from scim_gateway.errors import Forbidden
 
@@ -135,6 +137,33 @@ def test_what_is_asked_for_meanwhile_is_not_put_off(tmp_path):
     while world.target.listing.users["user0"].active:
         assert time.monotonic() < end
         retry_due(later.context)
+    world.close()
+    later.close()
+
+
+def test_what_a_process_recorded_meanwhile_and_did_not_do_is_not_put_off(tmp_path):
+    world = World(tmp_path, TellingTarget())
+    users = invited(world)
+    later = World(tmp_path, world.target, times=quick(waiting=3600.0))
+
+    def die() -> None:
+        raise SystemExit
+
+    def record() -> None:
+        world.target.meanwhile = lambda: None
+        world.context.failpoints.set("record.committed", die)
+        with pytest.raises(SystemExit):
+            world.core.patch(users[0], {"op": "replace", "path": "active", "value": False})
+        world.context.failpoints.set("record.committed", None)
+        world.die_of_age()
+        with world.context.database.operation(write=True) as session:
+            session.execute(update(works).where(works.c.gen_no > works.c.applied_no).values(next_ms=1))
+
+    world.target.meanwhile = record
+    retry_due(later.context)
+    assert world.target.listing.users["user0"].active
+    retry_due(later.context)
+    assert not world.target.listing.users["user0"].active
     world.close()
     later.close()
 
