@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
 import flask
 import orjson
@@ -91,8 +92,9 @@ def application(settings: Settings) -> flask.Flask:
 
     proxies = settings["trusted_proxies"]
     if proxies:
-        # As Flask documents it: a method that is meant to be replaced.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+        # As Flask documents it: a method that is meant to be replaced, which types cannot say.
+        behind: Any = app
+        behind.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
     return app
 
 
