@@ -12,6 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from scim_gateway.errors import InvalidPath, InvalidSyntax, InvalidValue, MethodNotAllowed, PayloadTooLarge, ScimError
 from scim_gateway.problems import kind_of, problems_in, sentence
 from scim_gateway.profile import Profile
+from scim_gateway.search import Search
 from scim_gateway.text import printable
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -24,6 +25,7 @@ ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 _SCIM = "urn:ietf:params:scim:"
 _OPS = ("add", "remove", "replace")
 _BULK_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+_SAYS_NOTHING_IF_EMPTY = ("attributes", "excluded_attributes", "sort_by", "sort_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +40,6 @@ class PatchOperation:
     path: str | None = None
     value: Any = None
     has_value: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """A query sent by POST (RFC 7644 §3.4.3); ``None`` for what was not sent."""
-
-    attributes: tuple[str, ...] | None = None
-    excluded_attributes: tuple[str, ...] | None = None
-    filter: str | None = None
-    sort_by: str | None = None
-    sort_order: str | None = None
-    start_index: int | None = None
-    count: int | None = None
-    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +232,8 @@ def read_patch(body: Mapping[str, Any], profile: Profile) -> tuple[PatchOperatio
     return tuple(operations)
 
 
-def read_search(body: Mapping[str, Any], profile: Profile) -> SearchRequest:
-    """A SearchRequest (RFC 7644 §3.4.3).
+def read_search(body: Mapping[str, Any], profile: Profile) -> Search:
+    """A SearchRequest (RFC 7644 §3.4.3); what is empty is as good as not sent, except where a value means something.
 
     :raises InvalidSyntax: it is no SearchRequest.
     :raises InvalidValue: a member has the wrong type.
@@ -253,7 +241,7 @@ def read_search(body: Mapping[str, Any], profile: Profile) -> SearchRequest:
     message = _load(_messages(profile).search, body, "The body")
     _check_message(message, SEARCH_REQUEST)
     message.pop("schemas", None)
-    return SearchRequest(**message)
+    return Search(**message | {name: message.get(name) or None for name in _SAYS_NOTHING_IF_EMPTY})
 
 
 def read_bulk(body: Mapping[str, Any], profile: Profile, max_operations: int) -> BulkRequest:

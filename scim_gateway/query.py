@@ -129,19 +129,7 @@ class Searches:
     # What is asked for
 
     def _read(self, call: Call) -> Search:
-        if call.method != "POST":
-            return search_of(call.parameters)
-        sent = read_search(call.body(), call.profile)
-        return Search(
-            filter=sent.filter,
-            sort_by=sent.sort_by or None,
-            sort_order=sent.sort_order or None,
-            start_index=sent.start_index,
-            count=sent.count,
-            cursor=sent.cursor,
-            attributes=sent.attributes or None,
-            excluded_attributes=sent.excluded_attributes or None,
-        )
+        return read_search(call.body(), call.profile) if call.method == "POST" else search_of(call.parameters)
 
     def _parse(self, search: Search) -> Filter | None:
         return None if search.filter is None else parse_filter(search.filter, self._settings.filter_limits)

@@ -26,7 +26,6 @@ from scim_gateway.messages import (
     SEARCH_REQUEST,
     BulkOperation,
     PatchOperation,
-    SearchRequest,
     error_body,
     list_response,
     read_bulk,
@@ -35,6 +34,7 @@ from scim_gateway.messages import (
 )
 from scim_gateway.profile import ENTRA, LENIENT, OKTA, PROFILES, STRICT, Profile
 from scim_gateway.schema import CORE_USER
+from scim_gateway.search import Search
 
 
 def patch(*operations: Any, **members: Any) -> dict[str, Any]:
@@ -149,14 +149,26 @@ def test_a_search_request_is_read_with_all_its_members() -> None:
         count=0,
         cursor="",
     )
-    assert read_search(body, STRICT) == SearchRequest(
-        ("userName", "emails.value"), ("title",), 'userName eq "a"', "userName", "descending", -5, 0, ""
+    assert read_search(body, STRICT) == Search(
+        filter='userName eq "a"',
+        sort_by="userName",
+        sort_order="descending",
+        start_index=-5,
+        count=0,
+        cursor="",
+        attributes=("userName", "emails.value"),
+        excluded_attributes=("title",),
     )
 
 
 def test_what_a_search_request_leaves_out_or_sends_as_null_is_not_given() -> None:
-    assert read_search(search(), STRICT) == SearchRequest()
-    assert read_search(search(filter=None, count=None, attributes=None), STRICT) == SearchRequest()
+    assert read_search(search(), STRICT) == Search()
+    assert read_search(search(filter=None, count=None, attributes=None), STRICT) == Search()
+
+
+def test_what_a_search_request_sends_empty_is_not_given_unless_it_means_something() -> None:
+    body = search(attributes=[], excludedAttributes=[], sortBy="", sortOrder="", filter="", cursor="", count=0)
+    assert read_search(body, STRICT) == Search(filter="", cursor="", count=0)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
