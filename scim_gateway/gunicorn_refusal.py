@@ -10,12 +10,14 @@ import contextlib
 import os
 import socket
 import time
+from http import HTTPStatus
 
 import orjson
 from gunicorn.http import errors
 
 from scim_gateway import access_log
 from scim_gateway.errors import ScimError
+from scim_gateway.exchange import SCIM_JSON
 from scim_gateway.messages import error_body
 
 _PATIENCE = 1.0
@@ -52,15 +54,6 @@ class _UnknownCoding(ScimError):
     status = 501
 
 
-_REASONS = {
-    400: "Bad Request",
-    414: "URI Too Long",
-    417: "Expectation Failed",
-    431: "Request Header Fields Too Large",
-    501: "Not Implemented",
-}
-
-
 def refusal_of(problem: BaseException, line: int, fields: int, field: int) -> ScimError | None:
     """The answer to what a client did wrong, or None where the gateway is at fault.
 
@@ -91,9 +84,9 @@ def refuse(client: socket.socket, address: str, error: ScimError) -> None:
     request_id = os.urandom(16).hex()
     body = orjson.dumps(error_body(error))
     head = (
-        f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         "Connection: close\r\n"
-        "Content-Type: application/scim+json\r\n"
+        f"Content-Type: {SCIM_JSON}\r\n"
         f"Content-Length: {len(body)}\r\n"
         "Cache-Control: no-store\r\n"
         f"X-Request-ID: {request_id}\r\n\r\n"
