@@ -53,7 +53,7 @@ class Representation:
         groups: Sequence[Membership] = ()
         if resource_type.containers:
             groups = self._relations.memberships([resource["id"]])[resource["id"]]
-        return _tag(resource, groups)
+        return tag_of(resource["meta"]["version"], digest(groups))
 
     def complete(
         self,
@@ -87,7 +87,7 @@ class Representation:
             key = tuple((membership.group.id, membership.direct) for membership in memberships)
             if key not in digests:
                 digests[key] = digest(memberships)
-            version, location = _tag_of(resource, digests[key]), endpoint + id
+            version, location = tag_of(resource["meta"]["version"], digests[key]), endpoint + id
             whole = {**resource, "meta": {**resource["meta"], "location": location, "version": version}}
             if resource_type.containers and memberships:
                 for membership, each in zip(memberships, key, strict=True):
@@ -203,12 +203,12 @@ class Representation:
         return {**element, "type": "direct" if membership.direct else "indirect"}
 
 
-def _tag(resource: Resource, groups: Sequence[Membership]) -> str:
-    return _tag_of(resource, digest(groups))
+def tag_of(version: str, digest: str) -> str:
+    """The entity tag of a resource.
 
-
-def _tag_of(resource: Resource, digest: str) -> str:
-    version = str(resource["meta"]["version"])
+    :param version: the version that is stored.
+    :param digest: what stands for its groups.
+    """
     return weak_tag(f"{version}-{digest}" if digest else version)
 
 

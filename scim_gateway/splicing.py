@@ -18,10 +18,9 @@ from typing import TypeAlias
 import orjson
 
 from scim_gateway.backend import Backend, MembershipHandler, MemberTextHandler, TextHandler
-from scim_gateway.conditions import weak_tag
 from scim_gateway.projection import Projection
 from scim_gateway.relations import Relations
-from scim_gateway.representation import Representation, digest
+from scim_gateway.representation import Representation, digest, tag_of
 from scim_gateway.schema import ResourceType
 
 # The end of a text. A quote inside a JSON string has a backslash before it, so these are names and no part of a value;
@@ -31,8 +30,8 @@ _END = re.compile(
     rb',"id":"([a-z0-9-]{1,64})","meta":\{"resourceType":"[^"\\]*","created":"[^"\\]*","lastModified":"[^"\\]*",'
     rb'"version":"([0-9]+)"\}\}'
 )
-_Added: TypeAlias = tuple[bytes, bytes]
-_NOTHING: _Added = (b"", b"")
+_Added: TypeAlias = tuple[str, bytes]
+_NOTHING: _Added = ("", b"")
 _KEPT_BYTES = 16 * 1024 * 1024
 
 
@@ -158,15 +157,12 @@ class Splicer:
         return tuple(orjson.dumps(name) + b":" for name in sorted(references | projection.cuts.keys()))
 
     def _splice(self, text: bytes, end: re.Match[bytes], holders: _Added, members: bytes, base_url: str) -> Spliced:
-        id, version = end.groups()
+        id, version = end[1].decode(), end[2].decode()
         held, groups = holders
-        opaque = version + b"-" + held if held else version
-        place = f"{base_url}{self._kind.endpoint}/"
-        parts = (
-            *(text[: end.start(2)], b'W/\\"', opaque, b'\\"","location":', orjson.dumps(place)[:-1], id, b'"}'),
-            *(members, groups, b"}"),
-        )
-        return Spliced(b"".join(parts), weak_tag(opaque.decode()), place + id.decode())
+        tag, location = tag_of(version, held), self._representation.location(self._kind, id, base_url)
+        until_version = text[: end.start(2) - 1]
+        parts = (until_version, orjson.dumps(tag), b',"location":', orjson.dumps(location), b"}", members, groups, b"}")
+        return Spliced(b"".join(parts), tag, location)
 
     def _parsed(self, texts: Iterable[bytes], base_url: str, projection: Projection) -> list[Spliced]:
         """The same, looking inside."""
@@ -186,7 +182,7 @@ class Splicer:
             key = tuple((each.group.id, each.direct) for each in groups)
             if key not in made:
                 shown = [self._representation.group(each, base_url) for each in groups]
-                made[key] = digest(groups).encode(), name + orjson.dumps(shown)
+                made[key] = digest(groups), name + orjson.dumps(shown)
             added[id] = made[key]
         return added
 
