@@ -23,13 +23,22 @@ class Turns:
             mine = threading.Lock()
             mine.acquire()
             self._queue.append(mine)
-        if mine.acquire(timeout=seconds):
-            return True
+        try:
+            came = mine.acquire(timeout=seconds)
+        except BaseException:
+            # Interrupted, as by a signal: a turn that is handed to nobody would never end.
+            if not self._gave_up(mine):
+                self.end()
+            raise
+        return came or not self._gave_up(mine)
+
+    def _gave_up(self, mine: threading.Lock) -> bool:
+        """Leave the queue; False if the turn came after all."""
         with self._guard:
             if mine not in self._queue:
-                return True  # it came after all
+                return False
             self._queue.remove(mine)
-            return False
+            return True
 
     def hand_over(self) -> bool:
         """Let the next have the turn; False, and the turn is kept, where nobody waits."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import scim_gateway_sql.shared_commit
@@ -273,6 +274,39 @@ def test_a_turn_is_kept_where_nobody_waits_and_free_after_its_end() -> None:
     assert not turns.take(0.001)
     assert not turns.hand_over()
     turns.end()
+    assert turns.take(0)
+
+
+class Interrupted:
+    """A lock whose wait a signal interrupts.
+
+    :param meanwhile: what others do in that moment.
+    """
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+        self._lock = threading.Lock()
+        self.release = self._lock.release
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        if timeout is None:
+            return self._lock.acquire()
+        self._meanwhile()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", ["before its turn", "in its turn"])
+def test_no_turn_is_lost_to_whoever_is_interrupted(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns()
+    assert turns.take(0)
+    meanwhile = turns.end if at == "in its turn" else lambda: None
+    with monkeypatch.context() as patch:
+        patch.setattr("scim_gateway_sql.turns.threading", SimpleNamespace(Lock=lambda: Interrupted(meanwhile)))
+        with pytest.raises(KeyboardInterrupt):
+            turns.take(PATIENCE)
+    if at == "before its turn":
+        assert not turns.hand_over()
+        turns.end()
     assert turns.take(0)
 
 
