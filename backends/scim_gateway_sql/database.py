@@ -126,7 +126,8 @@ class Database:
         self._breaker = Breaker()
         self._here = _Thread()
         self._idle = []
-        self._waiting: list[int] = []
+        # One for each thread that waits for a connection: unlike a count, it is safe to change without a lock.
+        self._waiting: list[None] = []
 
     def operation(self, *, write: bool) -> AbstractContextManager[Session]:
         """A transaction: committed at the end of the block, rolled back by any exception.
@@ -337,7 +338,7 @@ class Database:
 
     def _from_pool(self, engine: Engine) -> Connection:
         """A connection of the pool; whoever waits there for one gets those that lie idle."""
-        self._waiting.append(threading.get_ident())
+        self._waiting.append(None)
         try:
             if isinstance(engine.pool, QueuePool) and not engine.pool.checkedin():
                 self._forget_idle()
