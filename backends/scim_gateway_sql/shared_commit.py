@@ -172,5 +172,8 @@ class SharedCommit:
         try:
             self._driver.commit(connection, True)
         except DRIVER_ERRORS as error:
-            return meaning_of(error)
+            trouble = meaning_of(error)
+            if not isinstance(trouble, Unavailable):
+                log(error)  # a defect of ours, of which those who wait are not told more than that it is undone
+            return trouble
         return None

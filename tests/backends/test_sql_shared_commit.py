@@ -183,6 +183,20 @@ def test_a_commit_that_fails_undoes_all_and_all_hear_of_it(company: Company, mon
     assert company.names() == {"later"}
 
 
+def test_why_a_commit_failed_is_logged_where_nobody_knows_what_it_means(
+    company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(self: SqliteDriver, connection: Connection, write: bool) -> None:
+        raise _fail_with(sqlite3.SQLITE_MISUSE)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteDriver, "commit", refused)
+        (trouble,) = [trouble_of(future) for future in company.together(company.add("u0"))]
+    assert isinstance(trouble, Unavailable)
+    assert caplog.messages == ["database: a disk in trouble"]
+    assert company.names() == set()
+
+
 def test_nobody_is_refused_because_of_what_was_undone(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: SqliteDriver, connection: Connection, write: bool) -> None:
         raise _fail_with(sqlite3.SQLITE_FULL)
