@@ -238,13 +238,15 @@ def leave_groups(work: Work, name: str, managed: Callable[[Collection[str]], Col
 def leave_each(work: Work, leaving: Iterable[tuple[str, str]]) -> None:
     """End several memberships; trouble with one does not keep the others.
 
+    What they gave in sessions that are open is ended afterwards, by who knows whose sessions are to end.
+
     :param leaving: names of an account and a group each.
     :raises Unreachable: one of them cannot be ended.
     """
     trouble: Unreachable | None = None
     for name, group in leaving:
         try:
-            leave(work, name, group)
+            _revoke(work, name, group)
         except Refused as error:
             trouble = trouble or Unreachable(str(error))
     if trouble is not None:
@@ -253,13 +255,17 @@ def leave_each(work: Work, leaving: Iterable[tuple[str, str]]) -> None:
 
 def leave(work: Work, name: str, group: str) -> None:
     """End one membership, and what it gave in sessions that are open; that there is none any more is fine."""
+    _revoke(work, name, group)
+    end_rights_in_sessions(work, [name])
+
+
+def _revoke(work: Work, name: str, group: str) -> None:
     try:
         work.run(revoke_group(group, name))
     except Refused as error:
         if error.meaning in FOR_EVER or group in work.groups_of(name):
             raise
         work.prove_sight()
-    end_rights_in_sessions(work, name)
 
 
 def drop(work: Work, account: Account, mark: Mark) -> None:

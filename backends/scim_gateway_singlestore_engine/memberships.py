@@ -55,7 +55,12 @@ def _bring_about(work: Work, changes: MemberChanges) -> None:
             adding = {} if gets else adding
         elif roles is not None:
             groups.append(group)
-    leave_each(work, (pair for group in groups for pair in _leaving(work, group, leaving)))
+    try:
+        leave_each(work, (pair for group in groups for pair in _leaving(work, group, leaving)))
+    finally:
+        if groups:
+            # Of all who leave, not only of those who were members still: an earlier call may have been cut before this.
+            end_rights_in_sessions(work, leaving)
     joining = sorted(_name(id, Note.of(known)) for id, known in adding.items())
     if joining:
         if note.name is None or note.name not in groups:
@@ -97,11 +102,7 @@ def _leaving(work: Work, group: str, names: Sequence[str]) -> Iterator[tuple[str
     for batch in in_batches(names):
         here = _members_among(work, group, batch)
         unseen |= len(here) < len(batch)
-        for name in batch:
-            if name in here:
-                yield name, group
-            else:
-                end_rights_in_sessions(work, name)  # the call that ended the membership may have been cut
+        yield from ((name, group) for name in batch if name in here)
     if unseen:
         # Who is not in the list is no member only if the list is whole.
         work.prove_sight()

@@ -6,6 +6,7 @@ Neither a lock nor DROP USER ends a session, so somebody whose access is taken a
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from .failures import Refused
 from .statements import kill_connection, sessions_of
@@ -35,23 +36,23 @@ def end_sessions(work: Work, name: str) -> None:
             pause = _after(work, pause)
 
 
-def end_rights_in_sessions(work: Work, name: str) -> None:
-    """End what somebody has open, where a session keeps rights that were taken away; who logs in again has them not.
+def end_rights_in_sessions(work: Work, names: Collection[str]) -> None:
+    """End what people have open, where a session keeps rights that were taken away; who logs in again has them not.
 
     :raises Unreachable: the time is over and some are open still, or the gateway may not see or end them.
     """
-    if work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
+    if not names or work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
         return
     work.need("PROCESS", to="end the sessions of people who leave a group")
-    held = set(_sessions(work, name))
+    before = {name: set(_sessions(work, name)) for name in names}
     # A log-in that was under way when the right was taken away may still become a session; later ones have it not.
     pause = _after(work, _FIRST_PAUSE)
-    held |= set(_sessions(work, name))
-    while held:
-        for node, id in sorted(held):
+    held = {name: sessions.union(_sessions(work, name)) for name, sessions in before.items()}
+    while held := {name: sessions for name, sessions in held.items() if sessions}:
+        for node, id in sorted(set().union(*held.values())):
             _kill(work, id, node)
-        held &= set(_sessions(work, name))
-        if held:
+        held = {name: sessions.intersection(_sessions(work, name)) for name, sessions in held.items()}
+        if any(held.values()):
             pause = _after(work, pause)
 
 

@@ -84,10 +84,26 @@ def test_a_call_that_was_cut_between_membership_and_sessions_ends_them_when_it_i
     assert not sees(session)
 
 
-def test_without_the_right_to_see_sessions_nobody_is_said_to_have_left(world):
+@pytest.mark.parametrize("leaving", [["ada", "bob"], ["ada", "bob", *MANY]], ids=["few", "many"])
+def test_without_the_right_to_see_sessions_nobody_is_said_to_have_left_and_everybody_has(world, leaving):
+    session = log_in(world, "bob")
     world.double.execute("REVOKE PROCESS ON *.* FROM 'scim_gw'@'%'")
-    with pytest.raises(Denied, match="PROCESS"):
-        world.members("g1", remove=["ada"])
+    for _ in range(2):
+        with pytest.raises(Denied, match="PROCESS"):
+            world.members("g1", remove=leaving)
+        assert world.groups["eng"] == {"ada", "bob", *MANY} - set(leaving)
+    world.double.execute("GRANT PROCESS ON *.* TO 'scim_gw'@'%'")
+    world.members("g1", remove=leaving)
+    assert not sees(session)
+
+
+def test_who_cannot_be_taken_out_of_a_group_keeps_nobody_else_in_a_session(world):
+    session = log_in(world, "bob")
+    world.double.fail("REVOKE GROUP 'eng' FROM 'ada'", 9005)
+    with pytest.raises(Unreachable, match="9005"):
+        world.members("g1", remove=["ada", "bob"])
+    assert "bob" not in world.groups["eng"]
+    assert not sees(session)
 
 
 def test_an_operator_may_choose_to_let_sessions_live(world):
