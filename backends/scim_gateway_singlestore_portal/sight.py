@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -66,7 +65,6 @@ class Sight:
             lambda one: one.email,
         )
         self._teams = _Filter[Team](lambda client, text: client.teams(text), lambda one: one.name)
-        self._lock = threading.Lock()
         self._nesting: tuple[float, list[Team]] | None = None
 
     def members(self, client: Client, address: str) -> list[Member]:
@@ -88,12 +86,9 @@ class Sight:
 
     def above(self, client: Client, id: str) -> Mapping[str, str]:
         """Names of the teams that a team is inside of, through others too, by id; as it was within the last minute."""
-        with self._lock:
-            known = self._nesting
+        known = self._nesting
         if known is None or time.monotonic() - known[0] >= NESTING_SECONDS:
-            known = time.monotonic(), [team for team in client.teams() if team.teams]
-            with self._lock:
-                self._nesting = known
+            known = self._nesting = time.monotonic(), [team for team in client.teams() if team.teams]
         return {team.id: team.name for team in outer(known[1], {id})}
 
 
