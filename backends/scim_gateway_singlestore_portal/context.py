@@ -36,6 +36,16 @@ class Context:
     organization: Organization
     me: Member
 
+    def members(self) -> list[Member]:
+        """Everybody in the organization.
+
+        :raises Unreachable: the list is not whole.
+        """
+        members = self.client.members()
+        if not any(member.id == self.me.id for member in members):
+            raise Unreachable("The SingleStore Portal's list of members does not hold the owner of the API key.")
+        return members
+
     def until(self, shown: Callable[[], bool], otherwise: str) -> None:
         """Look until something is shown; lists may be a moment behind.
 
