@@ -200,16 +200,18 @@ class Searches:
 
     def _is_virtual(self, part: _Part) -> bool:
         """Whether a search asks for what no store holds."""
-        looked_at = [*paths(part.filter), *([part.sort.target.path] if part.sort else ())]
-        if not looked_at:
-            return False
-        virtual = self._virtual[part.kind.name]
-        return not virtual.isdisjoint(looked_at) or any(path.name == part.kind.containers for path in looked_at)
+        sorted_by = (part.sort.target.path,) if part.sort else ()
+        return self._any_virtual(part.kind, (*paths(part.filter), *sorted_by))
+
+    def _any_virtual(self, kind: ResourceType, looked_at: Iterable[AttributePath]) -> bool:
+        """Whether one of these attributes is no store's to look up."""
+        virtual = self._virtual[kind.name]
+        return any(path.name == kind.containers or path in virtual for path in looked_at)
 
     def _find(self, part: _Part, query: Query, call: Call) -> tuple[Page, bool]:
         """A page, and whether its resources are whole or as stored."""
         if self._is_virtual(part):
-            return query.run(self._candidates(part, self._virtual[part.kind.name], call)), True
+            return query.run(self._candidates(part, call)), True
         return self._backend.handlers[part.kind.name].query(query), False
 
     def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, call: Call) -> list[Resource]:
@@ -217,7 +219,7 @@ class Searches:
             return list(found)
         return self._representation.complete(found, part.kind, call.base_url, without=part.projection.without)
 
-    def _candidates(self, part: _Part, virtual: frozenset[AttributePath], call: Call) -> Iterator[Resource]:
+    def _candidates(self, part: _Part, call: Call) -> Iterator[Resource]:
         """Whole resources for a search by what no store holds: groups of a user, locations, versions, names of others.
 
         What the store can tell still narrows them; asked for one group, its members are all there is to look at.
@@ -226,11 +228,10 @@ class Searches:
         stored: list[Filter] = []
         ids: set[str] | None = None
         for term in conjuncts(part.filter):
-            looked_at = list(paths(term))
             if group := _group_asked_for(term, containers):
                 members = self._relations.members_within(group)
                 ids = members if ids is None else ids & members
-            elif virtual.isdisjoint(looked_at) and not any(path.name == containers for path in looked_at):
+            elif not self._any_virtual(part.kind, paths(term)):
                 stored.append(term)
         handler = self._backend.handlers[part.kind.name]
         if ids is None:
