@@ -93,6 +93,8 @@ class Safeguards(Journal):
         for result in news:
             by_resource.setdefault((result.kind, result.id), []).append(result)
         self.note(session, [_outcome(kind, id, found) for (kind, id), found in by_resource.items()])
+        # Not before: what is undone, and done again, is news still.
+        session.afterwards.append(lambda: self._pending.tell(news))
 
     def goes_on(self, *, revoking: bool) -> bool:
         """Whether pending work goes on: in a pause only what takes rights away."""
@@ -214,17 +216,20 @@ class _Remembered:
         self._errors: OrderedDict[tuple[str, str], str | None] = OrderedDict()
 
     def is_news(self, result: Result) -> bool:
+        """Whether that was not told yet; ``done`` always is."""
         key = (result.target, result.id)
         with self._lock:
-            if result.outcome == DONE:
-                self._errors.pop(key, None)
-                return True
-            if key in self._errors and self._errors[key] == result.error:
-                return False
-            self._errors[key] = result.error
-            if len(self._errors) > _REMEMBERED:
+            return result.outcome == DONE or key not in self._errors or self._errors[key] != result.error
+
+    def tell(self, news: Iterable[Result]) -> None:
+        """Remember what was recorded, which is committed by now."""
+        with self._lock:
+            for result in news:
+                self._errors.pop((result.target, result.id), None)
+                if result.outcome != DONE:
+                    self._errors[result.target, result.id] = result.error
+            while len(self._errors) > _REMEMBERED:
                 self._errors.popitem(last=False)
-            return True
 
 
 def _event(change: Change, outcome: str) -> Event:

@@ -164,6 +164,8 @@ class Database:
                 yield session
             finally:
                 self._here.session = None
+        for action in session.afterwards:
+            action()
 
     @contextlib.contextmanager
     def _of_one_call(self, write: bool) -> Iterator[Session]:

@@ -26,6 +26,7 @@ class Session:
     """The statements of one operation on one connection, in one transaction.
 
     :ivar locks: what a write keeps from changing; ``None`` where writes wait for each other anyway, and in reads.
+    :ivar afterwards: what this process does once it is committed, such as to remember it.
     :ivar changed: whether something may have been changed.
     :ivar holders: what holds the resources that were read, where that came with them (:mod:`.holders`).
     :ivar largest: the most bytes that a statement may have, if there is a limit.
@@ -37,6 +38,7 @@ class Session:
         "_driver",
         "_listeners",
         "_raw",
+        "afterwards",
         "changed",
         "dialect",
         "holders",
@@ -52,6 +54,7 @@ class Session:
         self._driver = driver
         self._raw: Any = None
         self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
+        self.afterwards: list[Callable[[], None]] = []
         self.changed = False
         self.holders: dict[str, Sequence[Reference]] = {}
         self.dialect = driver.dialect

@@ -14,10 +14,11 @@ from guarded import Guarded, created, deactivated, deleted, memberships, open_gu
 from scim_gateway_provisioning import guard
 from scim_gateway_provisioning.audit_event import LONGEST, MOST, Event
 from scim_gateway_provisioning.journal import Change, Result
+from scim_gateway_sql.database import Session
 from sqlalchemy import update
 
 from scim_gateway.actor import Actor, acting
-from scim_gateway.errors import Forbidden, Unavailable, Uniqueness
+from scim_gateway.errors import Forbidden, StaleResource, Unavailable, Uniqueness
 from scim_gateway.schema import Resource
 
 OKTA = Actor("okta", "req-1", "Okta SCIM Client 1.0.0", "patch", "User", "u1")
@@ -125,6 +126,21 @@ def test_the_same_trouble_with_the_same_resource_is_told_once_until_it_is_over(g
             guarded.safeguards.marked(session, [result])
     told = [event.detail["targets"]["engine"] for event in guarded.events()]
     assert told == ["pending: no answer", "pending: no route", "done", "pending: no answer"]
+
+
+def test_trouble_that_was_noted_in_vain_is_told_when_it_is_noted_again(guarded: Guarded) -> None:
+    trouble = Result("engine", "User", "u1", "pending", "no answer")
+    undone: list[Session] = []
+
+    def mark(session: Session) -> None:
+        guarded.safeguards.marked(session, [trouble])
+        if not undone:
+            undone.append(session)
+            raise StaleResource("u1")
+
+    guarded.backend.database.run(mark)
+    assert undone
+    assert [event.detail["targets"]["engine"] for event in guarded.events()] == ["pending: no answer"]
 
 
 def test_a_refusal_is_recorded_though_nothing_else_is(guarded: Guarded) -> None:
