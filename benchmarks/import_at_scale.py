@@ -17,6 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,27 +95,22 @@ def in_threads(jobs: Sequence[Callable[[Any], object]], connections: Sequence[An
 
     :raises Exception: what a job raised first.
     """
-    rest, lock, troubles = iter(jobs), threading.Lock(), []
+    rest, lock, over = iter(jobs), threading.Lock(), threading.Event()
 
     def work(connection: Any) -> None:
-        try:
-            while not troubles:
+        with ExitStack() as unless_done:
+            unless_done.callback(over.set)  # after a failure nobody begins another job
+            while not over.is_set():
                 with lock:
                     job = next(rest, None)
                 if job is None:
-                    return
+                    break
                 job(connection)
-        except Exception as error:
-            # A thread would keep it to itself; it is raised where the threads are waited for.
-            troubles.append(error)
+            unless_done.pop_all()
 
-    threads = [threading.Thread(target=work, args=(connection,)) for connection in connections]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if troubles:
-        raise troubles[0]
+    with ThreadPoolExecutor(len(connections)) as pool:
+        for done in [pool.submit(work, connection) for connection in connections]:
+            done.result()
 
 
 class Engine:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -86,9 +86,6 @@ class Client:
                 self._chance.choices(operations, weights)[0]()
             if self._guest is not None:
                 self._turnover()
-        except Exception as error:
-            # Of whatever kind: a client that is gone must not look like one that had no trouble.
-            self._record.errors.append(f"a client ended: {error!r}")
         finally:
             self._connection.close()
 
@@ -169,15 +166,21 @@ class Client:
         self._guest = None if reply is None else reply.json()["id"]
 
 
-def start(target: Target, directory: Directory, record: Record, clients: int, until: float) -> list[threading.Thread]:
-    """Begin with so many clients, each with its share of the people of a directory."""
+def start(target: Target, directory: Directory, record: Record, clients: int, until: float) -> list[Future[None]]:
+    """Begin with so many clients, each with its share of the people of a directory; :func:`wait_for` them."""
     share = len(directory.users) // clients
-    threads = []
+    pool = ThreadPoolExecutor(clients, "client")
+    begun = []
     for number in range(clients):
         numbers = range(number * share, (number + 1) * share)
         ids = directory.users[numbers.start : numbers.stop]
         client = Client(target, record, numbers, ids, directory.teams, number)
-        threads.append(threading.Thread(target=client.run, args=(until,), name=f"client {number}"))
-    for thread in threads:
-        thread.start()
-    return threads
+        begun.append(pool.submit(client.run, until))
+    pool.shutdown(wait=False)
+    return begun
+
+
+def wait_for(clients: Sequence[Future[None]], record: Record) -> None:
+    """Wait for their end; one that is gone must not look like one that had no trouble."""
+    ended = [client.exception() for client in clients]
+    record.errors.extend(f"a client ended: {error!r}" for error in ended if error is not None)

@@ -59,8 +59,7 @@ class Contest:
             for name in names:
                 try:
                     self._start(name, folder / f"{name}-{self._users}", stack)
-                except Exception as error:
-                    # What is not ours may fail in any way; the others are measured all the same.
+                except Exception as error:  # a peer may fail in any way; the others are measured all the same
                     if not KINDS[name].peer:
                         raise
                     _tell(f"{name} is left out: {error}")

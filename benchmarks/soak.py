@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.load import Record, start
+from benchmarks.load import Record, start, wait_for
 from benchmarks.processes import memory_of_children
 from benchmarks.servers import Server, served, store
 from scim_gateway.bench.directory import TEAMS, Directory, Traits, fill
@@ -153,13 +153,12 @@ def _run(server: Server, options: argparse.Namespace) -> int:
 
 def _soak(server: Server, directory: Directory, record: Record, options: argparse.Namespace) -> list[Sample]:
     until = time.monotonic() + options.minutes * 60
-    threads = start(server.target, directory, record, options.clients, until)
+    clients = start(server.target, directory, record, options.clients, until)
     samples = []
     while time.monotonic() < until:
         samples.append(Sample(record.count, memory_of_children(server.pid)))
         time.sleep(min(options.every, max(0.0, until - time.monotonic())))
-    for thread in threads:
-        thread.join()
+    wait_for(clients, record)
     return samples
 
 
