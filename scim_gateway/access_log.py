@@ -118,8 +118,9 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
             stream = sys.stdout
             stream.write(f"{line}\n")
             stream.flush()
-        except Exception:
-            # As in logging: that a line cannot be written is no reason for a request to fail.
+        except (OSError, ValueError):
+            # As in logging: that a line cannot be written, to a disk that is full, a pipe without a reader or a closed
+            # file, is no reason for a request to fail.
             if logging.raiseExceptions:
                 traceback.print_exc(file=sys.stderr)
         finally:

@@ -37,8 +37,8 @@ def current() -> Actor:
     return _current.get()
 
 
-class acting:  # noqa: N801 - read as a statement: with acting(…)
-    """Operations inside the block are this actor's."""
+class Acting:
+    """Operations inside the block are this actor's: ``with Acting(actor):``."""
 
     __slots__ = ("_actor", "_token")
 

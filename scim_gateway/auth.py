@@ -164,8 +164,8 @@ class BearerAuthenticator:
             return verify(text, self._store, self._now())
         except ScimError:
             raise
-        except Exception as error:
-            # Whatever goes wrong in a store, it is no proof that the token is wrong: IdPs give up on 401.
+        except Exception as error:  # the store may be a plugin's, or of an application around us: it may raise anything
+            # It is no proof that the token is wrong, and IdPs give up on 401: with 503 they come again.
             logger.exception("the store of tokens failed unexpectedly")
             raise Unavailable("The gateway cannot reach its store of tokens; try again later.") from error
 

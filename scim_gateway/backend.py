@@ -306,18 +306,21 @@ class Backend(ABC):
         key: bytes | None = self.__dict__.get("_cursor_key")
         return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
 
-    def refused(self, error: ScimError) -> None:  # noqa: B027 - a store without an audit trail has nothing to record
-        """Told of every change that was answered with an error; what it was and whose, the actor tells."""
+    def refused(self, error: ScimError) -> None:
+        """Told of every change that was answered with an error, to record it; the actor tells what it was and whose."""
+        return
 
     def check(self) -> Iterator[Finding]:
         """Look at the store for ``scim-gateway check``; a finding for each thing looked at."""
         yield Finding("backend", True, f"{type(self).__name__} is ready")
 
-    def start(self) -> None:  # noqa: B027 - a store has nothing to do by itself
-        """Begin background work; called once in each serving process. Nothing of it keeps the process alive."""
+    def start(self) -> None:
+        """Begin background work, if there is any; called once in each serving process. It keeps no process alive."""
+        return
 
-    def close(self) -> None:  # noqa: B027 - a store without connections has nothing to close
-        """Give connections back; the backend is not used afterwards."""
+    def close(self) -> None:
+        """Give connections back, where there are some; the backend is not used afterwards."""
+        return
 
 
 class Probing(ABC):

@@ -177,7 +177,7 @@ class _View:
                 )
         except ScimError as error:
             response = error_response(error)
-        except Exception:
+        except Exception:  # an authenticator is the application's: whatever it raises, the answer is a SCIM error
             # What went wrong is for the log; who asked learns where to look (checklist R-12).
             logger.exception("A request failed unexpectedly", extra={"request_id": request_id})
             detail = f"Internal error; the gateway's log has it as request {request_id}."

@@ -113,7 +113,7 @@ class _Job:
         try:
             call, put_off = self._prepare(index, result)
             answer = self._try(call, circular=bool(put_off))
-        except Exception as error:
+        except Exception as error:  # a defect fails its own operation, logged and answered 500, and no other
             # What was done before has to be told, and what comes next does not depend on it (RFC 7644 §3.7.3).
             self._fail(index, error)
             return
@@ -188,14 +188,12 @@ class _Job:
             answer = self._perform(replace(call, method="PATCH", body=lambda: message))
             result.version = answer.headers.get("ETag", result.version)
             return
-        except Exception as error:
-            # The resource must not stay as it is, whatever was in the way.
+        except Exception as error:  # the resource must not stay as it is, whatever was in the way
             self._fail(put_off.index, error)
         result.location = result.version = None
         try:
             self._perform(replace(call, method="DELETE"))
-        except Exception:
-            # The operation is answered with what went wrong first; what is left over is for the log.
+        except Exception:  # answered with what went wrong first; that something is left over is for the log
             logger.exception("Could not take back a resource that a bulk request could not complete")
 
     def _fail(self, index: int, trouble: Exception) -> None:

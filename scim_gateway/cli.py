@@ -66,7 +66,7 @@ def okta(ctx: click.Context, as_json: bool) -> None:
     """How Okta is connected, with this gateway's own values."""
     settings = settings_of(ctx)
     if as_json:
-        show_json(dict(guides.connection(settings.base_url, guides.TOKEN_PLACE)))
+        show_json(dict(guides.connection(settings.base_url, guides.WHERE_TOKENS_ARE_MADE)))
     else:
         click.echo("\n".join(guides.okta_steps(settings.base_url, settings["profile"])))
 
@@ -78,7 +78,7 @@ def entra(ctx: click.Context, as_json: bool) -> None:
     """How Microsoft Entra ID is connected, with this gateway's own values."""
     settings = settings_of(ctx)
     if as_json:
-        show_json({"Tenant URL": f"{settings.base_url}?aadOptscim062020", "Secret Token": guides.TOKEN_PLACE})
+        show_json({"Tenant URL": f"{settings.base_url}?aadOptscim062020", "Secret Token": guides.WHERE_TOKENS_ARE_MADE})
     else:
         click.echo("\n".join(guides.entra_steps(settings.base_url, settings["profile"])))
 

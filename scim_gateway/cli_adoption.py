@@ -8,7 +8,7 @@ from typing import TextIO
 
 import click
 
-from scim_gateway.actor import acting
+from scim_gateway.actor import Acting
 from scim_gateway.cli_common import OPERATOR, PROBLEM, WrongUse, json_option, one_line, provisioned_of, show_json
 from scim_gateway.provisioned import Adoption
 
@@ -43,7 +43,7 @@ def adopt(
     """
     backend, kind = provisioned_of(ctx), kind.capitalize()
     wanted = list(dict.fromkeys([*names, *_lines(file)]))
-    with acting(OPERATOR):
+    with Acting(OPERATOR):
         if show:
             found: Sequence[Adoption] = [a for a in backend.adoptions(target) if a.kind == kind]
         elif not wanted and not patterns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scim_gateway.actor import acting
+from scim_gateway.actor import Acting
 from scim_gateway.cli_common import OPERATOR, WrongUse, one_line, provisioned_of
 
 
@@ -19,7 +19,7 @@ def pause(ctx: click.Context, reason: str) -> None:
     if not reason.strip():
         raise WrongUse("Say why: --reason is what the administrator of the identity provider will read.")
     backend = provisioned_of(ctx)
-    with acting(OPERATOR):
+    with Acting(OPERATOR):
         backend.pause(reason)
     click.echo(f"Paused: {one_line(backend.paused() or '')} Changes are refused until: scim-gateway resume")
 
@@ -33,7 +33,7 @@ def resume(ctx: click.Context) -> None:
     if reason is None:
         click.echo("There is no pause.")
         return
-    with acting(OPERATOR):
+    with Acting(OPERATOR):
         backend.resume()
     click.echo(f"Changes are accepted again; the pause was: {one_line(reason)}")
 
@@ -55,5 +55,5 @@ def approve(ctx: click.Context, plan: str | None, minutes: int) -> None:
     while, however many they are; look at `scim-gateway audit` first.
     """
     backend = provisioned_of(ctx)
-    with acting(OPERATOR):
+    with Acting(OPERATOR):
         click.echo(one_line(backend.approve(plan, minutes=minutes)))

@@ -14,7 +14,7 @@ from typing import Any
 import click
 import orjson
 
-from scim_gateway.actor import acting
+from scim_gateway.actor import Acting
 from scim_gateway.cli_common import (
     OPERATOR,
     PROBLEM,
@@ -75,7 +75,7 @@ def apply(ctx: click.Context, hash: str, as_json: bool) -> None:
     """
     backend = provisioned_of(ctx)
     try:
-        with progress_bar("applying") as progress, acting(OPERATOR):
+        with progress_bar("applying") as progress, Acting(OPERATOR):
             repair = backend.apply(hash, progress)
     except PlanMoved as moved:
         if as_json:
@@ -122,7 +122,7 @@ def wait(seconds: float) -> None:
 
 
 def _reconciled(backend: Provisioned, target: str | None) -> Repair:
-    with progress_bar("reconciling") as progress, acting(OPERATOR):
+    with progress_bar("reconciling") as progress, Acting(OPERATOR):
         return backend.reconcile(progress, target=target)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from scim_gateway.actor import acting
+from scim_gateway.actor import Acting
 from scim_gateway.cli_common import OPERATOR, Failure, WrongUse, gateway_of, json_option, show_json
 from scim_gateway.profile import PROFILES
 from scim_gateway.tokens import MemoryTokenStore, Token, TokenStore, new_token
@@ -82,7 +82,7 @@ def create(
     text, made = new_token(name, scopes=frozenset(scopes or ("read", "write")), expires=expires, profile=profile)
     if file is not None:
         _write_new(Path(file), text)
-    with acting(OPERATOR):
+    with Acting(OPERATOR):
         store.add(made)
     if as_json:
         show_json(_described(made) | ({"file": file} if file else {"token": text}))
@@ -134,7 +134,7 @@ def revoke(ctx: click.Context, id_or_name: str) -> None:
     found = next((t for t in tokens if t.id == id_or_name), None) or next(
         (t for t in tokens if t.name == id_or_name), None
     )
-    with acting(OPERATOR):
+    with Acting(OPERATOR):
         revoked = found is not None and store.revoke(found.id)
     if found is None or not revoked:
         raise Failure(f"There is no token {id_or_name}; scim-gateway token list shows those that exist.")

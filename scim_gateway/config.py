@@ -5,6 +5,7 @@ Nothing else reads the environment. What is wrong is one line that names the pla
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -12,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +180,10 @@ class Settings(Mapping[str, Any]):
         if self["public_url"]:
             return str(self["public_url"])
         host, _, port = str(self["bind"]).rpartition(":")
-        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
+        with contextlib.suppress(ValueError):  # not an address, but a name
+            address = ip_address(host.strip("[]"))
+            if address.is_unspecified:
+                host = "127.0.0.1" if address.version == 4 else "[::1]"
         return f"http://{host}:{port}{self['base_path']}"
 
     def shown(self) -> Iterator[tuple[Setting, Any, str]]:

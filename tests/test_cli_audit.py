@@ -21,7 +21,7 @@ from scim_gateway_provisioning.journal import Result as TargetResult
 from scim_gateway_provisioning.pause import Paused
 
 from scim_gateway import cli_audit, config
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Acting, Actor
 from scim_gateway.cli import main
 from scim_gateway.errors import Uniqueness
 from scim_gateway.provisioned import AuditEvent
@@ -77,7 +77,7 @@ def serving(environ: dict[str, str]) -> Iterator[GuardedBackend]:
 
 
 def record(backend: GuardedBackend, *changes: Change, actor: Actor = OKTA) -> None:
-    with acting(actor), backend.directory.database.operation(write=True) as session:
+    with Acting(actor), backend.directory.database.operation(write=True) as session:
         backend.safeguards.recorded(session, changes)
 
 
@@ -92,9 +92,9 @@ def trail(serving: GuardedBackend) -> GuardedBackend:
     group = {"id": "g1", "displayName": "analysts"}
     record(serving, Change("Group", "g1", group, group, {"u1": "User", "u9": "User"}))
     record(serving, Change("User", "u1", user("u1", "alice"), user("u1", "alice", active=False)))
-    with acting(OKTA), serving.directory.database.operation(write=True) as session:
+    with Acting(OKTA), serving.directory.database.operation(write=True) as session:
         serving.safeguards.marked(session, [TargetResult("engine", "User", "u1", "done")])
-    with acting(Actor("okta", "req-2", None, "create", "User")):
+    with Acting(Actor("okta", "req-2", None, "create", "User")):
         serving.safeguards.refused([], Uniqueness("A User with this userName exists."))
     return serving
 

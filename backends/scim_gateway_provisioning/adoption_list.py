@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.handlers import batches
-from scim_gateway_sql.portable import clock, insert_if_absent
+from scim_gateway_sql.portable import Clock, insert_if_absent
 from sqlalchemy import BigInteger, Column, MetaData, Table, and_, bindparam, delete, select
 
 from .target import Kind
@@ -106,7 +106,7 @@ def put_on(session: Session, tenant: str, target: str, kind: Kind, names: Mappin
 
     :param names: names as they stand in the target, by their keys.
     """
-    now = session.execute(select(clock())).scalar_one()
+    now = session.execute(select(Clock())).scalar_one()
     row = {"tenant": tenant, "target_name": target, "kind": kind, "listed_ms": now}
     for key in sorted(names, key=digest_of):
         insert_if_absent(session, adoptions, {**row, "name_hash": digest_of(key), "shown_name": names[key]})

@@ -18,7 +18,7 @@ from scim_gateway.tokens import TokenStore
 from . import nesting, replay
 from .adoption import ListedAdoption
 from .chores import chores
-from .context import SLICE, Context, Times, by_name, new_holder
+from .context import SLICE, USUAL_TIMES, Context, Times, by_name, new_holder
 from .earlier import DeadPromises
 from .failpoints import Failpoints
 from .finish import answer, finish, settle, settlements
@@ -36,7 +36,7 @@ from .safeguarded import Safeguarded
 from .safeguards import Safeguards
 from .target import Deadline, Target
 from .target_names import HeldByPending
-from .watch import Periodic, Watch
+from .watch import NEVER_BY_ITSELF, Periodic, Watch
 from .withdrawal import withdraw
 from .work import WorkKey, read
 from .worker import Worker
@@ -60,11 +60,11 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
         directory: SqlBackend,
         targets: Sequence[Target],
         *,
-        times: Times = Times(),  # noqa: B008 - frozen
+        times: Times = USUAL_TIMES,
         safeguards: Safeguards | None = None,
         failpoints: Failpoints | None = None,
         most: int = SLICE,
-        reconcile: Periodic = Periodic(),  # noqa: B008 - frozen
+        reconcile: Periodic = NEVER_BY_ITSELF,
     ) -> None:
         self.directory = directory
         self.resource_types: ResourceTypes = directory.resource_types

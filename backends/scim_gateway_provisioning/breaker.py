@@ -111,6 +111,9 @@ class Limits:
         return f"{self.share} % of {total} {what}" if by_share > self.removals else "breaker_removals"
 
 
+USUAL_LIMITS = Limits()
+
+
 class BreakerOpen(Forbidden):
     """More removals than the breaker lets through."""
 

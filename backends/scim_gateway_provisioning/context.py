@@ -43,6 +43,9 @@ class Times:
     waiting: float = 60.0
 
 
+USUAL_TIMES = Times()
+
+
 SLICE = 200
 """Most memberships in one call of a target."""
 

@@ -14,7 +14,7 @@ from typing import Any
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.ddl import INNODB
-from scim_gateway_sql.portable import clock, insert_if_absent
+from scim_gateway_sql.portable import Clock, insert_if_absent
 from scim_gateway_sql.prepared import Prepared
 from sqlalchemy import (
     BigInteger,
@@ -144,8 +144,8 @@ BACKWARDS_MS = 300_000
 
 _HERE = guards.c.tenant == bindparam("tenant_")
 _NOW = case(
-    (and_(guards.c.recorded_ms > clock(), guards.c.recorded_ms <= clock() + BACKWARDS_MS), guards.c.recorded_ms),
-    else_=clock(),
+    (and_(guards.c.recorded_ms > Clock(), guards.c.recorded_ms <= Clock() + BACKWARDS_MS), guards.c.recorded_ms),
+    else_=Clock(),
 )
 _LOCK = Prepared(
     update(guards)

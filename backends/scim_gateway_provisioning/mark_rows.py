@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import and_, bindparam, case, delete, select, update
 
 from .tables import edges, works
@@ -35,7 +35,7 @@ DONE = (
         revoking_flag=0,
         # What waits may be waiting for its new name: both are its own until then.
         renaming_flag=case((bindparam("again_ms_") > 0, works.c.renaming_flag), else_=0),
-        next_ms=case((bindparam("again_ms_") > 0, clock() + bindparam("again_ms_")), else_=None),
+        next_ms=case((bindparam("again_ms_") > 0, Clock() + bindparam("again_ms_")), else_=None),
     )
 )
 # What was read is done, but more was asked for in between, or there was more than was read.
@@ -48,14 +48,14 @@ STEP = (
         answered_flag=case((bindparam("answered_") == 1, 1), else_=works.c.answered_flag),
         stale_no=case((works.c.stale_no <= bindparam("gen_no_"), 0), else_=works.c.stale_no),
         known_doc=bindparam("known_"),
-        next_ms=clock(),
+        next_ms=Clock(),
     )
 )
 _FAILED: dict[str, Any] = {
     **_FREE,
     "attempt_count": works.c.attempt_count + 1,
     "trouble_text": bindparam("trouble_"),
-    "next_ms": clock() + bindparam("again_ms_"),
+    "next_ms": Clock() + bindparam("again_ms_"),
 }
 FAILED = update(works).where(_MINE).values(**_FAILED)
 # The resource itself was made or changed; what failed were memberships of it.

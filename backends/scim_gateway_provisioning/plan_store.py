@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.portable import clock, insert_if_absent
+from scim_gateway_sql.portable import Clock, insert_if_absent
 from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, and_, bindparam, delete, select, update
 
 from scim_gateway.provisioned import Step
@@ -73,10 +73,10 @@ STATEMENTS = {
 """The table above, by the name of the dialect; a migration of this package runs them."""
 
 _HERE = and_(plans.c.tenant == bindparam("tenant_"), plans.c.plan_hash == bindparam("hash_"))
-_READ = select(plans, clock().label("now_ms")).where(_HERE)
-_TOUCH = update(plans).where(_HERE).values(made_ms=clock(), begun_ms=0, scope=bindparam("scope_"))
-_BEGIN = update(plans).where(_HERE).values(begun_ms=clock())
-_APPROVE = update(plans).where(_HERE).values(approved_until_ms=clock() + bindparam("milliseconds_"))
+_READ = select(plans, Clock().label("now_ms")).where(_HERE)
+_TOUCH = update(plans).where(_HERE).values(made_ms=Clock(), begun_ms=0, scope=bindparam("scope_"))
+_BEGIN = update(plans).where(_HERE).values(begun_ms=Clock())
+_APPROVE = update(plans).where(_HERE).values(approved_until_ms=Clock() + bindparam("milliseconds_"))
 _DELETE = delete(plans).where(_HERE)
 _IN_ORDER = select(plans.c.plan_hash).where(plans.c.tenant == bindparam("tenant_")).order_by(plans.c.made_ms.desc())
 

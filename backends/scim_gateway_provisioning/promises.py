@@ -18,7 +18,7 @@ import orjson
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Database, Session
 from scim_gateway_sql.ddl import INNODB
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -89,14 +89,14 @@ STATEMENTS = {
 
 _HERE = and_(promises.c.tenant == bindparam("tenant_"), promises.c.promise_id == bindparam("id_"))
 _OPEN = and_(_HERE, promises.c.ended_flag == 0)
-_INSERT = insert(promises).values(until_ms=clock() + bindparam("claim_ms_"))
+_INSERT = insert(promises).values(until_ms=Clock() + bindparam("claim_ms_"))
 _LIST = select(
     promises.c.promise_id,
     promises.c.holder,
     promises.c.rows_doc,
     promises.c.trouble_text,
     promises.c.relied_flag,
-    (promises.c.until_ms <= clock()).label("dead_flag"),
+    (promises.c.until_ms <= Clock()).label("dead_flag"),
 ).where(promises.c.tenant == bindparam("tenant_"), promises.c.ended_flag == 0)
 _UNDO = select(promises.c.promise_id, promises.c.undo_doc).where(
     promises.c.tenant == bindparam("tenant_"),
@@ -108,14 +108,14 @@ _KEEP = delete(promises).where(_OPEN)
 _WITHDRAW = (
     update(promises)
     .where(_OPEN, promises.c.holder == bindparam("holder_"))
-    .values(ended_flag=1, until_ms=clock() + REMEMBERED_MS, undo_doc=b"", trouble_text=None)
+    .values(ended_flag=1, until_ms=Clock() + REMEMBERED_MS, undo_doc=b"", trouble_text=None)
 )
 _TAKE_OVER = (
     update(promises)
     .where(_OPEN, promises.c.holder == bindparam("holder_"))
-    .values(holder=bindparam("heir_"), until_ms=clock() + bindparam("claim_ms_"), trouble_text=None)
+    .values(holder=bindparam("heir_"), until_ms=Clock() + bindparam("claim_ms_"), trouble_text=None)
 )
-_RENEW = update(promises).where(_OPEN).values(until_ms=clock() + bindparam("claim_ms_"))
+_RENEW = update(promises).where(_OPEN).values(until_ms=Clock() + bindparam("claim_ms_"))
 _TROUBLE = update(promises).where(_OPEN).values(trouble_text=bindparam("trouble_"))
 _RELY = update(promises).where(_OPEN).values(relied_flag=1)
 _ENDED = select(promises.c.promise_id).where(
@@ -125,7 +125,7 @@ _ENDED = select(promises.c.promise_id).where(
 )
 _OLD = (
     select(promises.c.promise_id)
-    .where(promises.c.tenant == bindparam("tenant_"), promises.c.ended_flag == 1, promises.c.until_ms <= clock())
+    .where(promises.c.tenant == bindparam("tenant_"), promises.c.ended_flag == 1, promises.c.until_ms <= Clock())
     .limit(_FORGOTTEN_AT_ONCE)
 )
 _FORGET = delete(promises).where(_HERE, promises.c.ended_flag == 1)

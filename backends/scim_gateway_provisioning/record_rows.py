@@ -8,7 +8,7 @@ from typing import Any
 
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.failures import Duplicate
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import Insert, bindparam, case, insert, select, update
 from sqlalchemy.dialects import mysql, sqlite
 
@@ -20,9 +20,9 @@ from .target import Kind, Target
 from .work import HERE, Work, WorkKey, batches
 
 _NEW = insert(works).values(
-    since_ms=clock(),
-    next_ms=clock() + bindparam("due_ms_"),
-    held_until_ms=clock() + bindparam("claim_ms_"),
+    since_ms=Clock(),
+    next_ms=Clock() + bindparam("due_ms_"),
+    held_until_ms=Clock() + bindparam("claim_ms_"),
 )
 _RAISE: dict[str, Any] = {
     "gen_no": bindparam("gen_no_"),
@@ -32,12 +32,12 @@ _RAISE: dict[str, Any] = {
     "revoking_flag": bindparam("revoking_"),
     "renaming_flag": bindparam("renaming_"),
     "spread_flag": bindparam("spread_"),
-    "since_ms": case((bindparam("since_") == 0, clock()), else_=bindparam("since_")),
-    "next_ms": clock() + bindparam("due_ms_"),
+    "since_ms": case((bindparam("since_") == 0, Clock()), else_=bindparam("since_")),
+    "next_ms": Clock() + bindparam("due_ms_"),
     "attempt_count": 0,
     "beat_no": works.c.beat_no + 1,
 }
-_HOLD: dict[str, Any] = {"holder": bindparam("holder_"), "held_until_ms": clock() + bindparam("claim_ms_")}
+_HOLD: dict[str, Any] = {"holder": bindparam("holder_"), "held_until_ms": Clock() + bindparam("claim_ms_")}
 _RAISE_IT = update(works).where(HERE).values(**_RAISE)
 _RAISE_AND_CLAIM = update(works).where(HERE).values(**_RAISE, **_HOLD)
 _CLAIM = update(works).where(HERE).values(**_HOLD, beat_no=works.c.beat_no + 1)
@@ -49,7 +49,7 @@ _RENEW = (
         works.c.target_name == bindparam("target_"),
         works.c.holder == bindparam("holder_"),
     )
-    .values(held_until_ms=clock() + bindparam("claim_ms_"), beat_no=works.c.beat_no + 1)
+    .values(held_until_ms=Clock() + bindparam("claim_ms_"), beat_no=works.c.beat_no + 1)
 )
 _CAUSED = (
     select(edges.c.group_id, edges.c.target_name)

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import and_, bindparam, select, update
 
 from scim_gateway.errors import ScimError
 
 from .context import Context
+from .defects import DefectsLogged
 from .mark import WAITING
 from .tables import edges, works
 from .target import Deadline, Known, Unreachable
@@ -54,7 +55,7 @@ _MEMBERS = select(edges.c.group_id, edges.c.member_id, edges.c.deferred_flag).wh
 _NEXT_TIME = (
     update(works)
     .where(_HERE, works.c.resource_id.in_(bindparam("ids", expanding=True)), _ONLY_WAITS)
-    .values(next_ms=clock() + bindparam("again_ms_"))
+    .values(next_ms=Clock() + bindparam("again_ms_"))
 )
 
 
@@ -131,15 +132,12 @@ class Resting:
         """Ids of those who still wait, as far as the target tells."""
         if not known:
             return set()
-        try:
-            told = self._context.targets[target].still_waiting(Deadline(self._context.times.background), known)
-        except (Unreachable, ScimError) as error:
-            _log.warning("%s does not tell who still waits, and is asked one by one: %s", target, error)
-        except Exception:
-            # Whatever a target's code, a plugin's, trips over: the retry goes on without its help.
-            _log.exception("the target %s failed unexpectedly", target)
-        else:
-            return set(told) & known.keys()
+        with DefectsLogged(_log, "the target %s failed unexpectedly", target):
+            try:
+                told = self._context.targets[target].still_waiting(Deadline(self._context.times.background), known)
+                return set(told) & known.keys()
+            except (Unreachable, ScimError) as error:
+                _log.warning("%s does not tell who still waits, and is asked one by one: %s", target, error)
         if self._most is not None:
             self._looks[target] = self._most
         return set()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import and_, bindparam, or_
 
 from scim_gateway.errors import ScimError, Unavailable
@@ -29,7 +29,7 @@ GIVE_UP_AFTER = 3
 
 _OPEN = (works.c.tenant == bindparam("tenant_"), works.c.next_ms.is_not(None), FREE)
 _ORDER = (works.c.revoking_flag.desc(), works.c.next_ms, works.c.resource_id, works.c.target_name)
-_DUE = selection().where(*_OPEN, works.c.next_ms <= clock()).order_by(*_ORDER).limit(bindparam("most_"))
+_DUE = selection().where(*_OPEN, works.c.next_ms <= Clock()).order_by(*_ORDER).limit(bindparam("most_"))
 _EVERY = (
     selection()
     .where(

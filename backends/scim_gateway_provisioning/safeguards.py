@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from scim_gateway_sql.database import Database, Session
 
-from scim_gateway.actor import Actor, acting, current
+from scim_gateway.actor import Acting, Actor, current
 from scim_gateway.backend import Finding
 from scim_gateway.errors import InsufficientScope, ScimError, Unavailable
 from scim_gateway.provisioned import AuditEvent, AuditHead, AuditVerdict, Progress
@@ -23,7 +23,8 @@ from .audit import Keyring, Trail, split
 from .audit_event import ACCEPTED, DONE, MORE_BEFORE, PENDING, REFUSED, UNDONE, Event, applied, changed, refused
 from .audit_reading import read
 from .audit_verify import verify
-from .breaker import Breaker, Limits, Removal, is_approved, removals_of
+from .breaker import USUAL_LIMITS, Breaker, Limits, Removal, is_approved, removals_of
+from .defects import DefectsLogged
 from .guard import Guard
 from .journal import Change, Journal, Result
 from .unscoped import Unscoped
@@ -44,7 +45,7 @@ class Safeguards(Journal):
         database: Database,
         tenant: str,
         audit_keys: Sequence[str] = (),
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = USUAL_LIMITS,
     ) -> None:
         self.breaker = Breaker(tenant, limits)
         self._database = database
@@ -121,17 +122,15 @@ class Safeguards(Journal):
     def close(self) -> None:
         """Record how many attempts were only counted until now."""
         for name, counted in self._unscoped.left_out().items():
-            with acting(Actor(name)):
+            with Acting(Actor(name)):
                 self._record(Event("change", REFUSED, detail={"status": 403, MORE_BEFORE: counted}))
 
     def _record(self, event: Event) -> None:
-        try:
-            self._database.run(lambda session: self.note(session, [event]))
-        except Unavailable as trouble:
-            _log.warning("a refusal could not be recorded in the audit trail: %s", trouble.detail)
-        except Exception:
-            # The answer on its way is more important than its record, whatever went wrong.
-            _log.exception("a refusal could not be recorded in the audit trail")
+        with DefectsLogged(_log, "a refusal could not be recorded in the audit trail"):
+            try:
+                self._database.run(lambda session: self.note(session, [event]))
+            except Unavailable as trouble:
+                _log.warning("a refusal could not be recorded in the audit trail: %s", trouble.detail)
 
     # For operators, and for other work of the gateway
 

@@ -207,8 +207,8 @@ class Settlement:
             if isinstance(error, ScimError) and error.status >= 500:
                 raise Unreachable(error.detail) from error
             raise
-        except Exception as error:
-            # Whatever a target's code, a plugin's, trips over: rights must not hang in the air because of it.
+        except Exception as error:  # a target may be a plugin's, and may raise anything
+            # Rights must not hang in the air because of it: the change is taken back as from a target that is away.
             _log.exception("the target %s failed unexpectedly", self.target)
             self._mark_failure(desired, progress, "It failed unexpectedly; the gateway's log says why.")
             raise Unreachable("It failed unexpectedly; the gateway's log says why.") from error

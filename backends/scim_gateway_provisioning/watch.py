@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from scim_gateway.errors import Conflict, ScimError
 
+from .defects import DefectsLogged
 from .pauses import between
 from .reconcile import Reconciler
 
@@ -29,6 +30,9 @@ class Periodic:
 
     minutes: int = 0
     repair: bool = True
+
+
+NEVER_BY_ITSELF = Periodic()
 
 
 class Watch:
@@ -66,16 +70,14 @@ class Watch:
 
     def look(self) -> None:
         """Compare, unless another process has just done so; whatever goes wrong, the next look comes."""
-        try:
-            if self._reconciler.age() >= self._seconds / 2:
-                self._compare()
-        except Conflict:
-            _log.debug("another process is comparing")
-        except ScimError as error:
-            _log.warning("comparing failed: %s", error.detail)
-        except Exception:
-            # A thread that ends would compare no more, and nobody would notice.
-            _log.exception("comparing failed")
+        with DefectsLogged(_log, "comparing failed"):
+            try:
+                if self._reconciler.age() >= self._seconds / 2:
+                    self._compare()
+            except Conflict:
+                _log.debug("another process is comparing")
+            except ScimError as error:
+                _log.warning("comparing failed: %s", error.detail)
 
     def _compare(self) -> None:
         if not self._repair:

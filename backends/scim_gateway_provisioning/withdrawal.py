@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from scim_gateway.actor import GATEWAY, acting
+from scim_gateway.actor import GATEWAY, Acting
 from scim_gateway.errors import Unavailable
 
 from . import promises
@@ -42,14 +42,13 @@ def withdraw(context: Context, promise: Promise) -> None:
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
     try:
-        with acting(GATEWAY):
+        with Acting(GATEWAY):
             _withdraw(context, promise)
     except PromiseGone:
         return  # its request is alive after all, or somebody else was faster
     except Unavailable:
         raise
-    except Exception:
-        # A defect in taking back must not become a grant: what it left is held.
+    except Exception:  # a defect in taking back must not become a grant: what it left is held
         _log.exception("a grant that was not answered could not be taken back; it is held")
         context.database.run(
             lambda session: promises.note_trouble(session, context.tenant, promise.id, _TROUBLE),

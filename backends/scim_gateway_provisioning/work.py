@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import Row, and_, bindparam, or_, select
 
 from .tables import works
@@ -20,7 +20,7 @@ BATCH = 500
 WorkKey = tuple[str, str]
 """Id of a resource and name of a target: the order in which rows are locked."""
 
-FREE = or_(works.c.holder.is_(None), works.c.held_until_ms <= clock())
+FREE = or_(works.c.holder.is_(None), works.c.held_until_ms <= Clock())
 HERE = and_(
     works.c.tenant == bindparam("tenant_"),
     works.c.target_name == bindparam("target_"),
@@ -28,7 +28,7 @@ HERE = and_(
 )
 """One row, by its full key."""
 
-_ROWS = select(works, FREE.label("free_flag"), clock().label("now_ms"))
+_ROWS = select(works, FREE.label("free_flag"), Clock().label("now_ms"))
 _OF_RESOURCES = _ROWS.where(
     works.c.tenant == bindparam("tenant_"), works.c.resource_id.in_(bindparam("ids", expanding=True))
 ).order_by(works.c.resource_id, works.c.target_name)

@@ -14,6 +14,7 @@ from scim_gateway_sql.lease import Held, Lease
 from scim_gateway.errors import ScimError
 
 from .context import Context
+from .defects import DefectsLogged
 from .pauses import between
 
 NAME = "background"
@@ -80,25 +81,25 @@ class Worker:
         turn = _Turn(lease, stop)
         due = {chore.name: 0.0 for chore in self._chores}
         while not stop.is_set():
-            pause = self._tick
-            try:
-                if turn.mine():
-                    for chore in self._chores:
-                        if time.monotonic() >= due[chore.name] and turn.alive():
-                            chore.run(turn.alive)
-                            due[chore.name] = time.monotonic() + chore.every
-                else:
-                    # Somebody else is at it; there is time until that lease could run out.
-                    pause = LEASE_SECONDS / 3
-            except ScimError as error:
-                _log.warning("background work is put off: %s", error.detail)
-                pause = 10 * self._tick
-            except Exception:
-                # A thread that ends would retry no more, and nobody would notice.
-                _log.exception("background work failed unexpectedly")
-                pause = 10 * self._tick
+            pause = 10 * self._tick  # after trouble
+            with DefectsLogged(_log, "background work failed unexpectedly"):
+                try:
+                    pause = self._work(turn, due)
+                except ScimError as error:
+                    _log.warning("background work is put off: %s", error.detail)
             stop.wait(pause * between(0.75, 1.25))
         turn.give_up()
+
+    def _work(self, turn: _Turn, due: dict[str, float]) -> float:
+        """Do what is due, if it is this process's turn; seconds until the next look."""
+        if not turn.mine():
+            # Somebody else is at it; there is time until that lease could run out.
+            return LEASE_SECONDS / 3
+        for chore in self._chores:
+            if time.monotonic() >= due[chore.name] and turn.alive():
+                chore.run(turn.alive)
+                due[chore.name] = time.monotonic() + chore.every
+        return self._tick
 
 
 class _Turn:

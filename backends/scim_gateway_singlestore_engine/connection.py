@@ -107,9 +107,8 @@ class Line:
     def _end(self, verb: str) -> None:
         """End what was given up, whatever the server makes of it."""
         there = self._endpoint
-        # PyMySQL gives no types for it.
-        id: int = self._connection.thread_id()  # type: ignore[no-untyped-call]
-        giving_up.end(_briefly(there), there.user, id, verb)
+        untyped: Any = self._connection  # PyMySQL gives no types for thread_id
+        giving_up.end(_briefly(there), there.user, untyped.thread_id(), verb)
 
     @contextlib.contextmanager
     def large(self) -> Iterator[None]:

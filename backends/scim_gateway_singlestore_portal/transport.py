@@ -200,8 +200,9 @@ class Transport:
             pieces.append(piece)
             size += len(piece)
             if size > LONGEST_ANSWER or deadline.left() <= 0:
-                # urllib3 types its pool more narrowly than what it raises this error with itself.
-                raise urllib3.exceptions.ReadTimeoutError(self._pool, url, "the answer does not end")  # type: ignore[arg-type]
+                # urllib3 raises it with a pool of one host, and types it so; what we have is the pool of pools.
+                pool: Any = self._pool
+                raise urllib3.exceptions.ReadTimeoutError(pool, url, "the answer does not end")
         return b"".join(pieces)
 
     def _value(self, answer: _Answer, method: str, path: str) -> Any:

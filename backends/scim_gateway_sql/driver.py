@@ -40,8 +40,9 @@ class Driver(ABC):
     def rollback(self, connection: Connection, write: bool) -> None:
         """Undo it."""
 
-    def unhurried(self, connection: Connection) -> None:  # noqa: B027 - not every database hurries
-        """Let the statements of a transaction take their time: those that build a table anew."""
+    def unhurried(self, connection: Connection) -> None:
+        """Let the statements of a transaction take their time, where it is limited: those that build a table."""
+        return
 
     def state(self, connection: Any) -> object | None:
         """What stays the same on a connection as long as nothing in the database has changed, if that can be told.

@@ -13,25 +13,25 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, or_, select, update
 
 from .database import Database, Session
-from .portable import clock, insert_if_absent
+from .portable import Clock, insert_if_absent
 from .tables import leases
 
 _HERE = and_(leases.c.tenant == bindparam("tenant_"), leases.c.name == bindparam("name_"))
 _MINE = and_(_HERE, leases.c.holder == bindparam("holder_"), leases.c.fence == bindparam("fence_"))
 _TAKE = (
     update(leases)
-    .where(_HERE, or_(leases.c.expires <= clock(), leases.c.holder == bindparam("holder_")))
-    .values(holder=bindparam("holder_"), fence=leases.c.fence + 1, expires=clock() + bindparam("milliseconds_"))
+    .where(_HERE, or_(leases.c.expires <= Clock(), leases.c.holder == bindparam("holder_")))
+    .values(holder=bindparam("holder_"), fence=leases.c.fence + 1, expires=Clock() + bindparam("milliseconds_"))
 )
 _FENCE = select(leases.c.fence).where(_HERE, leases.c.holder == bindparam("holder_"))
 # The counter makes each renewal a change: rows are counted that were changed, not those that were found.
 _RENEW = (
     update(leases)
-    .where(_MINE, leases.c.expires > clock())
-    .values(renewals=leases.c.renewals + 1, expires=clock() + bindparam("milliseconds_"))
+    .where(_MINE, leases.c.expires > Clock())
+    .values(renewals=leases.c.renewals + 1, expires=Clock() + bindparam("milliseconds_"))
 )
 _RELEASE = update(leases).where(_MINE).values(holder="", expires=0, renewals=leases.c.renewals + 1)
-_HOLDS = select(leases.c.fence).where(_MINE, leases.c.expires > clock()).with_for_update()
+_HOLDS = select(leases.c.fence).where(_MINE, leases.c.expires > Clock()).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)

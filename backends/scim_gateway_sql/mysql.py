@@ -12,7 +12,7 @@ import logging
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pymysql
 import pymysql.connections
@@ -121,7 +121,8 @@ class ServerConnection(pymysql.connections.Connection):
         self._reason, self._sends = None, True
         try:
             # Private to PyMySQL and without types there, like the others below; tests run on its lowest version, too.
-            super()._write_bytes(data)  # type: ignore[misc]
+            pymysql_own: Any = super()
+            pymysql_own._write_bytes(data)
         except pymysql.MySQLError as error:
             if self._reason is None:
                 raise
@@ -133,7 +134,8 @@ class ServerConnection(pymysql.connections.Connection):
         if self._sends:
             self._sends = False
             self._reason = self._last_word()
-        super()._force_close()  # type: ignore[misc]
+        pymysql_own: Any = super()
+        pymysql_own._force_close()
 
     def _last_word(self) -> pymysql.MySQLError | None:
         """What the server gave as its reason before it hung up."""
@@ -146,12 +148,13 @@ class ServerConnection(pymysql.connections.Connection):
         return None
 
     def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
-        packet: MysqlPacket = super()._read_packet()  # type: ignore[no-untyped-call]
+        pymysql_own: Any = super()
+        packet: Any = pymysql_own._read_packet()
         if packet_type is not FieldDescriptorPacket:
-            return packet
+            return cast(MysqlPacket, packet)
         # The columns of a statement are described again with each answer, in the same bytes: to take that apart for a
         # user and his groups is a third of the driver's work for a look-up.
-        text: bytes = packet.get_all_data()  # type: ignore[no-untyped-call]
+        text: bytes = packet.get_all_data()
         description = self._descriptions.get(text)
         if description is None:
             if len(self._descriptions) >= _DESCRIPTIONS:
@@ -163,7 +166,8 @@ class ServerConnection(pymysql.connections.Connection):
         # Older PyMySQL goes on without TLS where the server, or somebody in between, says that there is none.
         if self.ssl and not self.server_capabilities & CLIENT.SSL:
             raise pymysql.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
-        super()._request_authentication()  # type: ignore[misc]
+        pymysql_own: Any = super()
+        pymysql_own._request_authentication()
 
 
 class MysqlDriver(Driver):

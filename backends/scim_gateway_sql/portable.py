@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class clock(FunctionElement[int]):  # noqa: N801 - written like a function of SQL
+class Clock(FunctionElement[int]):
     """Milliseconds since 1970 by the database's clock, the only one that all processes share; in no time zone."""
 
     name = "clock"
@@ -30,17 +30,17 @@ class clock(FunctionElement[int]):  # noqa: N801 - written like a function of SQ
     inherit_cache = True
 
 
-@compiles(clock, "sqlite")
-def _on_sqlite(_element: clock, _compiler: SQLCompiler, **_options: object) -> str:
+@compiles(Clock, "sqlite")
+def _on_sqlite(_element: Clock, _compiler: SQLCompiler, **_options: object) -> str:
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
 
 
-@compiles(clock, "mysql")
-def _on_mysql(_element: clock, _compiler: SQLCompiler, **_options: object) -> str:
+@compiles(Clock, "mysql")
+def _on_mysql(_element: Clock, _compiler: SQLCompiler, **_options: object) -> str:
     return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) DIV 1000)"
 
 
-NOW = select(clock())
+NOW = select(Clock())
 
 
 def instant(milliseconds: int) -> datetime:

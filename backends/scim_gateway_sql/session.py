@@ -135,8 +135,9 @@ class Session:
 
     def _meaning_of(self, error: Exception) -> Exception:
         """Like SQLAlchemy, see whether the connection can be used any more."""
-        # SQLAlchemy types the error as its own protocol of DBAPI errors; a driver has its own class.
-        lost = self._connection.dialect.is_disconnect(error, self._raw, None)  # type: ignore[arg-type]
+        # SQLAlchemy types the error as its own protocol of DBAPI errors, which no driver's class is known to follow.
+        of_driver: Any = error
+        lost = self._connection.dialect.is_disconnect(of_driver, self._raw, None)
         if lost:
             self._connection.invalidate(error)
         return meaning_of(DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=lost))

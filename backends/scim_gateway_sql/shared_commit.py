@@ -124,7 +124,7 @@ class SharedCommit:
                     yield session
             finally:
                 self._leave(transaction, session)
-        except Exception:
+        except Exception:  # raised again in any case
             if sees_others:
                 # It may have failed because of what they did, as with a name that is taken: is that so?
                 transaction.outcome()

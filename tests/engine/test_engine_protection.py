@@ -9,7 +9,7 @@ import pytest
 from doubles.singlestore.api import Account, Behaviour
 from engine_world import EngineWorld
 
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Acting, Actor
 from scim_gateway.errors import Conflict, Forbidden
 
 BUILT_IN = ("root", "ROOT", "Root", "\uff52\uff4f\uff4f\uff54", "admin", "Admin", "distributed", "scim_gw", "SCIM_GW")
@@ -53,7 +53,7 @@ def unchanged(world: EngineWorld, harm: Harm, caplog: pytest.LogCaptureFixture, 
     before, sent = world.double.state(), len(world.sent())
     caplog.clear()
     security = caplog.at_level(logging.WARNING, "scim_gateway.security")
-    with security, acting(Actor("okta", "r-1")), pytest.raises(Forbidden, match=reason) as caught:
+    with security, Acting(Actor("okta", "r-1")), pytest.raises(Forbidden, match=reason) as caught:
         harm(world)
     assert "database administrators" in caught.value.detail
     assert world.double.state() == before
@@ -293,7 +293,7 @@ def test_who_asks_for_what_the_gateway_did_not_make_is_told_to_those_who_watch_o
     world.double.execute("CREATE USER 'many'@'10.0.0.1' IDENTIFIED BY 'x'")
     before = world.double.state()
     security = caplog.at_level(logging.WARNING, "scim_gateway.security")
-    with security, acting(Actor("okta", "r-1")), pytest.raises(Conflict):
+    with security, Acting(Actor("okta", "r-1")), pytest.raises(Conflict):
         harm(world)
     assert world.double.state() == before
     lines = [record.getMessage() for record in caplog.records if record.name == "scim_gateway.security"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scim_gateway_provisioning.target import Unreachable
 
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Acting, Actor
 from scim_gateway.errors import Forbidden
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -128,7 +128,7 @@ def test_protected_people_are_neither_adopted_nor_removed(desk, portal, email, r
 
 
 def test_a_refusal_is_a_security_event_with_the_one_who_asked(desk, caplog):
-    with acting(Actor("okta", "request-7")), pytest.raises(Forbidden):
+    with Acting(Actor("okta", "request-7")), pytest.raises(Forbidden):
         desk.user("u1", "owner@example.com")
     (record,) = [record for record in caplog.records if record.name == "scim_gateway.security"]
     assert '"owner@example.com" is not managed' in record.getMessage()

@@ -17,7 +17,7 @@ from scim_gateway_provisioning.journal import Change, Result
 from scim_gateway_sql.database import Session
 from sqlalchemy import update
 
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Acting, Actor
 from scim_gateway.errors import Forbidden, StaleResource, Unavailable, Uniqueness
 from scim_gateway.schema import Resource
 
@@ -33,7 +33,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 
 def test_a_change_is_recorded_with_who_asked_and_what_changed(guarded: Guarded) -> None:
     before, after = user("u1", title="Clerk"), user("u1", active=False, title="Boss", nickName="Al")
-    with acting(OKTA):
+    with Acting(OKTA):
         guarded.change(Change("User", "u1", before, after))
     [event] = guarded.events()
     assert (event.sequence, event.actor, event.request_id, event.agent) == (
@@ -92,7 +92,7 @@ def test_very_many_members_make_several_events_and_none_is_left_out(guarded: Gua
 
 
 def test_all_that_one_operation_changed_is_recorded_with_what_was_asked_for(guarded: Guarded) -> None:
-    with acting(Actor("okta", action="delete", kind="User", id="u1")):
+    with Acting(Actor("okta", action="delete", kind="User", id="u1")):
         guarded.change(memberships("g1", removed=("u1",)), deleted("User", "u1"))
     with guarded.stolen() as database:
         documents = [json.loads(row[0]) for row in database.execute("SELECT event_doc FROM scim_audit")]
@@ -144,7 +144,7 @@ def test_trouble_that_was_noted_in_vain_is_told_when_it_is_noted_again(guarded: 
 
 
 def test_a_refusal_is_recorded_though_nothing_else_is(guarded: Guarded) -> None:
-    with acting(OKTA):
+    with Acting(OKTA):
         guarded.safeguards.refused([], Uniqueness("A User with this userName exists."))
     [event] = guarded.events()
     assert (event.action, event.kind, event.id, event.outcome) == ("patch", "User", "u1", "refused")
@@ -153,7 +153,7 @@ def test_a_refusal_is_recorded_though_nothing_else_is(guarded: Guarded) -> None:
 
 def test_a_refusal_names_what_had_been_changed_until_then(guarded: Guarded) -> None:
     error = Forbidden("This name is protected.")
-    with acting(Actor("okta", action="create", kind="User")):
+    with Acting(Actor("okta", action="create", kind="User")):
         guarded.safeguards.refused([created("u9", "root")], error)
         guarded.safeguards.refused([], error)
     [event] = guarded.events()
@@ -198,7 +198,7 @@ def test_long_deep_and_strange_values_are_recorded_within_bounds(guarded: Guarde
     for _ in range(30):
         inner["deeper"] = {}
         inner = inner["deeper"]
-    with acting(Actor("n" * 1000, "r" * 1000, "a" * 100_000)):
+    with Acting(Actor("n" * 1000, "r" * 1000, "a" * 100_000)):
         guarded.note(Event("adopt", "done", "User", "i" * 1000, "n" * 1000, deep))
     [event] = guarded.events()
     assert {len(text or "") for text in (event.actor, event.request_id, event.agent, event.id, event.name)} == {LONGEST}

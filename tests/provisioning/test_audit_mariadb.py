@@ -17,7 +17,7 @@ from scim_gateway_sql.mysql import ServerConnection
 from servers.mariadb import MariaDb
 from sqlalchemy import Connection
 
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Acting, Actor
 from scim_gateway.errors import Forbidden
 
 Work = Callable[[int], None]
@@ -160,7 +160,7 @@ def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_recorded_twice(
 
 
 def test_a_refusal_is_recorded_on_a_server(guarded: Guarded) -> None:
-    with acting(Actor("okta", "req-1", "Okta", "patch", "User", "u1")):
+    with Acting(Actor("okta", "req-1", "Okta", "patch", "User", "u1")):
         guarded.safeguards.refused([], Forbidden("No."))
     assert [(event.action, event.id, event.outcome) for event in guarded.events()] == [("patch", "u1", "refused")]
 
@@ -182,7 +182,7 @@ def test_tampering_on_a_server_is_found(guarded: Guarded, mariadb_server: MariaD
 def test_events_of_any_script_and_size_are_kept_byte_by_byte(guarded: Guarded) -> None:
     with_key = guarded.another(KEY)
     name = "\N{GRINNING FACE}é\u202e\x00'\"\\ " + "引" * 300
-    with acting(Actor(name, name, name)):
+    with Acting(Actor(name, name, name)):
         with_key.change(created("u1", name), memberships("g1", added=tuple(f"u{number}" for number in range(3000))))
     assert with_key.verify().problems == ()
     assert len(with_key.events(user="u2999")) == 1

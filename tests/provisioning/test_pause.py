@@ -12,7 +12,7 @@ from scim_gateway_provisioning.audit_event import Event
 from scim_gateway_provisioning.journal import Change, Result
 from scim_gateway_provisioning.pause import LONGEST_REASON, Paused, goes_on
 
-from scim_gateway.actor import Actor, acting
+from scim_gateway.actor import Acting, Actor
 from scim_gateway.errors import Forbidden
 
 
@@ -103,7 +103,7 @@ def test_by_itself_the_gateway_goes_on_only_with_what_takes_rights_away() -> Non
 
 
 def test_pause_and_resume_are_in_the_audit_trail_with_the_operator(guarded: Guarded) -> None:
-    with acting(Actor("command line")):
+    with Acting(Actor("command line")):
         guarded.safeguards.pause("Maintenance.")
         guarded.safeguards.pause("Still going on")
         guarded.safeguards.resume()

@@ -18,7 +18,7 @@ from provisioned import Open, World, provisioned, quick
 from scim_gateway_provisioning import settle
 from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Unreachable
-from scim_gateway_sql.portable import clock
+from scim_gateway_sql.portable import Clock
 from sqlalchemy import select, update
 
 PATIENT = quick(request=30.0, retry=1.0, claim=20.0)
@@ -371,7 +371,7 @@ def test_a_claim_is_renewed_in_a_call_that_takes_long(tmp_path, monkeypatch):
             patched.setattr(settle, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds))
             world.target.deadline.check()
         with world.context.database.session(write=False) as session:
-            left.append(session.execute(select(works.c.held_until_ms - clock())).scalar_one() // 1000)
+            left.append(session.execute(select(works.c.held_until_ms - Clock())).scalar_one() // 1000)
 
     def take_long() -> None:
         pass_time(9)
