@@ -11,7 +11,7 @@ from scim_gateway_provisioning.target import Deadline, Unreachable
 from scim_gateway.backend import Finding
 from scim_gateway.text import shown
 
-from .answers import Member, Team
+from .answers import PENDING, Member, Team
 from .context import Context
 from .transport import Absent, NotPermitted, Refused
 
@@ -43,7 +43,7 @@ def findings(target: PortalTarget) -> Iterator[Finding]:
 def _looks(target: PortalTarget, context: Context) -> Iterator[Finding]:
     client = context.client
     teams, members = client.teams(), client.members()
-    pending = [one for one in client.invitations() if one.state == "Pending"]
+    pending = client.invitations(PENDING)
     yield _key(context, teams)
     yield _rights(context)
     yield Finding(

@@ -92,9 +92,10 @@ class Client:
         """The roles that somebody holds."""
         return [answers.role(one) for one in self._list(f"/v1/users/{_part(id)}/identityRoles", resourceType=on)]
 
-    def invitations(self, *, state: str | None = None, email_pattern: str | None = None) -> list[Invitation]:
-        """Invitations of the organization."""
-        return [answers.invitation(one) for one in self._list("/v1/invitations", email=email_pattern, state=state)]
+    def invitations(self, state: str, email_pattern: str | None = None) -> list[Invitation]:
+        """Invitations of the organization that are in a state, whatever the API makes of being asked for it."""
+        found = (answers.invitation(one) for one in self._list("/v1/invitations", email=email_pattern, state=state))
+        return [one for one in found if one.state == state]
 
     def invitation(self, id: str) -> Invitation | None:
         """One invitation."""

@@ -6,7 +6,7 @@ nothing is told here; he is looked at by himself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scim_gateway_provisioning.target import Known
@@ -85,5 +85,4 @@ def _ended(context: Context, invited: Iterable[_Invited]) -> Mapping[str, Invita
 
 
 def _with_ids(context: Context, state: str) -> Mapping[str, Invitation]:
-    found: Collection[Invitation] = context.client.invitations(state=state)
-    return {one.id: one for one in found if one.id and one.state == state}
+    return {one.id: one for one in context.client.invitations(state) if one.id}

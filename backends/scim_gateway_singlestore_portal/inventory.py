@@ -21,7 +21,7 @@ def observe(context: Context, *, nests: bool) -> Inventory:
     """
     client = context.client
     members = context.members()
-    pending = [one for one in client.invitations(state=PENDING) if one.state == PENDING]
+    pending = client.invitations(PENDING)
     teams = client.teams()
     warnings: list[str] = []
     privileged = _privileged(context, teams)

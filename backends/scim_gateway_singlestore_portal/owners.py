@@ -100,9 +100,7 @@ class DefaultRights:
 
         One of them who is no owner is proof; one who is may have been promoted by hand, all of them hardly.
         """
-        accepted = [
-            one for one in client.invitations(state=ACCEPTED) if one.state == ACCEPTED and one.acted is not None
-        ]
+        accepted = [one for one in client.invitations(ACCEPTED) if one.acted is not None]
         if not accepted:
             return "unknown"
         members = {collision_key(one.email): one for one in client.members() if one.kind == STANDARD}

@@ -131,7 +131,7 @@ def _invitations(context: Context, address: str) -> Iterator[Finding]:
             yield _told("a second invitation", str(error))
         yield _told("adding an invited person to a team by address", _by_address(client, address))
     finally:
-        for invitation in client.invitations(state=PENDING):
+        for invitation in client.invitations(PENDING):
             if collision_key(invitation.email) == collision_key(address):
                 with suppress(Refused):  # not pending any more
                     client.revoke(invitation.id)
@@ -145,6 +145,6 @@ def _by_address(client: Client, address: str) -> str:
         client.update_team(team.id, TeamUpdate(add_emails=[address]))
     except (Refused, Unsure) as error:
         return str(error)
-    pending = [one for one in client.invitations(state=PENDING) if collision_key(one.email) == collision_key(address)]
+    pending = [one for one in client.invitations(PENDING) if collision_key(one.email) == collision_key(address)]
     taken = any(team.id in one.teams for one in pending)
     return "is noted in the invitation: portal_pending_teams can be email" if taken else "is accepted and shows nowhere"

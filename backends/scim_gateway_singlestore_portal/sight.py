@@ -59,10 +59,7 @@ class Sight:
     def __init__(self) -> None:
         self._members = _Filter[Member](lambda client, text: client.members(text), lambda one: one.email)
         self._pending = _Filter[Invitation](
-            lambda client, text: [
-                one for one in client.invitations(state=PENDING, email_pattern=text) if one.state == PENDING
-            ],
-            lambda one: one.email,
+            lambda client, text: client.invitations(PENDING, text), lambda one: one.email
         )
         self._teams = _Filter[Team](lambda client, text: client.teams(text), lambda one: one.name)
         self._nesting: tuple[float, list[Team]] | None = None
