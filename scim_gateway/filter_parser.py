@@ -123,7 +123,7 @@ def _matching(pattern: str) -> Callable[[Any], Any]:
     return mark
 
 
-class _Lexer(SCIMLexer):  # type: ignore[misc] # without types
+class _Lexer(SCIMLexer):
     """The package's lexer with JSON literals (RFC 8259), word boundaries and any URI as a prefix (RFC 3986)."""
 
     tokens = SCIMLexer.tokens
@@ -177,7 +177,7 @@ class _Lexer(SCIMLexer):  # type: ignore[misc] # without types
         raise _Fault(f"There is no meaning in {shown(t.value[:1])} here", t.index)
 
 
-class _Parser(SCIMParser):  # type: ignore[misc] # without types
+class _Parser(SCIMParser):
     """The package's grammar with the precedence of RFC 7644 §3.4.2.2.
 
     sly builds its tables from the rules it finds in the class body alone, so each of them is named again.

@@ -10,7 +10,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from scim_gateway.gunicorn_refusal import refusal_of, refuse
 
 
-class Worker(ThreadWorker):  # type: ignore[misc] # Gunicorn has no types
+class Worker(ThreadWorker):
     """Takes in what has connected before it stops listening.
 
     Gunicorn's own leaves connections that the kernel has accepted, but no worker yet, in the queue of the listening

@@ -92,8 +92,7 @@ class ServiceProvider:
                 answer = self._perform(self._call(request, match))
         except ScimError as error:
             answer, scim_type = _error(error), error.scim_type
-        except Exception:  # a defect, here or in a backend: every request is answered (RFC 7644 §3.12)
-            # What it was is for the log.
+        except Exception:  # a defect, here or in a backend: it is for the log, and the request is answered all the same
             logger.exception("%s failed unexpectedly", route, extra={"request_id": request.headers.get("x-request-id")})
             answer = _error(InternalError("The gateway failed; its log says why."))
         return _response(answer, media_type, route, scim_type, head=request.method == "HEAD")

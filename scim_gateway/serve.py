@@ -131,7 +131,7 @@ def close_store(_server: object, worker: Any) -> None:
         gateway.backend.close()
 
 
-class _Server(BaseApplication):  # type: ignore[misc] # Gunicorn has no types
+class _Server(BaseApplication):
     """Gunicorn with this configuration and no other."""
 
     def __init__(self, settings: Settings, configuration: Mapping[str, Any]) -> None:

@@ -124,9 +124,8 @@ class SharedCommit:
                     yield session
             finally:
                 self._leave(transaction, session)
-        except Exception:  # raised again in any case
+        except Exception:  # it is raised again, unless what it may be due to, as a name that is taken, is undone itself
             if sees_others:
-                # It may have failed because of what they did, as with a name that is taken: is that so?
                 transaction.outcome()
             raise
         transaction.outcome()

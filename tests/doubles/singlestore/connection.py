@@ -24,6 +24,7 @@ from .statements import Show
 
 logger = logging.getLogger(__name__)
 _TRANSACTION_BEGINS = ("BEGIN", "START")
+_NOTHING_CHANGED = Done()
 
 
 class Desk:
@@ -104,8 +105,7 @@ class Connection:
             pass
         except (ConnectionClosed, OSError, asyncio.IncompleteReadError, Cut):
             pass
-        except Exception as error:
-            # A defect of the double is for the test to find, not for its client.
+        except Exception as error:  # a defect of the double is for the test to find, not for its client
             logger.exception("The double failed")
             self._desk.crashes.append(error)
         finally:
@@ -307,7 +307,7 @@ class Connection:
             status |= NO_BACKSLASH_ESCAPES
         return status
 
-    def _ok(self, result: Done = Done()) -> bytes:  # noqa: B008 - frozen
+    def _ok(self, result: Done = _NOTHING_CHANGED) -> bytes:
         warnings = len(self.session.warnings)
         ok: bytes = packets.make_ok(CAPABILITIES, self._status(), affected_rows=result.affected_rows, warnings=warnings)
         return ok

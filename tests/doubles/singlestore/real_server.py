@@ -225,7 +225,7 @@ def _account(text: str) -> Account:
     return Account(name[1:-1].replace("\\'", "'").replace("''", "'"), host.strip("'"))
 
 
-class _Connection(pymysql.connections.Connection):  # type: ignore[type-arg]
+class _Connection(pymysql.connections.Connection):
     """A connection of a test or its gateway: names are translated, statements are written down."""
 
     def __init__(self, server: RealServer, options: dict[str, Any]) -> None:
