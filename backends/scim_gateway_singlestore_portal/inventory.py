@@ -87,8 +87,9 @@ def _groups(
             invited.setdefault(id, set()).add(key(invitation.email))
     for team in teams:
         reason = context.protection.reason_of_team(team, context.organization)
-        if reason is None and team.id in privileged:
-            reason = f"it is inside the team {privileged[team.id]}"
+        outside = privileged.get(team.id, team.name)
+        if reason is None and outside != team.name:  # its own look may be allowed by portal_allowed_teams
+            reason = f"it is inside the team {outside}"
         if key(team.name) in groups:
             warnings.append(f"Two teams of the organization are named {shown(team.name)}, letter case apart.")
             reason = "two teams have this name"

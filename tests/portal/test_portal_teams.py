@@ -298,6 +298,13 @@ def test_a_predefined_team_that_is_allowed_by_its_exact_name_can_be_adopted(make
         desk.group("g3", "organization readers", adoptable=True)
 
 
+def test_a_predefined_team_that_is_allowed_is_compared_like_any_other(make_desk, portal):
+    portal.organization.make_team("Organization Site Administrators")
+    seen = make_desk(allowed_teams=("Organization Site Administrators",)).observe().groups
+    assert seen[b"organization site administrators"].protected is None
+    assert seen[b"organization owners"].protected == "it makes owners"
+
+
 @pytest.mark.parametrize("role", ["Owner", "User Administrator", "Billing Administrator", "org-admin"])
 def test_a_team_that_holds_a_role_over_the_organization_is_protected_whatever_its_name(desk, portal, role):
     portal.organization.make_team("Friends", roles=(role,))
