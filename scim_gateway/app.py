@@ -20,10 +20,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from scim_gateway import access_log, config
 from scim_gateway.auth import BearerAuthenticator
 from scim_gateway.backend import Backend
-from scim_gateway.blueprint import SECURITY_HEADERS, ScimResponse, create_blueprint
+from scim_gateway.blueprint import ScimResponse, create_blueprint
 from scim_gateway.config import ConfigurationError, Settings
 from scim_gateway.errors import ScimError
-from scim_gateway.exchange import SCIM_JSON
+from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS
 from scim_gateway.messages import ERROR
 from scim_gateway.provider import ServiceProvider
 

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from werkzeug.routing import BaseConverter
 from scim_gateway import access_log
 from scim_gateway.auth import Authenticator
 from scim_gateway.errors import InternalError, InvalidSyntax, InvalidValue, PayloadTooLarge, ScimError, Unauthorized
-from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
+from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS, Principal, Request, Response
 from scim_gateway.messages import error_body
 
 if TYPE_CHECKING:
@@ -31,13 +31,6 @@ if TYPE_CHECKING:
     from scim_gateway.provider import ServiceProvider
 
 logger = logging.getLogger("scim_gateway.blueprint")
-
-# What a browser must not do with an answer, and nobody may keep (RFC 9111 §5.2, checklist T-10).
-SECURITY_HEADERS: Mapping[str, str] = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'",
-}
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})

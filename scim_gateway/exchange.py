@@ -7,6 +7,13 @@ from dataclasses import dataclass, field
 
 SCIM_JSON = "application/scim+json"
 
+# What a browser must not do with an answer, and nobody may keep (RFC 9111 §5.2, checklist T-10).
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:

@@ -17,7 +17,7 @@ from gunicorn.http import errors
 
 from scim_gateway import access_log
 from scim_gateway.errors import ScimError
-from scim_gateway.exchange import SCIM_JSON
+from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS
 from scim_gateway.messages import error_body
 
 _PATIENCE = 1.0
@@ -83,14 +83,16 @@ def refuse(client: socket.socket, address: str, error: ScimError) -> None:
     """Answer, and log one line; the connection is closed by whoever accepted it."""
     request_id = os.urandom(16).hex()
     body = orjson.dumps(error_body(error))
-    head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
-        "Connection: close\r\n"
-        f"Content-Type: {SCIM_JSON}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\n"
-        f"X-Request-ID: {request_id}\r\n\r\n"
-    )
+    headers = {
+        "Connection": "close",
+        "Content-Type": SCIM_JSON,
+        "Content-Length": str(len(body)),
+        **SECURITY_HEADERS,
+        "X-Request-ID": request_id,
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    head = "\r\n".join([*lines, "", ""])
     access_log.record(
         request_id=request_id,
         token=None,

@@ -132,6 +132,8 @@ def test_what_is_no_request_gets_a_scim_error_and_is_not_repeated(
     assert body["schemas"] == ["urn:ietf:params:scim:api:messages:2.0:Error"]
     assert headers["content-type"] == "application/scim+json"
     assert headers["x-request-id"]
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
     assert said in body["detail"]
     assert TOKEN not in str(body)
     assert TOKEN not in gateway.output
