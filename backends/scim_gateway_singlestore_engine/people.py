@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from scim_gateway_provisioning.target import Outcome, Save, Unreachable, User
 
 from scim_gateway.errors import Conflict
@@ -157,11 +159,10 @@ class Person(Named):
         work = self._work
         if account.attributes is None:
             self._keep(self._note.with_lock(True))  # before: a lock that nobody remembers would never be taken off
-        accounts.lock(work, account, self._mark)
-        try:
-            accounts.leave_groups(work, account.name, user.managed_groups)
-        finally:
-            end_sessions(work, account.name)  # whatever became of the groups
+        with ExitStack() as after:  # backwards, and each whatever became of what was before it
+            after.callback(end_sessions, work, account.name)
+            after.callback(accounts.leave_groups, work, account.name, user.managed_groups)
+            accounts.lock(work, account, self._mark)
         self._note = self._note.with_lock(True)
         accounts.none_elsewhere(look(work, account.name))
 

@@ -371,6 +371,16 @@ def test_a_server_whose_lock_keeps_nobody_out_is_not_trusted_with_it(make_world)
     assert {finding.subject: finding for finding in world.target.check()}["engine version"].ok
 
 
+def test_who_cannot_be_kept_out_has_no_group_and_no_session_any_more(ada):
+    write_probe(ada.folder, Probe(ada.version, Facts(lock_keeps_out=False), "2026-01-01", {}))
+    ada.target = ada.another_target()
+    session = log_in(ada, "ada")
+    with pytest.raises(SetupFault, match="engine_on_deactivate=drop"):
+        ada.put_user("u1", "ada", active=False)
+    assert ada.groups == {"eng": set(), "dba_made": {"ada"}}
+    assert not is_open(session)
+
+
 def test_another_account_of_the_name_made_by_hand_keeps_a_deactivation_from_being_confirmed(ada):
     ada.double.execute(f"CREATE USER 'ada'@'localhost' IDENTIFIED BY '{SECRET}'")
     with pytest.raises(Unreachable, match=r"shut out, but accounts .*localhost.* drop them"):
