@@ -53,7 +53,7 @@ def probe(settings: EngineSettings, connections: Connections) -> Iterator[Findin
         with connections.line(Deadline(_SECONDS)) as line:
             can = read_capabilities(line, None)
             protected = ProtectedNames(settings.endpoint.user, settings.protected)
-            prober = Prober(Work(line, settings, can, protected), connections, facts=_told(settings))
+            prober = Prober(Work(line, settings, can, protected), connections, facts=_told(settings, can.version))
             for question, ask in QUESTIONS.items():
                 finding = _answer(prober, question, ask)
                 notes[question] = finding.message
@@ -70,10 +70,17 @@ def probe(settings: EngineSettings, connections: Connections) -> Iterator[Findin
     yield Finding("probe", True, f"what was found of SingleStore {can.version} is in {path}; restart the gateway")
 
 
-def _told(settings: EngineSettings) -> Facts:
-    """What a probe begins with: the one fact that no probe can find out, as an operator wrote it into the file."""
+def _told(settings: EngineSettings, version: str) -> Facts:
+    """What a probe begins with: what an earlier one found of the same version, in case a question stays open this time.
+
+    Of any version it is the one fact that no probe can find out, as an operator wrote it into the file.
+    """
     earlier = read_probe(settings.data_dir)
-    return Facts(lock_holds_for_plugins=earlier is None or earlier.facts.lock_holds_for_plugins)
+    if earlier is None:
+        return Facts()
+    if earlier.version == version:
+        return earlier.facts
+    return Facts(lock_holds_for_plugins=earlier.facts.lock_holds_for_plugins)
 
 
 def _answer(prober: Prober, question: str, ask: Callable[[Prober], str]) -> Finding:

@@ -63,6 +63,7 @@ def creation(probe: Prober) -> str:
             raise ProbeFailed(f"CREATE USER with {chosen.method} fails (error {error.number})") from error
         probe.found(create_takes_all=False)
         return f"an account by {chosen.method} takes its pool and mark in a second statement"
+    probe.found(create_takes_all=True)
     kind = look(work, name).here
     return f"an account by {chosen.method} is made by one statement and shown as {kind.type if kind else 'nothing'}"
 

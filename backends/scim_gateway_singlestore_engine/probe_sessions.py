@@ -42,9 +42,9 @@ def lock(probe: Prober) -> str:
         shown = account is not None and account.locked is True
         probe.found(lock_shown=shown)
         refusal = _refusal(probe, name, password)
+        probe.found(lock_keeps_out=refusal is not None)
         alive = session.answers()
     if refusal is None:
-        probe.found(lock_keeps_out=False)
         raise ProbeFailed("a locked account can log in: set engine_on_deactivate=drop")
     work.run(change_user(name, lock=False))
     if _refusal(probe, name, password) is not None:

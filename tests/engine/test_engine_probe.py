@@ -174,6 +174,23 @@ def test_what_an_operator_wrote_down_because_no_probe_can_find_it_out_outlives_t
     assert written.facts.lock_shown
 
 
+def test_what_an_earlier_probe_found_of_the_same_version_counts_until_it_is_found_out_anew(world):
+    careful = Facts(create_takes_all=False, lock_keeps_out=False, revoke_reaches_sessions=False)
+    write_probe(world.folder, Probe(world.version, careful, "2026-01-01", {}))
+    world.put_user("u1", "ada")
+    with world.double.refusing_log_ins(1045):
+        list(world.target.probe())
+    written = read_probe(world.folder)
+    assert written is not None
+    found = (written.facts.create_takes_all, written.facts.lock_keeps_out, written.facts.revoke_reaches_sessions)
+    assert found == (True, False, False)
+    list(world.target.probe())
+    written = read_probe(world.folder)
+    assert written is not None
+    assert written.facts.lock_keeps_out
+    assert written.facts.revoke_reaches_sessions
+
+
 def test_what_an_earlier_probe_left_is_removed_and_nothing_else(world):
     world.double.execute(
         "CREATE USER 'zz_scimprobe_old'@'%' IDENTIFIED BY 'x'",
