@@ -15,6 +15,7 @@ from .memberships import join, member_names
 from .named import Named
 from .notes import Note
 from .protection import not_ours, record, refuse
+from .sessions import keep_rights
 from .statements import create_group, drop_group, grant_role, groups_like
 
 _RESERVE_SECONDS = 3.0
@@ -59,7 +60,7 @@ class OneGroup(Named):
     def _end_rights(self, name: str) -> None:
         """Where open sessions keep what a group gave, its members leave one by one, but not for another name."""
         work, stands = self._work, self._note.name
-        if work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
+        if not keep_rights(work):  # asked before: who has left is not in the list when the call is repeated
             return
         staying = member_names(work, stands) if stands is not None and stands != name else set()
         for member in sorted(member_names(work, name) - staying):

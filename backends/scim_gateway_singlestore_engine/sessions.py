@@ -36,14 +36,24 @@ def end_sessions(work: Work, name: str) -> None:
             pause = _after(work, pause)
 
 
+def keep_rights(work: Work) -> bool:
+    """Whether sessions keep rights that were taken away, and are ended for that.
+
+    :raises Unreachable: so it is, and the gateway may not see the sessions of others.
+    """
+    if work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
+        return False
+    work.need("PROCESS", to="end the sessions of people who leave a group")
+    return True
+
+
 def end_rights_in_sessions(work: Work, names: Collection[str]) -> None:
     """End what people have open, where a session keeps rights that were taken away; who logs in again has them not.
 
     :raises Unreachable: the time is over and some are open still, or the gateway may not see or end them.
     """
-    if not names or work.can.facts.revoke_reaches_sessions or not work.settings.kill_sessions:
+    if not names or not keep_rights(work):
         return
-    work.need("PROCESS", to="end the sessions of people who leave a group")
     before = {name: set(_sessions(work, name)) for name in names}
     # A log-in that was under way when the right was taken away may still become a session; later ones have it not.
     pause = _after(work, _FIRST_PAUSE)

@@ -66,6 +66,19 @@ def test_who_is_in_a_group_that_is_deleted_works_on_with_its_rights_in_no_sessio
     assert not any(sees(session) for session in sessions)
 
 
+def test_without_the_right_to_see_sessions_a_group_keeps_its_members_until_all_can_be_put_out(world):
+    sessions = [log_in(world, name) for name in ("ada", "bob")]
+    world.double.execute("REVOKE PROCESS ON *.* FROM 'scim_gw'@'%'")
+    for _ in range(2):
+        with pytest.raises(Denied, match="PROCESS"):
+            world.remove_group("g1")
+        assert world.groups["eng"] == {"ada", "bob", *MANY}
+    world.double.execute("GRANT PROCESS ON *.* TO 'scim_gw'@'%'")
+    world.remove_group("g1")
+    assert set(world.groups) == {"seen"}
+    assert not any(sees(session) for session in sessions)
+
+
 def test_a_group_that_gets_another_name_leaves_its_members_their_sessions(world):
     session = log_in(world, "ada")
     world.put_group("g1", "engineering")
