@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -75,3 +76,17 @@ class Never:
 
 
 Filter: TypeAlias = Comparison | Present | And | Or | Not | ValuePath | Never
+
+
+def paths(tree: Filter | None) -> Iterator[AttributePath]:
+    """The paths that a resolved filter looks at; those inside a value path with the attribute they are relative to."""
+    match tree:
+        case Comparison(path) | Present(path):
+            yield path
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from paths(term)
+        case Not(term):
+            yield from paths(term)
+        case ValuePath(owner, inner):
+            yield from (AttributePath(owner.urn, owner.name, path.name) for path in paths(inner))

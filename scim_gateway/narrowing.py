@@ -1,10 +1,8 @@
-"""What can be told about a filter without looking at a resource: the paths in it, the terms that all must hold."""
+"""What follows from a filter before any resource is looked at: what the type decides, and terms that all must hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present, ValuePath
+from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present
 from scim_gateway.filter_predicates import compile_filter
 from scim_gateway.schema import AttributePath, ResourceType
 
@@ -35,20 +33,6 @@ def narrow(tree: Filter | None, resource_type: ResourceType) -> Filter | None:
             inner = narrow(term, resource_type)
             return Never() if inner is None else None if isinstance(inner, Never) else Not(inner)
     return tree
-
-
-def paths(tree: Filter | None) -> Iterator[AttributePath]:
-    """The paths that a resolved filter looks at; those inside a value path with the attribute they are relative to."""
-    match tree:
-        case Comparison(path) | Present(path):
-            yield path
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from paths(term)
-        case Not(term):
-            yield from paths(term)
-        case ValuePath(owner, inner):
-            yield from (AttributePath(owner.urn, owner.name, path.name) for path in paths(inner))
 
 
 def conjuncts(tree: Filter | None) -> tuple[Filter, ...]:

@@ -14,11 +14,11 @@ from scim_gateway.backend import Backend, Page, Query, Texts
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
-from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath
+from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath, paths
 from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse as parse_filter
 from scim_gateway.messages import list_response, read_search
-from scim_gateway.narrowing import conjuncts, narrow, paths
+from scim_gateway.narrowing import conjuncts, narrow
 from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
 from scim_gateway.projection import Projection
 from scim_gateway.projection import parse as parse_projection

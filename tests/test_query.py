@@ -12,10 +12,10 @@ import pytest
 from core_client import BACKENDS, BASE, ENTERPRISE, LIST, SEARCH, USER, Core, open_backend
 
 from scim_gateway.definitions import standard_resource_types
-from scim_gateway.filter import And, Never, Not, Or
+from scim_gateway.filter import And, Never, Not, Or, paths
 from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse
-from scim_gateway.narrowing import conjuncts, narrow, paths
+from scim_gateway.narrowing import conjuncts, narrow
 from scim_gateway.profile import STRICT
 
 RESOURCE_TYPES = standard_resource_types()

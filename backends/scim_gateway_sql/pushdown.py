@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
 from scim_gateway.backend import Query
-from scim_gateway.filter import And, Comparison, Filter, Not, Or, Present, ValuePath
+from scim_gateway.filter import paths
 from scim_gateway.ordering import Position, Sort
 
 from .condition import TEXT_TYPES, Condition, Translation
@@ -119,17 +119,7 @@ class Translator:
         """Whether the filter or the order of a query looks at the memberships."""
         if query.sort is not None and query.sort.target.path.name == self._members:
             return True
-        return query.filter is not None and self._mentions(query.filter)
-
-    def _mentions(self, tree: Filter) -> bool:
-        match tree:
-            case And(terms) | Or(terms):
-                return any(self._mentions(term) for term in terms)
-            case Not(term):
-                return self._mentions(term)
-            case Comparison(path) | Present(path) | ValuePath(path):
-                return path.urn is None and path.name == self._members
-        return False
+        return any(path.urn is None and path.name == self._members for path in paths(query.filter))
 
 
 def _later(position: Position) -> ColumnElement[bool]:
