@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
-from doubles.singlestore.api import SingleStoreDouble
+from doubles.singlestore.serving import engine_environ
 from gateway_process import GatewayProcess, serving
 from scim_http import ScimClient
 from servers.mariadb import MariaDb
@@ -18,7 +18,6 @@ LIVE = {
     "mariadb": {"workers": 4, "threads": 4},
     "engine": {"workers": 2, "threads": 4},
 }
-PASSWORD = "Password-of-the-gateway-1"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,26 +37,12 @@ def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             server: MariaDb = request.getfixturevalue("mariadb_server")
             settings = {"SCIM_GATEWAY_DATABASE_URL": server.url(server.new_database())}
         elif request.param == "engine":
-            settings = stack.enter_context(_engine())
+            environ = stack.enter_context(engine_environ())
+            settings = {f"SCIM_GATEWAY_{name}": value for name, value in environ.items()}
+            # The tests of a module delete more than a day's people.
+            settings["SCIM_GATEWAY_BREAKER_REMOVALS"] = "0"
         folder = tmp_path_factory.mktemp("gateway")
         yield stack.enter_context(serving(folder, kind, **LIVE[request.param], **settings))
-
-
-@contextmanager
-def _engine() -> Iterator[dict[str, str]]:
-    """Settings of a gateway over a double of SingleStore, which has to know every statement that it is sent."""
-    double = SingleStoreDouble()
-    with double.running() as there:
-        double.execute(
-            f"CREATE USER 'scim_gw'@'%' IDENTIFIED BY '{PASSWORD}'",
-            "GRANT CREATE USER, ALTER USER, PROCESS, SHOW METADATA, GRANT OPTION ON *.* TO 'scim_gw'@'%'",
-        )
-        yield {
-            "SCIM_GATEWAY_ENGINE_URL": f"singlestore://scim_gw@{there.host}:{there.port}/",
-            "SCIM_GATEWAY_ENGINE_PASSWORD": PASSWORD,
-            "SCIM_GATEWAY_BREAKER_REMOVALS": "0",  # the tests of a module delete more than a day's people
-        }
-        assert double.unknown == []
 
 
 @pytest.fixture
