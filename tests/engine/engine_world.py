@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 from doubles.singlestore.api import Account, Behaviour, SingleStoreDouble, State
 from doubles.singlestore.real_server import RealServer
@@ -19,6 +20,8 @@ from scim_gateway.definitions import standard_resource_types
 
 PASSWORD = "Password-of-the-gateway-1"
 PRIVILEGES = ("CREATE USER", "ALTER USER", "PROCESS", "SHOW METADATA", "GRANT OPTION")
+SECRET = "known-to-the-test-1"
+"""A password of somebody whom a test lets log in."""
 
 
 def engine_settings(folder: Path, port: int, **chosen: Any) -> EngineSettings:
@@ -157,4 +160,11 @@ class EngineWorld:
         return dict(zip(rows.columns, rows.rows[0], strict=True))
 
 
-__all__ = ["PASSWORD", "Account", "Behaviour", "EngineWorld", "engine_settings"]
+def log_in(world: EngineWorld, name: str, node: int = 1) -> pymysql.Connection[Any]:
+    """Log in with a password that the test gives the account."""
+    world.double.execute(f"ALTER USER '{name}'@'%' IDENTIFIED BY '{SECRET}'")
+    there = world.double.address(node)
+    return pymysql.connect(host=there.host, port=there.port, user=name, password=SECRET, read_timeout=10)
+
+
+__all__ = ["PASSWORD", "SECRET", "Account", "Behaviour", "EngineWorld", "engine_settings", "log_in"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from engine_world import EngineWorld
+from engine_world import SECRET, EngineWorld
 from scim_gateway_provisioning.target import Unreachable
-
-SECRET = "known-to-the-test-1"
 
 
 @pytest.fixture

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 import pymysql
 import pytest
 from doubles.singlestore.api import Behaviour, Entry
-from engine_world import EngineWorld
+from engine_world import SECRET, EngineWorld, log_in
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_singlestore_engine import groups
 from scim_gateway_singlestore_engine.memberships import join
 from scim_gateway_singlestore_engine.work import Work
 
 from scim_gateway.errors import Conflict
-
-SECRET = "known-to-the-test-1"
 
 
 @dataclass
@@ -88,12 +86,11 @@ def test_everything_comes_along(ada):
 
 
 def test_sessions_of_the_old_name_are_ended_and_it_cannot_be_used_any_more(ada):
-    ada.double.execute(f"ALTER USER 'ada'@'%' IDENTIFIED BY '{SECRET}'")
-    there = ada.double.address()
-    session = pymysql.connect(host=there.host, port=there.port, user="ada", password=SECRET)
+    session = log_in(ada, "ada")
     ada.put_user("u1", "lovelace")
     with pytest.raises(pymysql.err.Error):
         session.ping(reconnect=False)
+    there = ada.double.address()
     with pytest.raises(pymysql.err.OperationalError):
         pymysql.connect(host=there.host, port=there.port, user="ada", password=SECRET)
 

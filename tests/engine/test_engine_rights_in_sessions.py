@@ -7,12 +7,11 @@ from typing import Any
 import pymysql
 import pytest
 from doubles.singlestore.api import Behaviour
-from engine_world import EngineWorld
+from engine_world import EngineWorld, log_in
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_singlestore_engine.facts import Facts, Probe, write_probe
 from scim_gateway_singlestore_engine.failures import Denied
 
-SECRET = "known-to-the-test-1"
 MANY = [f"m{number}" for number in range(6)]
 """More than are taken out of a group without asking who is in it."""
 
@@ -30,13 +29,6 @@ def world(make_world) -> EngineWorld:
     world.members("g1", add=["ada", "bob", *MANY])
     world.double.execute("GRANT ROLE 'seer' TO 'eng'")
     return world
-
-
-def log_in(world: EngineWorld, name: str, node: int = 1) -> pymysql.Connection[Any]:
-    """Log in with a password that the test gives the account."""
-    world.double.execute(f"ALTER USER '{name}'@'%' IDENTIFIED BY '{SECRET}'")
-    there = world.double.address(node)
-    return pymysql.connect(host=there.host, port=there.port, user=name, password=SECRET, read_timeout=10)
 
 
 def sees(session: pymysql.Connection[Any]) -> bool:

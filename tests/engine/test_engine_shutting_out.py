@@ -9,21 +9,12 @@ from typing import Any
 import pymysql
 import pytest
 from doubles.singlestore.api import Behaviour
-from engine_world import EngineWorld
+from engine_world import SECRET, EngineWorld, log_in
 from scim_gateway_provisioning.target import Unreachable, User
 from scim_gateway_singlestore_engine import people
 from scim_gateway_singlestore_engine.accounts import look
 from scim_gateway_singlestore_engine.facts import Facts, Probe, write_probe
 from scim_gateway_singlestore_engine.failures import Denied, SetupFault
-
-SECRET = "known-to-the-test-1"
-
-
-def log_in(world: EngineWorld, name: str, node: int = 1) -> pymysql.Connection[Any]:
-    """Log in with a password that the test gives the account."""
-    world.double.execute(f"ALTER USER '{name}'@'%' IDENTIFIED BY '{SECRET}'")
-    there = world.double.address(node)
-    return pymysql.connect(host=there.host, port=there.port, user=name, password=SECRET, read_timeout=10)
 
 
 def is_open(connection: pymysql.Connection[Any]) -> bool:
