@@ -22,6 +22,7 @@ def statements_compiled_once() -> Iterator[None]:
 
     model = sqlalchemy.create_engine("sqlite://")
     model.connect().close()  # its dialect learns the version of SQLite
+    model.dispose()
     compiled = LRUCache(2000)
 
     def create_engine(url: Any, **options: Any) -> sqlalchemy.Engine:

@@ -7,17 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from scim_gateway.provider import ServiceProvider
+
 STAFF, PARTNER = "staff-token-0123456789-0123456789", "partner-token-0123456789-01234567"
 USER = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann"}
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path, monkeypatch):
     path = Path(__file__).parent.parent / "examples" / "embedding.py"
     spec = importlib.util.spec_from_file_location("embedding", path)
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    return example.create_app(tmp_path, STAFF, PARTNER)
+    served = []
+
+    def provider(backend, settings):
+        served.append(backend)
+        return ServiceProvider(backend, settings)
+
+    monkeypatch.setattr(example, "ServiceProvider", provider)
+    yield example.create_app(tmp_path, STAFF, PARTNER)
+    for backend in served:
+        backend.close()
 
 
 def test_the_hosts_own_pages_stay_its_own(app):

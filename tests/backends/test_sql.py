@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def test_tenants_in_one_database_do_not_see_each_other(tmp_path: Path) -> None:
 def test_every_unique_key_begins_with_the_tenant(backend: SqlBackend, tmp_path: Path) -> None:
     """So that the tenant can be the shard key on SingleStore (every unique key has to contain it)."""
     backend.references([])
-    with sqlite3.connect(file_of(tmp_path)) as database:
+    with closing(sqlite3.connect(file_of(tmp_path))) as database:
         for table in metadata.tables:
             if table == "scim_schema":
                 continue
@@ -209,7 +210,7 @@ def test_every_unique_key_begins_with_the_tenant(backend: SqlBackend, tmp_path: 
 
 def test_the_tables_made_are_the_tables_used(backend: SqlBackend, tmp_path: Path) -> None:
     backend.references([])
-    with sqlite3.connect(file_of(tmp_path)) as database:
+    with closing(sqlite3.connect(file_of(tmp_path))) as database:
         for name, table in metadata.tables.items():
             columns = database.execute(f"PRAGMA table_info({name})").fetchall()
             assert [(column[1], bool(column[3]) or bool(column[5])) for column in columns] == [
@@ -224,11 +225,10 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 def test_a_newer_schema_is_refused_in_one_line(backend: SqlBackend, tmp_path: Path) -> None:
     create(backend, user("ada"))
     backend.close()
-    with sqlite3.connect(file_of(tmp_path)) as database:
+    with closing(sqlite3.connect(file_of(tmp_path), isolation_level=None)) as database:
         database.execute(
             "INSERT INTO scim_schema VALUES ('directory', ?, 'of the future', 'now')", (DIRECTORY.current + 1,)
         )
-    database.close()
     newer = open_backend(tmp_path)
     with pytest.raises(Unavailable) as raised:
         create(newer, user("bob"))
@@ -456,8 +456,10 @@ def test_a_new_schema_is_indexed_for_resources_that_were_there(tmp_path: Path) -
         assert backend.references([stored[2]["id"]])[stored[2]["id"]].display == "X"
         backend.close()
     other = devices()[2] | {"serial": "another"}
+    backend = open_backend(tmp_path, of(Attribute("note", uniqueness="server")))
     with pytest.raises(Uniqueness, match="note"):
-        create(open_backend(tmp_path, of(Attribute("note", uniqueness="server"))), other)
+        create(backend, other)
+    backend.close()
 
 
 @pytest.fixture
@@ -563,7 +565,7 @@ def test_nothing_of_a_deleted_resource_stays_in_any_table(backend: SqlBackend, t
     create(backend, *everyone, staff)
     for each in (staff, *everyone):
         delete(backend, each)
-    with sqlite3.connect(file_of(tmp_path)) as database:
+    with closing(sqlite3.connect(file_of(tmp_path))) as database:
         for table in ("scim_resource", "scim_identifier", "scim_member", "scim_value"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +175,11 @@ def test_a_restored_directory_does_not_let_anybody_in_again_whom_the_gateway_has
     ann, bob = gateway.core.user("ann"), gateway.core.user("bob")
     gateway.core.group("staff", ann, bob)
     backup = tmp_path / "backup.db"
-    with sqlite3.connect(tmp_path / "scim-gateway.db") as source, sqlite3.connect(backup) as copy:
+    with closing(sqlite3.connect(tmp_path / "scim-gateway.db")) as source, closing(sqlite3.connect(backup)) as copy:
         source.backup(copy)
     gateway.core.patch(ann, {"op": "replace", "path": "active", "value": False})
     gateway.backend.close()
-    with sqlite3.connect(backup) as source, sqlite3.connect(tmp_path / "scim-gateway.db") as copy:
+    with closing(sqlite3.connect(backup)) as source, closing(sqlite3.connect(tmp_path / "scim-gateway.db")) as copy:
         source.backup(copy)
     restored = running(gateway.world)
     restored.world.double.execute("REVOKE GROUP 'staff' FROM 'bob'@'%'", "CREATE GROUP 'mine'")

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,7 @@ def test_a_directory_that_was_restored_finds_who_has_been_renamed_and_what_its_n
     ann, bob = world.core.user("ann"), world.core.user("bob")
     group = world.core.group("staff", ann)
     backup = (tmp_path / "backup.db", tmp_path / "scim-gateway.db")
-    with sqlite3.connect(backup[1]) as source, sqlite3.connect(backup[0]) as copy:
+    with closing(sqlite3.connect(backup[1])) as source, closing(sqlite3.connect(backup[0])) as copy:
         source.backup(copy)
     world.core.patch(ann, {"op": "replace", "path": "userName", "value": "anna"})
     world.core.json("DELETE", f"/Users/{bob['id']}", expect=204)
