@@ -353,8 +353,8 @@ def test_a_patch_of_a_group_reads_its_members_only_to_show_them(
     core.json("GET", path_of(group), excludedAttributes="members")
     assert reads
     assert all(reads)
-    core.backend.close()
     assert len(core.get(group)["members"]) == 2
+    core.backend.close()
 
 
 # References

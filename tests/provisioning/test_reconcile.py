@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from core_client import USER
@@ -29,6 +30,19 @@ def world(tmp_path: Path) -> Iterator[Compared]:
     world = Compared(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+def open_another(tmp_path: Path) -> Iterator[Callable[..., Compared]]:
+    """A function that opens the same directory once more, with another target or other settings."""
+    with ExitStack() as stack:
+
+        def another(*targets: ListTarget, **more: Any) -> Compared:
+            opened = Compared(tmp_path, *targets, **more)
+            stack.callback(opened.close)
+            return opened
+
+        yield another
 
 
 def user_named(number: int) -> dict[str, object]:
@@ -106,11 +120,11 @@ def test_users_reached_through_nested_groups_are_members(world):
     assert world.apply().left.to_do == []
 
 
-def test_a_directory_that_never_had_a_target_is_brought_there(world, tmp_path):
+def test_a_directory_that_never_had_a_target_is_brought_there(world, open_another):
     people = [world.core.user(f"u{number}") for number in range(3)]
     world.core.group("staff", *people)
     world.core.patch(people[2], active(False))
-    other = Compared(tmp_path, ListTarget("new"))
+    other = open_another(ListTarget("new"))
     assert other.steps() == [
         "add User u0", "add User u1", "add User u2", "add Group staff",
         "add Membership staff u0", "add Membership staff u1",
@@ -122,22 +136,22 @@ def test_a_directory_that_never_had_a_target_is_brought_there(world, tmp_path):
     assert other.core.refused("POST", "/Users", {"schemas": people[0]["schemas"], "userName": "u0"})[0] == 409
 
 
-def test_groups_that_a_setting_does_not_want_any_more_are_removed(world, tmp_path):
+def test_groups_that_a_setting_does_not_want_any_more_are_removed(world, open_another):
     world.core.group("staff", world.core.user("ann"))
-    other = Compared(tmp_path, ListTarget(unwanted="sta"))
+    other = open_another(ListTarget(unwanted="sta"))
     other.target.store = world.target.store
     assert other.steps() == ["remove Group staff"]
     assert other.apply().left.to_do == []
     assert other.target.listing.groups == {}
-    again = Compared(tmp_path)
+    again = open_another()
     again.target.store = world.target.store
     assert again.steps() == ["add Group staff", "add Membership staff ann"]
     assert again.apply().left.to_do == []
 
 
-def test_names_that_a_setting_makes_in_another_way_are_renames(world, tmp_path):
+def test_names_that_a_setting_makes_in_another_way_are_renames(world, open_another):
     world.core.group("staff", world.core.user("ann", displayName="Ann A."))
-    other = Compared(tmp_path, ListTarget(attribute="displayName"))
+    other = open_another(ListTarget(attribute="displayName"))
     other.target.store = world.target.store
     (step,) = other.plan().steps
     assert (short(step), step.reason) == ("change User ann", "to be called Ann A., changed by hand")
@@ -147,10 +161,10 @@ def test_names_that_a_setting_makes_in_another_way_are_renames(world, tmp_path):
                                        "displayName": "ann"}, expect=201)  # fmt: skip
 
 
-def test_a_setting_that_gives_many_people_other_names_waits_for_a_person(world, tmp_path):
+def test_a_setting_that_gives_many_people_other_names_waits_for_a_person(world, open_another):
     for number in range(3):
         world.core.json("POST", "/Users", user_named(number), expect=201)
-    other = Compared(tmp_path, ListTarget(attribute="displayName"), limits=Limits(removals=2, share=0))
+    other = open_another(ListTarget(attribute="displayName"), limits=Limits(removals=2, share=0))
     other.target.store = world.target.store
     plan = other.plan()
     assert (plan.staged or "").startswith(
@@ -161,12 +175,11 @@ def test_a_setting_that_gives_many_people_other_names_waits_for_a_person(world, 
     other.reconciler.approve(plan.hash, 60)
     assert other.reconciler.apply(plan.hash).left.to_do == []
     assert sorted(world.target.listing.users) == ["d0", "d1", "d2"]
-    other.close()
 
 
-def test_a_target_that_does_not_rename_keeps_the_names_that_stand_there(world, tmp_path):
+def test_a_target_that_does_not_rename_keeps_the_names_that_stand_there(world, open_another):
     world.core.group("staff", world.core.user("ann", displayName="Ann A."))
-    other = Compared(tmp_path, ListTarget(attribute="displayName"))
+    other = open_another(ListTarget(attribute="displayName"))
     other.target.store = world.target.store
     other.target.renames = False
     assert other.steps() == []
@@ -210,9 +223,9 @@ def test_what_a_cut_rename_left_under_two_names_becomes_one_although_the_note_wa
     assert world.target.listing.groups["staff"].members == {"ann"}
 
 
-def test_a_resource_without_a_name_that_fits_is_told_and_what_stands_for_it_is_not_touched(world, tmp_path):
+def test_a_resource_without_a_name_that_fits_is_told_and_what_stands_for_it_is_not_touched(world, open_another):
     world.core.user("a-rather-long-name")
-    other = Compared(tmp_path, ListTarget(limit=5))
+    other = open_another(ListTarget(limit=5))
     other.target.store = world.target.store
     plan = other.plan()
     assert [short(step) for step in plan.steps] == ["protected User a-rather-long-name"]
@@ -220,10 +233,10 @@ def test_a_resource_without_a_name_that_fits_is_told_and_what_stands_for_it_is_n
     assert plan.to_do == []
 
 
-def test_an_account_that_became_protected_is_told_and_not_touched(world, tmp_path):
+def test_an_account_that_became_protected_is_told_and_not_touched(world, open_another):
     ann = world.core.user("ann")
     world.core.group("staff", ann)
-    other = Compared(tmp_path, ListTarget(protected=("ann",)))
+    other = open_another(ListTarget(protected=("ann",)))
     other.target.store = world.target.store
     with other.by_hand() as listing:
         listing.users["ann"].active = False
@@ -276,10 +289,10 @@ def test_what_is_pending_is_part_of_the_plan_and_done_by_it(world):
     assert not world.target.listing.users["ann"].active
 
 
-def test_what_a_target_refuses_does_not_stop_the_rest(world, tmp_path):
+def test_what_a_target_refuses_does_not_stop_the_rest(world, open_another):
     for name in ("ann", "bob", "cid"):
         world.core.user(name)
-    other = Compared(tmp_path, ListTarget("new", refused="bob"))
+    other = open_another(ListTarget("new", refused="bob"))
     repair = other.apply()
     assert sorted(other.target.listing.users) == ["ann", "cid"]
     assert [short(step) for step in repair.left.to_do] == ["add User bob"]
