@@ -291,14 +291,16 @@ def test_a_turn_is_kept_where_nobody_waits_and_free_after_its_end() -> None:
     assert turns.take(0)
 
 
-class Interrupted:
-    """A lock whose wait a signal interrupts.
+class CutShort:
+    """A lock whose wait ends before anybody lets go of it.
 
     :param meanwhile: what others do in that moment.
+    :param interrupted: by a signal; else the time is over.
     """
 
-    def __init__(self, meanwhile: Callable[[], object]) -> None:
+    def __init__(self, meanwhile: Callable[[], object], *, interrupted: bool) -> None:
         self._meanwhile = meanwhile
+        self._interrupted = interrupted
         self._lock = threading.Lock()
         self.release = self._lock.release
 
@@ -306,18 +308,27 @@ class Interrupted:
         if timeout is None:
             return self._lock.acquire()
         self._meanwhile()
-        raise KeyboardInterrupt
+        if self._interrupted:
+            raise KeyboardInterrupt
+        return False
+
+
+@contextlib.contextmanager
+def cut_short(meanwhile: Callable[[], object], *, interrupted: bool) -> Iterator[None]:
+    """Whoever waits for a turn waits in vain."""
+    locks = SimpleNamespace(Lock=lambda: CutShort(meanwhile, interrupted=interrupted))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scim_gateway_sql.turns.threading", locks)
+        yield
 
 
 @pytest.mark.parametrize("at", ["before its turn", "in its turn"])
-def test_no_turn_is_lost_to_whoever_is_interrupted(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_turn_is_lost_to_whoever_is_interrupted(at: str) -> None:
     turns = Turns()
     assert turns.take(0)
     meanwhile = turns.end if at == "in its turn" else lambda: None
-    with monkeypatch.context() as patch:
-        patch.setattr("scim_gateway_sql.turns.threading", SimpleNamespace(Lock=lambda: Interrupted(meanwhile)))
-        with pytest.raises(KeyboardInterrupt):
-            turns.take(PATIENCE)
+    with cut_short(meanwhile, interrupted=True), pytest.raises(KeyboardInterrupt):
+        turns.take(PATIENCE)
     if at == "before its turn":
         assert not turns.hand_over()
         turns.end()
@@ -325,6 +336,16 @@ def test_no_turn_is_lost_to_whoever_is_interrupted(at: str, monkeypatch: pytest.
 
 
 def test_no_turn_is_lost_to_whoever_gives_up_in_the_moment_in_which_it_comes() -> None:
+    turns = Turns()
+    assert turns.take(0)
+    with cut_short(turns.end, interrupted=False):
+        assert turns.take(PATIENCE)
+    assert not turns.hand_over()
+    turns.end()
+    assert turns.take(0)
+
+
+def test_one_at_a_time_has_the_turn_however_impatient_they_are() -> None:
     turns, inside, most = Turns(), [], []
 
     def impatient(_: int) -> None:
