@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from scim_gateway_sql.portable import Clock
-from sqlalchemy import and_, bindparam, or_
+from sqlalchemy import BindParameter, Column, ColumnElement, and_, bindparam, or_
 
 from scim_gateway.errors import ScimError, Unavailable
 
@@ -29,19 +30,48 @@ GIVE_UP_AFTER = 3
 
 _OPEN = (works.c.tenant == bindparam("tenant_"), works.c.next_ms.is_not(None), FREE)
 _ORDER = (works.c.revoking_flag.desc(), works.c.next_ms, works.c.resource_id, works.c.target_name)
-_DUE = selection().where(*_OPEN, works.c.next_ms <= Clock()).order_by(*_ORDER).limit(bindparam("most_"))
-_EVERY = (
+
+
+def _behind(*columns: Column[Any]) -> ColumnElement[bool]:
+    """Behind a place in the ascending order by these columns, which :func:`_place` gives."""
+    first, *rest = columns
+    place: BindParameter[Any] = bindparam(f"{first.name}_")
+    return first > place if not rest else or_(first > place, and_(first == place, _behind(*rest)))
+
+
+_DUE = (
     selection()
     .where(
         *_OPEN,
+        works.c.next_ms <= Clock(),
         or_(
-            works.c.resource_id > bindparam("after_"),
-            and_(works.c.resource_id == bindparam("after_"), works.c.target_name > bindparam("behind_")),
+            works.c.revoking_flag < bindparam("revoking_flag_"),
+            and_(
+                works.c.revoking_flag == bindparam("revoking_flag_"),
+                _behind(works.c.next_ms, works.c.resource_id, works.c.target_name),
+            ),
         ),
     )
+    .order_by(*_ORDER)
+    .limit(bindparam("most_"))
+)
+_EVERY = (
+    selection()
+    .where(*_OPEN, _behind(works.c.resource_id, works.c.target_name))
     .order_by(works.c.resource_id, works.c.target_name)
     .limit(bindparam("most_"))
 )
+_FROM_THE_START: Mapping[str, Any] = {"revoking_flag_": 2, "next_ms_": 0, "resource_id_": "", "target_name_": ""}
+
+
+def _place(work: Work) -> Mapping[str, Any]:
+    """Where a row stands, in either order."""
+    return {
+        "revoking_flag_": int(work.revoking),
+        "next_ms_": work.next,
+        "resource_id_": work.id,
+        "target_name_": work.target,
+    }
 
 
 @dataclass(slots=True)
@@ -70,14 +100,18 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
     withdraw_dead(context)
     tried, resting = Tried(), Resting(context, alive, looks=LOOKS)
     seen: set[tuple[str, str]] = set()
+    place = _FROM_THE_START
     while alive():
         with context.database.operation(write=False) as session:
-            rows = session.execute(_DUE, {"tenant_": context.tenant, "most_": BATCH + len(seen)})
-            due = [work for work in map(work_of, rows) if work.key not in seen]
+            rows = session.execute(_DUE, {"tenant_": context.tenant, "most_": BATCH, **place})
+            due = [work_of(row) for row in rows]
         if not due:
             return tried
-        seen.update(work.key for work in due)
-        for work in resting.others(due):
+        place = _place(due[-1])
+        # What has failed comes again at a later place; that is for the next round.
+        new = [work for work in due if work.key not in seen]
+        seen.update(work.key for work in new)
+        for work in resting.others(new):
             if not alive():
                 return tried
             _try(context, work, tried)
@@ -93,14 +127,14 @@ def settle_pending(context: Context, seconds: float | None = None) -> Tried:
     withdraw_dead(context)
     tried, resting = Tried(), Resting(context)
     end = None if seconds is None else Deadline(seconds)
-    after = ("", "")
+    place = _FROM_THE_START
     while True:
-        where = {"tenant_": context.tenant, "most_": BATCH, "after_": after[0], "behind_": after[1]}
         with context.database.operation(write=False) as session:
-            rows = [work_of(row) for row in session.execute(_EVERY, where)]
+            found = session.execute(_EVERY, {"tenant_": context.tenant, "most_": BATCH, **place})
+            rows = [work_of(row) for row in found]
         if not rows:
             return tried
-        after = rows[-1].key
+        place = _place(rows[-1])
         for work in resting.others(rows):
             if end is not None and end.left() <= 0:
                 return tried

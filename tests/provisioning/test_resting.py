@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scim_gateway_provisioning.retry
@@ -13,6 +14,7 @@ from provisioned import QUICK, World, directory_at, quick
 from scim_gateway_provisioning.retry import retry_due
 from scim_gateway_provisioning.tables import works
 from scim_gateway_provisioning.target import Deadline, Known, Unreachable
+from scim_gateway_provisioning.work import Work
 from sqlalchemy import update
 
 from scim_gateway.errors import Forbidden
@@ -58,6 +60,10 @@ def look_again(world: World, *alive: Callable[[], bool]) -> None:
     with world.context.database.operation(write=True) as session:
         session.execute(update(works).where(works.c.next_ms.is_not(None)).values(next_ms=1))
     retry_due(world.context, *alive)
+
+
+def cut() -> None:
+    raise LOST
 
 
 def ids(users: list[dict]) -> list[str]:
@@ -112,6 +118,27 @@ def test_when_the_target_cannot_tell_some_are_looked_at_each_round_until_all_are
     world.target.calls.clear()
     world.backend.settle_pending()
     assert sorted(world.target.put) == sorted(ids(users))
+
+
+def test_a_round_reads_no_row_twice_although_most_are_not_looked_at(world, monkeypatch):
+    monkeypatch.setattr(scim_gateway_provisioning.retry, "LOOKS", 2)
+    monkeypatch.setattr(scim_gateway_provisioning.retry, "BATCH", 5)
+    users = invited(world, 17)
+    world.target.meanwhile = cut
+    read: list[str] = []
+
+    def work_of(row: Any) -> Work:
+        work = real(row)
+        read.append(work.id)
+        return work
+
+    real = scim_gateway_provisioning.retry.work_of
+    monkeypatch.setattr(scim_gateway_provisioning.retry, "work_of", work_of)
+    look_again(world)
+    looked_at = world.target.put
+    assert len(looked_at) == 2
+    assert set(read) == set(ids(users))
+    assert all(read.count(id) == 1 for id in ids(users) if id not in looked_at)
 
 
 def test_who_is_in_trouble_is_looked_at_although_they_wait(world):
