@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import scim_gateway_singlestore_portal.context
+import scim_gateway_singlestore_portal.transport
 from doubles.portal.server import PortalDouble
 from portal_desk import Desk
 
@@ -40,6 +41,14 @@ def make_desk(portal: PortalDouble) -> Iterator[MakeDesk]:
 def desk(make_desk: MakeDesk) -> Desk:
     """A target with the settings as they are delivered."""
     return make_desk()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pauses between tries: what is shown with it does not depend on them."""
+    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(scim_gateway_singlestore_portal.context, "_FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture

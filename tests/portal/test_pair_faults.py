@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scim_gateway_singlestore_portal.context
-import scim_gateway_singlestore_portal.transport
 from core_client import GROUP, PATCH_OP, path_of
 from doubles.portal.server import PortalDouble
 from doubles.singlestore.api import Entry, SingleStoreDouble
@@ -27,6 +25,8 @@ from scim_gateway_singlestore_engine.target import EngineTarget
 
 from scim_gateway.config import load
 from scim_gateway.definitions import standard_resource_types
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 ADA, BOB, EVE, ZOE, KIM = (f"{name}@example.com" for name in ("ada", "bob", "eve", "zoe", "kim"))
 FOR_GOOD = 10**6
@@ -122,14 +122,6 @@ OPERATIONS = {
 }
 RENAMES = {"rename a group"}
 """What takes a name and gives another: a failure leaves the old one, the rights are the same."""
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pauses between tries: what is shown here does not depend on them."""
-    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(scim_gateway_singlestore_portal.context, "_FIRST_PAUSE", 0.001)
 
 
 @dataclass
@@ -246,8 +238,7 @@ def play(scene: Scene, name: str, failing: str, step: int, *, after: bool) -> No
     if name in RENAMES:
         keeps = before
     assert at_once == keeps[healthy], "given by a failed request, or not taken at once"
-    pending = [(one.target, one.revoking) for one in pair.portal.backend.pending()]
-    assert {target for target, _ in pending} <= {failing}
+    assert {one.target for one in pair.portal.backend.pending()} <= {failing}
     pair.engine.faults_clear()
     pair.portal.double.faults.clear()
     pair.mend_both()

@@ -11,12 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import scim_gateway_singlestore_portal.context
 import scim_gateway_singlestore_portal.transport
 from doubles.portal.server import PortalDouble
 from portal_desk import Desk
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_singlestore_portal.transport import Transport
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 ADA, BOB, NEW = "ada@example.com", "bob@example.com", "ada.lovelace@example.com"
 Act = Callable[[Desk], Any]
@@ -126,14 +127,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "expired key": {"how": "status", "status": 401, "text": "expired"},
     "no rights": {"how": "status", "status": 403, "text": "not permitted"},
 }
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """No pauses between tries: what is shown here does not depend on them."""
-    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(scim_gateway_singlestore_portal.context, "_FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture(scope="module")
