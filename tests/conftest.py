@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,6 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if memory is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # --basetemp takes precedence over it
     config.addinivalue_line("markers", "rfc(*ids): lines of docs/conformance.rst that the test pins")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """An application sets the level of what is logged, for its whole process; here until the end of the test."""
+    ours = logging.getLogger("scim_gateway")
+    level, handlers = ours.level, list(ours.handlers)
+    try:
+        return (yield)
+    finally:
+        ours.setLevel(level)
+        ours.handlers[:] = handlers
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
