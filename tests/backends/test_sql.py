@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sqlite3
 import stat
@@ -19,6 +18,7 @@ import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.ddl import DIRECTORY
 from scim_gateway_sql.tables import metadata
+from servers.side_by_side import processes, together
 from sqlalchemy import event
 
 from scim_gateway.backend import ContainingHandler, Query
@@ -243,30 +243,19 @@ def test_a_newer_schema_is_refused_in_one_line(backend: SqlBackend, tmp_path: Pa
 # Processes
 
 
-def _start_and_create(folder: Path, number: int, ready: Any, results: Any) -> None:
+def _start_and_create(folder: Path, number: int) -> bytes:
     backend = open_backend(folder)
-    ready.wait()
-    try:
-        create(backend, user(f"user{number}"))
-        results.put((backend.cursor_key, None))
-    except Exception as error:
-        # Who waits for an answer would wait for ever.
-        results.put((None, repr(error)))
+    together()
+    create(backend, user(f"user{number}"))
+    key = backend.cursor_key
+    backend.close()
+    return key
 
 
 def test_processes_that_start_at_once_on_a_new_file_agree(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready, results = context.Barrier(4), context.Queue()
-    processes = [
-        context.Process(target=_start_and_create, args=(tmp_path, number, ready, results)) for number in range(4)
-    ]
-    for process in processes:
-        process.start()
-    answers = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(timeout=60)
-    assert [error for _, error in answers] == [None] * 4
-    assert len({key for key, _ in answers}) == 1
+    with processes(4) as pool:
+        keys = set(pool.map(_start_and_create, [tmp_path] * 4, range(4), timeout=60))
+    assert len(keys) == 1
     backend = open_backend(tmp_path)
     with backend.operation(write=False):
         assert backend.handlers["User"].query(Query(USER, count=0)).total_results == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import select
 import socket
@@ -27,6 +26,7 @@ from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
 from scim_gateway_sql.tables import metadata
 from servers.certificates import make_certificates
 from servers.mariadb import PASSWORD, MariaDb
+from servers.side_by_side import processes, together
 from servers.statements import statements_sent
 
 from scim_gateway.backend import Query
@@ -464,32 +464,19 @@ def test_the_tables_made_are_the_tables_used(backend: SqlBackend, mariadb_server
         assert [key[4] for key in keys] == [column.name for column in table.primary_key]
 
 
-def _start_and_create(url: str, number: int, ready: Any, results: Any) -> None:
+def _start_and_create(url: str, number: int) -> bytes:
     backend = SqlBackend.from_settings({"database_url": url}, TYPES)
-    ready.wait()
-    try:
-        create(backend, user(f"user{number}"))
-        results.put((backend.cursor_key, None))
-    except Exception as error:
-        # Who waits for an answer would wait for ever.
-        results.put((None, repr(error)))
+    together()
+    create(backend, user(f"user{number}"))
+    key = backend.cursor_key
     backend.close()
+    return key
 
 
 def test_processes_that_start_at_once_on_an_empty_database_agree(mariadb: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready, results = context.Barrier(4), context.Queue()
-    processes = [
-        context.Process(target=_start_and_create, args=(mariadb, number, ready, results), daemon=True)
-        for number in range(4)
-    ]
-    for process in processes:
-        process.start()
-    answers = [results.get(timeout=60) for _ in processes]
-    for process in processes:
-        process.join(timeout=60)
-    assert [error for _, error in answers] == [None] * 4
-    assert len({key for key, _ in answers}) == 1
+    with processes(4) as pool:
+        keys = set(pool.map(_start_and_create, [mariadb] * 4, range(4), timeout=60))
+    assert len(keys) == 1
     backend = SqlBackend.from_settings({"database_url": mariadb}, TYPES)
     with backend.operation(write=False):
         assert backend.handlers["User"].query(Query(USER, count=0)).total_results == 4
