@@ -46,7 +46,14 @@ def comparable(attribute: Attribute, value: Any) -> _Value | None:
     Texts are folded unless ``caseExact``, a dateTime is its instant as text whose order is the order in time, numbers,
     booleans and binaries are themselves.
     """
-    return _form(attribute)(value)
+    return comparable_form(attribute)(value)
+
+
+def comparable_form(attribute: Attribute) -> _Form:
+    """What makes :func:`comparable` of the values of an attribute, for whoever has many of them."""
+    if attribute.type in ("string", "reference"):
+        return _exact if attribute.case_exact else _folded
+    return _FORMS[attribute.type]
 
 
 def equality_form(attribute: Attribute, value: Any) -> _Value | None:
@@ -187,7 +194,7 @@ def _is_present(value: Any) -> bool:
 
 def _test(operator: Operator, leaf: Attribute, operand: Operand) -> _Predicate:
     """The comparison of one value; that of ``ne`` is equality, which the caller negates."""
-    form: Callable[[Any], Any] = _equality(leaf) if operator in ("eq", "ne") else _form(leaf)
+    form: Callable[[Any], Any] = _equality(leaf) if operator in ("eq", "ne") else comparable_form(leaf)
     wanted = form(operand)
     if wanted is None or operator not in OPERATORS.get(leaf.type, ()):
         raise ValueError(f"the operand for {leaf.name} is not resolved")
@@ -242,13 +249,7 @@ _FORMS: Mapping[str, _Form] = {
 }
 
 
-def _form(attribute: Attribute) -> _Form:
-    if attribute.type in ("string", "reference"):
-        return _exact if attribute.case_exact else _folded
-    return _FORMS[attribute.type]
-
-
 def _equality(attribute: Attribute) -> _Form:
     if attribute.type == "string" and attribute.uniqueness != "none" and not attribute.case_exact:
         return _key
-    return _form(attribute)
+    return comparable_form(attribute)

@@ -10,12 +10,12 @@ import hashlib
 import math
 import struct
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from scim_gateway.filter_predicates import comparable
+from scim_gateway.filter_predicates import comparable_form
 from scim_gateway.schema import Attribute, AttributePath, Resource, ResourceType, values_at
 from scim_gateway.text import collision_key
 
@@ -27,6 +27,11 @@ LIMIT = 1000
 
 Rows = dict[tuple[int, int], bytes]
 """Rows of the value index by number of the path and number of the element."""
+
+Encoder = Callable[[Any], bytes | None]
+
+_Simple = tuple[str | None, Sequence[tuple[str | None, int, Encoder]]]
+"""An attribute of an extension (``None``: an attribute by itself), with its sub-attributes: name, number, form."""
 
 _LONGEST_KEY = 255
 _NOT_STORED = frozenset({"meta.location", "meta.version", "meta.resourceType"})
@@ -41,21 +46,52 @@ def unique_key(attribute: Attribute, value: str) -> bytes:
 
 def sortable(attribute: Attribute, value: Any) -> bytes | None:
     """The comparable form of a value as bytes, uncut; ``None`` for what the index cannot hold."""
-    match comparable(attribute, value):
-        case bool(flag):
-            return b"1" if flag else b"0"
-        case str(text) if attribute.type != "binary":
-            return text.encode("utf-8", "surrogatepass")
-        case int() | float() as number if attribute.type == "integer":
-            whole = int(number) if math.isfinite(number) and number == int(number) else None
-            return struct.pack(">Q", whole + 2**63) if whole is not None and -(2**63) <= whole < 2**63 else None
-        case int() | float() as number:
-            try:
-                bits: int = struct.unpack(">Q", struct.pack(">d", float(number) + 0.0))[0]
-            except OverflowError:
-                return None
-            return struct.pack(">Q", bits ^ (2**64 - 1) if bits >> 63 else bits | 2**63)
+    return encoder_of(attribute)(value)
+
+
+def encoder_of(attribute: Attribute) -> Encoder:
+    """What makes :func:`sortable` of the values of an attribute."""
+    encode, form = _ENCODERS.get(attribute.type, _nothing), comparable_form(attribute)
+    return lambda value: encode(form(value))
+
+
+def _text(form: Any) -> bytes | None:
+    return None if form is None else form.encode("utf-8", "surrogatepass")
+
+
+def _flag(form: Any) -> bytes | None:
+    return None if form is None else b"1" if form else b"0"
+
+
+def _whole(form: Any) -> bytes | None:
+    if form is None or not math.isfinite(form) or form != int(form):
+        return None
+    whole = int(form)
+    return struct.pack(">Q", whole + 2**63) if -(2**63) <= whole < 2**63 else None
+
+
+def _double(form: Any) -> bytes | None:
+    if form is None:
+        return None
+    try:
+        bits: int = struct.unpack(">Q", struct.pack(">d", float(form) + 0.0))[0]
+    except OverflowError:
+        return None
+    return struct.pack(">Q", bits ^ (2**64 - 1) if bits >> 63 else bits | 2**63)
+
+
+def _nothing(_form: Any) -> None:
     return None
+
+
+_ENCODERS: Mapping[str, Encoder] = {
+    "string": _text,
+    "reference": _text,
+    "dateTime": _text,
+    "boolean": _flag,
+    "integer": _whole,
+    "decimal": _double,
+}
 
 
 def number_of(kind: str, path: str) -> int:
@@ -138,12 +174,15 @@ class Index:
         )
 
     @cached_property
-    def _by_owner(self) -> Mapping[str, Sequence[Leaf]]:
+    def _by_owner(self) -> Mapping[str, Sequence[_Simple]]:
         """The indexed values by the member of a resource that they are in: an attribute, or an extension."""
-        found: dict[str, list[Leaf]] = {}
+        found: dict[str, dict[str | None, list[tuple[str | None, int, Encoder]]]] = {}
         for leaf in self.leaves.values():
-            found.setdefault(leaf.path.urn or leaf.path.name, []).append(leaf)
-        return found
+            path = leaf.path
+            owner, name = (path.name, None) if path.urn is None else (path.urn, path.name)
+            parts = found.setdefault(owner, {}).setdefault(name, [])
+            parts.append((path.sub, leaf.number, encoder_of(leaf.attribute)))
+        return {owner: list(attributes.items()) for owner, attributes in found.items()}
 
     def _rows_of(self, resource: Resource, owners: Iterable[str]) -> Rows:
         rows: Rows = {}
@@ -151,21 +190,21 @@ class Index:
         for owner in owners:
             if owner not in resource:
                 continue
-            for leaf in self._by_owner[owner]:
-                path = leaf.path
-                value = resource[owner] if path.urn is None else resource[owner].get(path.name)
+            for name, parts in self._by_owner[owner]:
+                value = resource[owner] if name is None else resource[owner].get(name)
                 if value is None:
                     continue
                 for number, element in enumerate(value if isinstance(value, list) else (value,)):
-                    single: Any = element if path.sub is None else element.get(path.sub)
-                    form = None if single is None else sortable(leaf.attribute, single)
-                    if form is None:
-                        continue
-                    if len(form) > LIMIT:
-                        form = form[:LIMIT]
-                        rows[self.cut, cut] = b""
-                        cut += 1
-                    rows[leaf.number, number] = form
+                    for sub, attr, encode in parts:
+                        single = element if sub is None else element.get(sub)
+                        form = None if single is None else encode(single)
+                        if form is None:
+                            continue
+                        if len(form) > LIMIT:
+                            form = form[:LIMIT]
+                            rows[self.cut, cut] = b""
+                            cut += 1
+                        rows[attr, number] = form
         return rows
 
     @cached_property
