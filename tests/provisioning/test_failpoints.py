@@ -1,6 +1,9 @@
 """A process that is killed at any step of any change: what is there then is no more than was or will be allowed, and
 directory and target agree again, by the retry alone as well as by the client's sending the request again. The retry
-gives nothing that the process did not come to note as given; who sends the request again gets it."""
+gives nothing that the process did not come to note as given; who sends the request again gets it.
+
+What a killed process leaves is what lies in its files at that moment: one process, whose files are copied at each step
+that it comes by, dies at all of them. At each step one is really killed, and has to leave the same."""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ from scim_gateway_provisioning.target import Unreachable
 
 from scim_gateway.errors import InvalidValue
 
-CLAIM = 0.02
-"""Seconds: so soon the claim of a dead process is over."""
+TIMES = quick(request=60.0, claim=600.0, retry=0.0)
+"""Nothing gets old by itself, however slow the machine is."""
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 Request = tuple[str, str, Any]
@@ -76,6 +78,31 @@ FAULTS = ("none", "unreachable", "refused")
 GIVEN = ("mark.committed", "retry.before", "retry.after")
 """Who dies there may have noted that the target has everything; all others have not answered, and never will."""
 
+KILLED = {
+    "record.before": ("activate", "none"),
+    "record.committed": ("activate", "none"),
+    "claim.committed": ("activate", "refused"),
+    "put_user.before": ("activate", "none"),
+    "put_user.after": ("activate", "none"),
+    "remove_user.before": ("delete a user", "none"),
+    "remove_user.after": ("delete a user", "none"),
+    "put_group.before": ("create a group", "none"),
+    "put_group.after": ("create a group", "none"),
+    "remove_group.before": ("delete a group", "none"),
+    "remove_group.after": ("delete a group", "none"),
+    "change_members.before": ("replace members", "none"),
+    "change_members.after": ("replace members", "none"),
+    "save.before": ("create a user", "none"),
+    "save.committed": ("rename a user", "none"),
+    "mark.before": ("deactivate", "none"),
+    "mark.committed": ("deactivate", "none"),
+    "compensate.before": ("add a member", "unreachable"),
+    "compensate.committed": ("add a member", "unreachable"),
+    "retry.before": ("rename a user", "unreachable"),
+    "retry.after": ("rename a user", "unreachable"),
+}
+"""For each failpoint a request, and a fault, of which a process is really killed there."""
+
 Rights = set[tuple[str, str]]
 
 
@@ -86,7 +113,7 @@ def open_world(folder: Path, failpoints: Failpoints | None = None, fault: str = 
             target.fault(call, "middle", Unreachable("It is cut."))
         else:
             target.fault(call, "before", InvalidValue("It is not taken."))
-    return World(folder, target, times=quick(claim=CLAIM, retry=0.0), failpoints=failpoints or Failpoints())
+    return World(folder, target, times=TIMES, failpoints=failpoints or Failpoints())
 
 
 def prepare(folder: Path) -> Scene:
@@ -98,26 +125,35 @@ def prepare(folder: Path) -> Scene:
     return Scene({name: resource["id"] for name, resource in users.items()})
 
 
-def passed(folder: Path, fault: str, request: Request) -> list[str]:
-    """The failpoints that a process comes by: with the request alone, and those of the retry with a retry after it."""
-    came_by: list[str] = []
+def left_behind(folder: Path, fault: str, request: Request, copies: Path) -> dict[str, Path]:
+    """What a process leaves when it is killed at the failpoints that it comes by: copies of its folder, by failpoint.
+
+    The failpoints are those of the request, and those of the retry where a retry comes after it.
+    """
+    found: dict[str, Path] = {}
     failpoints = Failpoints()
+    retrying = False
+
+    def pass_by(name: str) -> None:
+        if name not in found and is_of_the_retry(name) >= retrying:
+            found[name] = shutil.copytree(folder, copies / name)
+
     for name in NAMES:
-        failpoints.set(name, functools.partial(came_by.append, name))
+        failpoints.set(name, functools.partial(pass_by, name))
     world = open_world(folder, failpoints, fault)
     world.core.send(*request)
-    by_request = set(came_by)
+    retrying = True
     world.backend.settle_pending()
     world.close()
-    return [name for name in NAMES if name in by_request or (is_of_the_retry(name) and name in came_by)]
+    return found
 
 
 def is_of_the_retry(failpoint: str) -> bool:
     return failpoint.startswith("retry")
 
 
-def die(folder: Path, failpoint: str, fault: str, request: Request) -> bool:
-    """Run the request in a child that is killed at the failpoint; whether it came there."""
+def die(folder: Path, failpoint: str, fault: str, request: Request) -> None:
+    """Run the request in a child that is killed at the failpoint."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads that the child does not use
         child = os.fork()
@@ -133,11 +169,8 @@ def die(folder: Path, failpoint: str, fault: str, request: Request) -> bool:
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
@@ -153,20 +186,40 @@ def test_whatever_step_a_process_dies_at_directory_and_target_agree_again(prepar
     before, scene = prepared
     request = REQUESTS[what](scene)
     asked = rights_after(shutil.copytree(before, tmp_path / "undisturbed"), request)
-    on_the_way = passed(shutil.copytree(before, tmp_path / "passed"), fault, request)
-    died = 0
-    for number, failpoint in enumerate(NAMES):
-        if failpoint not in on_the_way:
-            continue
+    left = left_behind(shutil.copytree(before, tmp_path / "dying"), fault, request, tmp_path)
+    assert left.keys() >= {"record.before", "record.committed", "mark.before", "mark.committed"}
+    assert len(left) >= 6, "failpoints lie on the way"
+    for failpoint, there in left.items():
         # Where something fails besides, one of the two ways to agreement is enough for each step.
-        for again in (False, True) if fault == "none" else (number % 2 == 0,):
-            folder = shutil.copytree(before, tmp_path / f"{number}{again}")
-            if not die(folder, failpoint, fault, request):
-                break
-            died += 1
+        for again in (False, True) if fault == "none" else (NAMES.index(failpoint) % 2 == 0,):
+            folder = shutil.copytree(there, tmp_path / f"{failpoint} {again}")
             given = fault == "none" and failpoint in GIVEN
             check(folder, before, request, again=again, given=given, asked=asked, scene=scene)
-    assert died >= 7, "failpoints lie on the way"
+
+
+@pytest.mark.parametrize("failpoint", NAMES)
+def test_a_process_that_is_killed_leaves_what_lay_in_its_files(prepared, tmp_path, failpoint):
+    before, scene = prepared
+    what, fault = KILLED[failpoint]
+    request = REQUESTS[what](scene)
+    asked = rights_after(shutil.copytree(before, tmp_path / "undisturbed"), request)
+    expected = left_behind(shutil.copytree(before, tmp_path / "dying"), fault, request, tmp_path)[failpoint]
+    killed = shutil.copytree(before, tmp_path / "killed")
+    die(killed, failpoint, fault, request)
+    assert {each.name for each in killed.iterdir()} == {each.name for each in expected.iterdir()}
+    assert there_is(killed, scene) == there_is(expected, scene)
+    for again in (False, True):
+        folder = shutil.copytree(killed, tmp_path / f"{again}")
+        given = fault == "none" and failpoint in GIVEN
+        check(folder, before, request, again=again, given=given, asked=asked, scene=scene)
+
+
+def there_is(folder: Path, scene: Scene) -> tuple[Rights, Rights, int]:
+    """What somebody finds who comes after a process that died: rights by target and directory, and what is pending."""
+    world = open_world(shutil.copytree(folder, folder.with_name(f"{folder.name} seen")))
+    found = alike(world.target.rights(), scene), alike(world.wanted(), scene), len(world.backend.pending())
+    world.close()
+    return found
 
 
 def rights_after(folder: Path, request: Request) -> Rights:
@@ -192,7 +245,7 @@ def check(
     seen, wanted = world.target.rights(), world.wanted()
     assert seen <= before | wanted, "more than was, and more than will be allowed"
     assert before & wanted <= seen, "something is gone that stays allowed"
-    time.sleep(CLAIM)
+    world.die_of_age()
     if again:
         answer = world.core.send(*request)
         assert answer.status in (200, 201, 204, 404, 409), answer
