@@ -6,8 +6,12 @@ None of it knows of any gateway's data or settings. A process that a test starts
 from __future__ import annotations
 
 import functools
+import os
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,4 +50,59 @@ def installed_backends_found_once() -> Iterator[None]:
     found = functools.cache(lambda path, group: find(group=group))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scim_gateway.app, "entry_points", lambda *, group: found(tuple(sys.path), group))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new file of SQLite begins as a copy of one that was made for the same tables and resource types.
+
+    Then it is prepared as every file is: what is there is looked at, and it gets a key of its own. The first two of
+    each sort are made from nothing, and so is one that is begun twice, and any that another process begins.
+    """
+    from scim_gateway_sql.database import Database, Transactions
+    from scim_gateway_sql.sqlite import SqliteDriver
+    from scim_gateway_sql.startup import CURSOR_KEY, Startup
+    from scim_gateway_sql.tables import settings
+
+    prepare = Startup.prepare
+    folder = tmp_path_factory.mktemp("tables")
+    here = os.getpid()
+    lock = threading.Lock()
+    begun: set[Path] = set()
+    seen: Counter[object] = Counter()
+    made: dict[object, bytes] = {}
+
+    def make(startup: Startup) -> bytes:
+        path = folder / f"{len(made)}.db"
+        url = sqlalchemy.URL.create("sqlite", database=str(path))
+        database = Database(SqliteDriver(url), lambda begin: prepare(startup, database, begin))
+        with database.operation(write=True) as session:
+            session.execute(settings.delete().where(settings.c.name == CURSOR_KEY))
+        database.close()  # SQLite moves into the file what was written ahead
+        return path.read_bytes()
+
+    def fill(startup: Startup, path: Path) -> None:
+        sort = (
+            startup._tenant,
+            tuple((each.package, each.current) for each in startup._sets),
+            tuple((index.resource_type.name, index.fingerprint) for index in startup._indexes),
+        )
+        with lock:
+            if path in begun or path.stat().st_size:
+                return
+            begun.add(path)
+            seen[sort] += 1
+            if seen[sort] > 2:
+                if sort not in made:
+                    made[sort] = make(startup)
+                path.write_bytes(made[sort])
+
+    def prepare_copy(startup: Startup, database: Database, begin: Transactions) -> None:
+        if isinstance(database.driver, SqliteDriver) and os.getpid() == here:
+            fill(startup, database.driver.path)
+        prepare(startup, database, begin)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Startup, "prepare", prepare_copy)
         yield
