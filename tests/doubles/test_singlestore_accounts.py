@@ -100,7 +100,9 @@ def test_a_dropped_group_leaves_no_membership(singlestore: Server) -> None:
 def test_error_numbers(singlestore_double: SingleStoreDouble, sql: str, number: int | None) -> None:
     singlestore_double.seed(["ada"], {"eng": []})
     server = singlestore_double.address()
-    root = pymysql.connect(host=server.host, port=server.port, user=server.user, password=server.password)
+    root = pymysql.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password, ssl_disabled=True
+    )
     assert error(root, sql) == number
     root.close()
 

@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 def connect(double: SingleStoreDouble, node_id: int, user: str = "root", password: str | None = None) -> Connection:
     address = double.address(node_id, user, password)
     return pymysql.connect(
-        host=address.host, port=address.port, user=user, password=address.password, autocommit=True, read_timeout=30
+        host=address.host,
+        port=address.port,
+        user=user,
+        password=address.password,
+        autocommit=True,
+        read_timeout=30,
+        ssl_disabled=True,
     )
 
 

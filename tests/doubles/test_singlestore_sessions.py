@@ -86,7 +86,9 @@ def test_ids_repeat_across_nodes_so_a_kill_needs_both(make_singlestore: MakeDoub
     double = with_ada(server)
     second = double.address(2, "ada", "password-of-ada")
     root = server.connect()
-    there = pymysql.connect(host=second.host, port=second.port, user=second.user, password=second.password)
+    there = pymysql.connect(
+        host=second.host, port=second.port, user=second.user, password=second.password, ssl_disabled=True
+    )
     [(here_id,)] = ask(root, "SELECT CONNECTION_ID()")
     [(there_id,)] = ask(there, "SELECT CONNECTION_ID()")
     assert here_id == there_id

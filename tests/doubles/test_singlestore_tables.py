@@ -344,7 +344,13 @@ def test_a_reference_table_is_not_written_in_a_transaction_from_a_child(
     tell(server.connect(database=database), "CREATE ROWSTORE REFERENCE TABLE r (a INT PRIMARY KEY)")
     address = double.address(2)
     child = pymysql.connect(
-        host=address.host, port=address.port, user="root", password=address.password, database=database, autocommit=True
+        host=address.host,
+        port=address.port,
+        user="root",
+        password=address.password,
+        database=database,
+        autocommit=True,
+        ssl_disabled=True,
     )
     assert error(child, "INSERT INTO r VALUES (1)") is None
     child.begin()

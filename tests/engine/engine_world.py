@@ -9,7 +9,7 @@ from typing import Any
 
 import pymysql
 import pytest
-from doubles.singlestore.api import Account, Behaviour, SingleStoreDouble, State
+from doubles.singlestore.api import Account, Address, Behaviour, SingleStoreDouble, State
 from doubles.singlestore.real_server import RealServer
 from scim_gateway_provisioning.target import Deadline, Group, Known, MemberChanges, Outcome, TargetSession, User
 from scim_gateway_singlestore_engine.settings import EngineSettings
@@ -164,7 +164,14 @@ def log_in(world: EngineWorld, name: str, node: int = 1) -> pymysql.Connection[A
     """Log in with a password that the test gives the account."""
     world.double.execute(f"ALTER USER '{name}'@'%' IDENTIFIED BY '{SECRET}'")
     there = world.double.address(node)
-    return pymysql.connect(host=there.host, port=there.port, user=name, password=SECRET, read_timeout=10)
+    return connect(there, name, SECRET, read_timeout=10)
 
 
-__all__ = ["PASSWORD", "SECRET", "Account", "Behaviour", "EngineWorld", "engine_settings", "log_in"]
+def connect(there: Address, user: str, password: str, **options: Any) -> pymysql.Connection[Any]:
+    """A connection to a server that offers no TLS, or to the real one as it wants it."""
+    # Without this the client would first read all authorities that the system trusts.
+    options = {"ssl_disabled": True} | options
+    return pymysql.connect(host=there.host, port=there.port, user=user, password=password, **options)
+
+
+__all__ = ["PASSWORD", "SECRET", "Account", "Behaviour", "EngineWorld", "connect", "engine_settings", "log_in"]

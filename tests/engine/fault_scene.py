@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 from core_client import GROUP, PATCH_OP, USER, Core
 from doubles.singlestore.api import Entry
-from engine_world import EngineWorld
+from engine_world import EngineWorld, connect
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
 from scim_gateway_provisioning.migrations import PROVISIONING
@@ -192,9 +192,7 @@ class Scene:
         """Ada logs in, and stays."""
         if self.session is not None:
             self.session.close()
-        port = self.double.address().port
-        there = {"host": "127.0.0.1", "port": port, "ssl_disabled": True}
-        self.session = pymysql.connect(user="ada", password="chosen-by-ada", **there)
+        self.session = connect(self.double.address(), "ada", "chosen-by-ada")
 
     def close(self) -> None:
         assert self.session is not None

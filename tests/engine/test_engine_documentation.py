@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from core_client import Core
 from doubles.singlestore.grammar import parse
-from engine_world import EngineWorld, engine_settings
+from engine_world import EngineWorld, connect, engine_settings
 from scim_gateway_singlestore_engine import EngineBackend
 from scim_gateway_singlestore_engine.grants import ADMINISTRATIVE
 from scim_gateway_singlestore_engine.target import EngineTarget
@@ -109,7 +109,7 @@ def test_what_okta_does_makes_the_statements_of_the_table(world: EngineWorld, tm
     world.double.execute("ALTER USER 'lovelace@example.com'@'%' IDENTIFIED BY 'x'")
     world.double.execute("ALTER USER 'lovelace@example.com'@'%' REQUIRE NONE")
     there = world.double.address()
-    session = pymysql.connect(host=there.host, port=there.port, user="lovelace@example.com", password="x")
+    session = connect(there, "lovelace@example.com", "x")
     off = {"op": "replace", "path": "active", "value": False}
     does("Deactivate, or unassign, who was Ada and has a session open", lambda: core.patch(ada, off))
     with pytest.raises(pymysql.err.Error):

@@ -17,7 +17,7 @@ from doubles.singlestore.errors import EngineError
 from doubles.singlestore.fixtures import MakeDouble
 from doubles.singlestore.own_names import ForeignName
 from doubles.singlestore.real_server import RealServer
-from engine_world import PASSWORD, EngineWorld
+from engine_world import PASSWORD, EngineWorld, connect
 from servers.certificates import make_certificates
 
 FOLDER = Path(__file__).parent
@@ -87,8 +87,8 @@ def test_what_a_test_made_is_gone_afterwards_and_nothing_else(shared, real):
     before, others = shared.state(), shared.sessions()
     life(real)
     there = shared.address()
-    left = pymysql.connect(host=there.host, port=there.port, user="t1_ada", password="password-of-ada")
-    boss = pymysql.connect(host=there.host, port=there.port, user="boss", password="password-of-boss")
+    left = connect(there, "t1_ada", "password-of-ada")
+    boss = connect(there, "boss", "password-of-boss")
     assert of_the_test(shared)
     real.clean()
     assert shared.state() == before
@@ -100,7 +100,7 @@ def test_what_a_test_made_is_gone_afterwards_and_nothing_else(shared, real):
 
 def test_a_session_of_somebody_else_is_not_ended(shared, real):
     there = shared.address()
-    boss = pymysql.connect(host=there.host, port=there.port, user="boss", password="password-of-boss")
+    boss = connect(there, "boss", "password-of-boss")
     ((node_id, id),) = shared.sessions("boss")
     real.execute("CREATE USER 'gw'@'%' IDENTIFIED BY 'x'", "GRANT PROCESS ON *.* TO 'gw'@'%'")
     for kill in (f"KILL CONNECTION {id} {node_id}", f"KILL {id}"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pymysql
 import pytest
 from doubles.singlestore.api import Behaviour, Entry
-from engine_world import SECRET, EngineWorld, log_in
+from engine_world import SECRET, EngineWorld, connect, log_in
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_singlestore_engine import groups
 from scim_gateway_singlestore_engine.memberships import join
@@ -92,7 +92,7 @@ def test_sessions_of_the_old_name_are_ended_and_it_cannot_be_used_any_more(ada):
         session.ping(reconnect=False)
     there = ada.double.address()
     with pytest.raises(pymysql.err.OperationalError):
-        pymysql.connect(host=there.host, port=there.port, user="ada", password=SECRET)
+        connect(there, "ada", SECRET)
 
 
 def test_at_no_moment_is_more_allowed_than_before_and_after(ada):
@@ -322,7 +322,7 @@ def test_a_dropped_account_that_is_listed_on_does_not_keep_a_group_from_its_new_
     world.double.seed(["gone"])
     world.double.execute("GRANT GROUP 'eng' TO 'gone'@'%'")
     there = world.double.address()
-    session = pymysql.connect(host=there.host, port=there.port, user="gone", password="password-of-gone")
+    session = connect(there, "gone", "password-of-gone")
     world.double.execute("DROP USER 'gone'@'%'")
     assert world.groups == {"eng": {"gone"}}
     world.put_group("g1", "engineering")

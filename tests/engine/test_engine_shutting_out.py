@@ -9,7 +9,7 @@ from typing import Any
 import pymysql
 import pytest
 from doubles.singlestore.api import Behaviour
-from engine_world import SECRET, EngineWorld, log_in
+from engine_world import SECRET, EngineWorld, connect, log_in
 from scim_gateway_provisioning.target import Unreachable, User
 from scim_gateway_singlestore_engine import people
 from scim_gateway_singlestore_engine.accounts import look
@@ -28,7 +28,7 @@ def is_open(connection: pymysql.Connection[Any]) -> bool:
 def can_log_in(world: EngineWorld, name: str, node: int = 1) -> bool:
     there = world.double.address(node)
     try:
-        pymysql.connect(host=there.host, port=there.port, user=name, password=SECRET).close()
+        connect(there, name, SECRET).close()
     except pymysql.err.OperationalError:
         return False
     return True

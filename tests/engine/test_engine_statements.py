@@ -47,6 +47,7 @@ def wires() -> Iterator[dict[str, pymysql.Connection[Any]]]:
                     charset="utf8mb4",
                     sql_mode=mode,
                     autocommit=True,
+                    ssl_disabled=True,
                 )
             )
             for mode in SQL_MODES

@@ -73,7 +73,14 @@ class EngineProcess:
 
     def log_in(self, user: str = ROOT, password: str = PASSWORD) -> pymysql.Connection[Any]:
         return pymysql.connect(
-            host="127.0.0.1", port=self.port, user=user, password=password, autocommit=True, read_timeout=10
+            host="127.0.0.1",
+            port=self.port,
+            user=user,
+            password=password,
+            autocommit=True,
+            read_timeout=10,
+            # Without this the client would first read all authorities that the system trusts.
+            ssl_disabled=True,
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

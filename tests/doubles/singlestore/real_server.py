@@ -48,7 +48,7 @@ class RealServer(Mischief):
         self.names = OwnNames(prefix)
         self.log = StatementLog()
         self.faults = Faults()
-        self._tls: dict[str, Any] = {"ssl_disabled": True} if tls is None else {"ssl": tls}
+        self._tls: dict[str, Any] = {"ssl_disabled": tls is None, "ssl": tls}
         self._lock = threading.Lock()
         self._administrator: pymysql.connections.Connection[Any] | None = None
 
@@ -89,7 +89,7 @@ class RealServer(Mischief):
         return options.get("host") == LOOPBACK and options.get("port") == self._address.port
 
     def _there(self) -> dict[str, Any]:
-        return {"host": self._address.host, "port": self._address.port, "ssl": None, **self._tls}
+        return {"host": self._address.host, "port": self._address.port, **self._tls}
 
     def _ask(self, sql: str, *parameters: str) -> Rows:
         """As the administrator, word by word."""
