@@ -8,8 +8,9 @@ BACKENDS = ("memory", "sql", "engine", "portal", "engine+portal")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test runs once on each backend, and on those that its module names in ``ALSO_ON``."""
-    if "backend" in metafunc.fixturenames:
+    """A test runs once on each backend, and on those that its module names in ``ALSO_ON``; or where it says itself."""
+    named = any("backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not named:
         also = getattr(metafunc.module, "ALSO_ON", ())
         metafunc.parametrize("backend", (*BACKENDS, *also), indirect=True)
 
