@@ -187,7 +187,8 @@ def test_check_of_a_store_that_cannot_be_opened_is_a_finding(run, tmp_path):
 def test_users_and_groups_are_listed_and_shown(run, environ):
     from scim_gateway.app import create_app
 
-    client = create_app(environ | {"SCIM_GATEWAY_TOKEN": TOKEN}).test_client()
+    app = create_app(environ | {"SCIM_GATEWAY_TOKEN": TOKEN})
+    client = app.test_client()
     headers = {"Authorization": TOKEN}
     schemas = "urn:ietf:params:scim:schemas:core:2.0:"
     ids = []
@@ -196,6 +197,7 @@ def test_users_and_groups_are_listed_and_shown(run, environ):
         ids.append(client.post("/scim/v2/Users", json=body, headers=headers).json["id"])
     group = {"schemas": [f"{schemas}Group"], "displayName": "staff", "members": [{"value": ids[0]}]}
     group_id = client.post("/scim/v2/Groups", json=group, headers=headers).json["id"]
+    app.extensions["scim-gateway"].backend.close()
 
     listed = run("users", "list").output
     assert f"{ids[0]}  ann  active  ann x\n" in listed
