@@ -54,6 +54,24 @@ def installed_backends_found_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def standard_types_read_by_one() -> Iterator[None]:
+    """What reads users and groups is made once: it depends on their definition alone, of which a process has one."""
+    import scim_gateway.resources
+    from scim_gateway.definitions import standard_resource_types
+    from scim_gateway.reader import ResourceReader
+    from scim_gateway.schema import ResourceType
+
+    readers = [ResourceReader(kind) for kind in standard_resource_types()]
+
+    def reader(kind: ResourceType) -> ResourceReader:
+        return next((each for each in readers if each.resource_type is kind), None) or ResourceReader(kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scim_gateway.resources, "ResourceReader", reader)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A new file of SQLite begins as a copy of one that was made for the same tables and resource types.
 
