@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -38,16 +38,31 @@ class _Undo(Exception):
     """Ends an operation and takes back what it wrote."""
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
-def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBackend]:
-    folder: Path = tmp_path_factory.mktemp("oracle")
-    chosen = {"data_dir": str(folder)}
-    if request.param == "mariadb":
+@pytest.fixture(scope="module")
+def backends(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sequence[SqlBackend]]:
+    """One on SQLite and one on MariaDB: to draw an example and to evaluate it costs as much as to ask one of them."""
+    places = [{"data_dir": str(tmp_path_factory.mktemp("oracle"))}]
+    with suppress(pytest.skip.Exception):  # where it is not installed, which is a failure in CI
         server: MariaDb = request.getfixturevalue("mariadb_server")
-        chosen["database_url"] = server.url(server.new_database())
-    backend = SqlBackend.from_settings(chosen, ResourceTypes((GADGET,)))
-    yield backend
-    backend.close()
+        places.append({"database_url": server.url(server.new_database())})
+    backends = [SqlBackend.from_settings(place, ResourceTypes((GADGET,))) for place in places]
+    yield backends
+    for backend in backends:
+        backend.close()
+
+
+@contextmanager
+def holding(backends: Sequence[SqlBackend], stored: Sequence[Resource]) -> Iterator[None]:
+    """Each of them holds these resources, to the end of the block."""
+    with suppress(_Undo), ExitStack() as operations:
+        for backend in backends:
+            operations.enter_context(backend.operation(write=True))
+            for each in stored:
+                backend.handlers["Gadget"].create(each)
+        yield
+        raise _Undo
 
 
 @st.composite
@@ -70,41 +85,37 @@ def _gadget(number: int, **content: Any) -> Resource:
     return {"schemas": [CORE], "id": str(number), "label": str(number), **content, "meta": meta}
 
 
-def check(backend: SqlBackend, stored: list[Resource], query: Query, tree: Filter | None) -> None:
-    handler = backend.handlers["Gadget"]
-    page = handler.query(query)
+def check(backends: Sequence[SqlBackend], stored: list[Resource], query: Query, tree: Filter | None) -> None:
     expected = query.run(stored)
-    assert [each["id"] for each in page.resources] == [each["id"] for each in expected.resources]
-    assert list(page.resources) == list(expected.resources)
     naive = [each for each in stored if tree is None or matches(tree, each, GADGET)]
-    assert page.total_results == expected.total_results == len(naive)
+    assert expected.total_results == len(naive)
     if query.after is None:
         cut = ordered(naive, query.sort)[query.start_index - 1 :][: query.count]
-        assert [each["id"] for each in page.resources] == [each["id"] for each in cut]
+        assert [each["id"] for each in expected.resources] == [each["id"] for each in cut]
+    for backend in backends:
+        page = backend.handlers["Gadget"].query(query)
+        assert [each["id"] for each in page.resources] == [each["id"] for each in expected.resources]
+        assert list(page.resources) == list(expected.resources)
+        assert page.total_results == expected.total_results
 
 
 @settings(max_examples=150)
 @given(data=st.data())
-def test_any_page_of_any_filter_in_any_order_is_that_of_the_core(backend: SqlBackend, data: st.DataObject) -> None:
+def test_any_page_of_any_filter_in_any_order_is_that_of_the_core(
+    backends: Sequence[SqlBackend], data: st.DataObject
+) -> None:
     stored = data.draw(directories())
     target = data.draw(st.sampled_from(SORTS))
     start, count = data.draw(st.integers(1, 5)), data.draw(st.integers(0, 5))
-
-    def run() -> None:
-        with backend.operation(write=True):
-            for each in stored:
-                backend.handlers["Gadget"].create(each)
-            for tree in (None, *data.draw(st.lists(filters, min_size=1, max_size=3))):
-                found = None if tree is None else resolve(tree, GADGET, LENIENT)
-                for order in (None, Sort(target), Sort(target, descending=True)):
-                    query: dict[str, Any] = {"resource_type": GADGET, "filter": found, "sort": order, "count": count}
-                    check(backend, stored, Query(**query, start_index=start), tree)
-                    for each in stored[:2]:
-                        check(backend, stored, Query(**query, after=position_of(each, order)), tree)
-            raise _Undo
-
-    with pytest.raises(_Undo):
-        run()
+    trees = data.draw(st.lists(filters, min_size=1, max_size=3))
+    with holding(backends, stored):
+        for tree in (None, *trees):
+            found = None if tree is None else resolve(tree, GADGET, LENIENT)
+            for order in (None, Sort(target), Sort(target, descending=True)):
+                query: dict[str, Any] = {"resource_type": GADGET, "filter": found, "sort": order, "count": count}
+                check(backends, stored, Query(**query, start_index=start), tree)
+                for each in stored[:2]:
+                    check(backends, stored, Query(**query, after=position_of(each, order)), tree)
 
 
 CONDITIONS = st.sampled_from(
@@ -134,21 +145,13 @@ PART = st.fixed_dictionaries(
 @settings(max_examples=200)
 @given(inside=st.lists(INSIDE, min_size=1, max_size=4), parts=st.lists(st.lists(PART, max_size=3), max_size=5))
 def test_what_stands_in_one_element_is_found_in_one_element(
-    backend: SqlBackend, inside: list[str], parts: list[list[dict[str, Any]]]
+    backends: Sequence[SqlBackend], inside: list[str], parts: list[list[dict[str, Any]]]
 ) -> None:
     stored = [_gadget(number, parts=elements) for number, elements in enumerate(parts)]
-
-    def run() -> None:
-        with backend.operation(write=True):
-            for each in stored:
-                backend.handlers["Gadget"].create(each)
-            for text in inside:
-                tree = parse(f"parts[{text}]")
-                check(backend, stored, Query(GADGET, resolve(tree, GADGET, LENIENT)), tree)
-            raise _Undo
-
-    with pytest.raises(_Undo):
-        run()
+    with holding(backends, stored):
+        for text in inside:
+            tree = parse(f"parts[{text}]")
+            check(backends, stored, Query(GADGET, resolve(tree, GADGET, LENIENT)), tree)
 
 
 NOTES = st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"])
@@ -157,21 +160,13 @@ NOTES = st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"])
 @settings(max_examples=150)
 @given(notes=st.lists(LONG, max_size=4), operator=NOTES, operand=LONG | st.sampled_from(["a", "A", ""]))
 def test_texts_that_are_cut_in_the_index_are_compared_whole(
-    backend: SqlBackend, notes: list[str], operator: Operator, operand: str
+    backends: Sequence[SqlBackend], notes: list[str], operator: Operator, operand: str
 ) -> None:
     stored = [_gadget(number, note=note) for number, note in enumerate(notes)]
     path = AttributePath(None, "note")
     tree = Comparison(path, operator, operand)
     target = GADGET.resolve(path)
     assert target is not None
-
-    def run() -> None:
-        with backend.operation(write=True):
-            for each in stored:
-                backend.handlers["Gadget"].create(each)
-            for order in (None, Sort(target), Sort(target, descending=True)):
-                check(backend, stored, Query(GADGET, resolve(tree, GADGET, LENIENT), order), tree)
-            raise _Undo
-
-    with pytest.raises(_Undo):
-        run()
+    with holding(backends, stored):
+        for order in (None, Sort(target), Sort(target, descending=True)):
+            check(backends, stored, Query(GADGET, resolve(tree, GADGET, LENIENT), order), tree)
