@@ -46,7 +46,7 @@ def answering(*pieces: bytes) -> Iterator[Target]:
 @contextmanager
 def serving(app: Any) -> Iterator[Target]:
     server = make_threaded_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield Target("127.0.0.1", server.port, "/scim/v2", TOKEN)

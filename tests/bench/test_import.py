@@ -32,7 +32,7 @@ def gateway(target: Engine | Portal, folder: Path) -> Iterator[Target]:
     }
     app = create_app(settings)
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield Target("127.0.0.1", server.port, "/scim/v2", TOKEN)

@@ -24,7 +24,7 @@ USERS = 24
 def gateway() -> Iterator[Target]:
     app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield Target("127.0.0.1", server.port, "/scim/v2", TOKEN)
     server.shutdown()
