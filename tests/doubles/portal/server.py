@@ -10,8 +10,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import lru_cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -95,14 +99,13 @@ class PortalDouble:
         if self._server is None:
             self._server = _Server(("127.0.0.1", self._port), self, self._context)
             self._port = self._server.server_address[1]
-            threading.Thread(target=self._server.serve_forever, args=(0.02,), name="portal-double", daemon=True).start()
+            self._server.start()
 
     def down(self) -> None:
         """Stop listening and cut every connection."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
+            server.stop()
         self.cut_all()
 
     def cut_all(self) -> None:
@@ -138,7 +141,7 @@ class PortalDouble:
         return [str(call) for call in self.calls if call.method != "GET"]
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 64
@@ -146,7 +149,31 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], double: PortalDouble, context: ssl.SSLContext | None) -> None:
         self.double = double
         self._context = context
+        self._ending = False
+        self._accepting = threading.Thread(target=self._accept, name="portal-double", daemon=True)
         super().__init__(address, _Handler)
+
+    def start(self) -> None:
+        self._accepting.start()
+
+    def stop(self) -> None:
+        """Take no more connections; a last one wakes up whoever waits for it."""
+        self._ending = True
+        with suppress(OSError):  # when many wait for their turn it needs no waking
+            socket.create_connection(self.server_address[:2], timeout=1).close()
+        self._accepting.join()
+        self.server_close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, address = self.get_request()
+            except OSError:  # the client has gone before its turn came
+                continue
+            if self._ending:
+                self.shutdown_request(connection)
+                return
+            self.process_request(connection, address)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
@@ -177,8 +204,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """The call log is the log."""
 
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        return format_datetime(self.server.double.organization.now(), usegmt=True)
+    def parse_request(self) -> bool:
+        """Read the head of a request; of the thousands a run has, none is anything but plain HTTP/1.1."""
+        self.command, self.path, self.request_version = self.raw_requestline.decode("latin-1").split()
+        self.fields: dict[str, str] = {}
+        while line := self.rfile.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            self.fields[name.lower()] = value.strip()
+        self.close_connection = self.fields.get("connection", "").lower() == "close"
+        return True
 
     def do_GET(self) -> None:
         self._serve()
@@ -199,9 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
         double = self.server.double
         target = urlsplit(self.path)
         path, query = unquote(target.path), dict(parse_qsl(target.query, keep_blank_values=True))
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, path, list(query.items()), headers, raw)
+        raw = self.rfile.read(int(self.fields.get("content-length", 0)))
+        request = Request(self.command, path, list(query.items()), self.fields, raw)
         fault = double.faults.strike(self.command, path)
         body = _json_or_none(raw)
         if fault is not None and not fault.acts:
@@ -223,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
         if against is not None:
             double.violations.append(against)
             return 400, "text/plain", against.encode()
-        bearer = _BEARER.fullmatch(self.headers.get("Authorization", ""))
+        bearer = _BEARER.fullmatch(self.fields.get("authorization", ""))
         try:
             value = double.api.answer(self.command, path, query, _json_or_none(raw), bearer[1] if bearer else None)
             status, media_type, answer = 200, "application/json", json.dumps(value).encode()
@@ -286,14 +319,20 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(
         self, status: int, media_type: str, body: bytes, *extra: tuple[str, str], length: int | None = None
     ) -> None:
+        told = [
+            ("Date", _date(self.server.double.organization.now())),
+            ("Content-Type", media_type),
+            ("Content-Length", str(len(body) if length is None else length)),
+            *extra,
+        ]
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in told)]
         # One write of head and body: two would wait for each other (Nagle's algorithm against delayed ACKs).
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for name, value in extra:
-            self.send_header(name, value)
-        self._headers_buffer += [b"\r\n", body]
-        self.flush_headers()
+        self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+
+@lru_cache(1)
+def _date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
 
 
 def _json_or_none(raw: bytes) -> Any:
