@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from doubles.listed_target import Account, ListTarget, Team
 from reconciled import Compared, foreign, short
+from scim_gateway_provisioning import survey
 from scim_gateway_provisioning.adoption import ListedAdoption
+from scim_gateway_provisioning.context import SLICE
 
 from scim_gateway.errors import InvalidValue, NotFound
 
@@ -160,29 +162,31 @@ def test_an_unknown_target_or_kind_is_refused(world):
         world.backend.adopt("list", "Robot", ["ann"])
 
 
-def test_a_company_with_2000_accounts_starts_without_losing_any(tmp_path):
+def test_a_company_with_more_accounts_than_are_read_at_once_starts_without_losing_any(tmp_path):
     world = Compared(tmp_path)
-    count = 2000
+    count, teams = 1100, 5
+    assert count > survey.BATCH
+    assert count / teams > SLICE
     with world.by_hand() as listing:
         for number in range(count):
             foreign(listing, f"u{number:04}")
         foreign(listing, "dba")
-        for team in range(10):
+        for team in range(teams):
             foreign(listing, f"team{team}", group=True)
-            listing.groups[f"team{team}"].members |= {f"u{number:04}" for number in range(team, count, 10)}
+            listing.groups[f"team{team}"].members |= {f"u{number:04}" for number in range(team, count, teams)}
             listing.groups[f"team{team}"].members.add("dba")
     before = world.target.listing
     answers = world.backend.adopt("list", "User", [], ["u*"])
     assert [answer.state for answer in answers] == ["listed"] * count
-    assert [answer.state for answer in world.backend.adopt("list", "Group", [], ["team*"])] == ["listed"] * 10
+    assert [answer.state for answer in world.backend.adopt("list", "Group", [], ["team*"])] == ["listed"] * teams
     assert world.nothing_to_do()
     people = [world.core.user(f"u{number:04}") for number in range(count)]
     assert world.nothing_to_do(), "people without groups lose none: those groups are not the gateway's yet"
-    for team in range(10):
-        world.core.group(f"team{team}", *people[team::10])
+    for team in range(teams):
+        world.core.group(f"team{team}", *people[team::teams])
     plan = world.plan()
     assert plan.to_do == []
-    assert [step.action for step in plan.steps] == ["unmanaged"] * 11, "the dba, and the dba in ten groups"
+    assert [step.action for step in plan.steps] == ["unmanaged"] * (1 + teams), "the dba, and the dba in each group"
     assert world.reconciler.reconcile().done == 0
     after = world.target.listing
     assert {name for name, account in after.users.items() if account.owner} == before.users.keys() - {"dba"}
