@@ -38,12 +38,14 @@ def listing() -> str:
     return textwrap.dedent(match[1]).strip() + "\n"
 
 
-@pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The listing as a module."""
-    (tmp_path / "roster.py").write_text(listing())
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield importlib.import_module("roster")
+    folder = tmp_path_factory.mktemp("listing")
+    (folder / "roster.py").write_text(listing())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield importlib.import_module("roster")
     del sys.modules["roster"]
 
 
