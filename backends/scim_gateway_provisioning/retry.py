@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from scim_gateway_sql.portable import Clock
-from sqlalchemy import BindParameter, Column, ColumnElement, and_, bindparam, or_
+from sqlalchemy import BindParameter, Column, ColumnElement, Select, and_, bindparam, or_
 
 from scim_gateway.errors import ScimError, Unavailable
 
@@ -27,6 +28,9 @@ BATCH = 100
 
 GIVE_UP_AFTER = 3
 """After so many rows in a row for which a target could not be reached, the others are left for the next time."""
+
+URGENT_SECONDS = 1.0
+"""So often a round looks whether something that takes rights away has become due meanwhile."""
 
 _OPEN = (works.c.tenant == bindparam("tenant_"), works.c.next_ms.is_not(None), FREE)
 _ORDER = (works.c.revoking_flag.desc(), works.c.next_ms, works.c.resource_id, works.c.target_name)
@@ -53,6 +57,12 @@ _DUE = (
         ),
     )
     .order_by(*_ORDER)
+    .limit(bindparam("most_"))
+)
+_URGENT = (
+    selection()
+    .where(*_OPEN, works.c.next_ms <= Clock(), works.c.revoking_flag == 1)
+    .order_by(works.c.next_ms)
     .limit(bindparam("most_"))
 )
 _EVERY = (
@@ -98,24 +108,38 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
     withdraw_dead(context)
-    tried, resting = Tried(), Resting(context, alive, looks=LOOKS)
-    seen: set[tuple[str, str]] = set()
-    place = _FROM_THE_START
-    while alive():
-        with context.database.operation(write=False) as session:
-            rows = session.execute(_DUE, {"tenant_": context.tenant, "most_": BATCH, **place})
-            due = [work_of(row) for row in rows]
-        if not due:
-            return tried
-        place = _place(due[-1])
-        # What has failed comes again at a later place; that is for the next round.
-        new = [work for work in due if work.key not in seen]
-        seen.update(work.key for work in new)
-        for work in resting.others(new):
-            if not alive():
-                return tried
-            _try(context, work, tried)
+    tried = Tried()
+    for work in _due(context, Resting(context, alive, looks=LOOKS)):
+        if not alive():
+            break
+        _try(context, work, tried)
     return tried
+
+
+def _due(context: Context, resting: Resting) -> Iterator[Work]:
+    """Each row that is due, once; what takes rights away comes first, also when it becomes due on the way."""
+    seen: set[tuple[str, str]] = set()
+    looked = time.monotonic()
+
+    def read(statement: Select[Any], **place: Any) -> list[Work]:
+        # What has failed comes again at a later place; that is for the next round.
+        with context.database.operation(write=False) as session:
+            rows = session.execute(statement, {"tenant_": context.tenant, "most_": BATCH, **place})
+            return [work_of(row) for row in rows]
+
+    def unseen(rows: Iterable[Work]) -> list[Work]:
+        new = [work for work in rows if work.key not in seen]
+        seen.update(work.key for work in new)
+        return new
+
+    place = _FROM_THE_START
+    while due := read(_DUE, **place):
+        place = _place(due[-1])
+        for work in resting.others(unseen(due)):
+            if time.monotonic() - looked >= URGENT_SECONDS:
+                yield from unseen(read(_URGENT))
+                looked = time.monotonic()
+            yield work
 
 
 def settle_pending(context: Context, seconds: float | None = None) -> Tried:
