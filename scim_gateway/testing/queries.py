@@ -67,11 +67,11 @@ class QueryTests(BackendSuite):
         for name, order in (("User", None), ("Device", None), *orders):
             kind = self.resource_types.by_name[name]
             for tree in (None, resolved(kind, "meta.created pr"), resolved(kind, 'meta.resourceType co "e"')):
-                query = Query(kind, tree, order, count=3)
+                query = Query(kind, tree, order, count=5)
                 seen: list[str] = []
                 while page := assert_page(backend, query, crowd[name]).resources:
                     seen += [found["id"] for found in page]
-                    query = Query(kind, tree, order, count=3, after=position_of(page[-1], order))
+                    query = Query(kind, tree, order, count=5, after=position_of(page[-1], order))
                 assert len(set(seen)) == len(seen) == len(crowd[name])
 
     def test_without_an_order_the_oldest_comes_first(self, backend: Backend) -> None:
