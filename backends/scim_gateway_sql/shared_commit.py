@@ -38,7 +38,9 @@ class _Transaction:
         self.connection = connection
         self.writes = 0
         self.trouble: Exception | None = None
-        self._ended = threading.Event()
+        # Held until the end; an Event would be made of three such objects, for each write.
+        self._under_way = threading.Lock()
+        self._under_way.acquire()
 
     @contextlib.contextmanager
     def part(self) -> Iterator[None]:
@@ -60,14 +62,15 @@ class _Transaction:
     def end(self, trouble: Exception | None) -> None:
         """Let all of its writes know what became of it."""
         self.trouble = trouble
-        self._ended.set()
+        self._under_way.release()
 
     def outcome(self) -> None:
         """Wait for its end.
 
         :raises Unavailable: it was undone.
         """
-        self._ended.wait()
+        self._under_way.acquire()
+        self._under_way.release()  # for others who wait, too
         if isinstance(self.trouble, Unavailable):
             raise copy.copy(self.trouble) from self.trouble  # One of their own for each thread.
         if self.trouble is not None:
