@@ -74,6 +74,8 @@ class PortalDouble:
         self.api = Api(self.organization)
         self.watch: Callable[[Moment, str, str], None] = lambda moment, method, path: None
         """Called with method and path of each call, before it has its effect and after."""
+        self.silent = threading.Semaphore(0)
+        """Released each time that a call gets no answer: it is here, and has had its effect if it is to have one."""
         self.stopping = threading.Event()
         self._context = context
         self._connections: set[socket.socket] = set()
@@ -303,6 +305,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(fault.status, "text/plain", fault.text.encode(), *extra)
 
     def _wait_until_the_client_is_gone(self) -> None:
+        self.server.double.silent.release()
         while not self._client_is_gone():
             continue
 
