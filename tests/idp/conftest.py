@@ -8,11 +8,15 @@ BACKENDS = ("memory", "sql", "engine", "portal", "engine+portal")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test runs once on each backend, and on those that its module names in ``ALSO_ON``; or where it says itself."""
+    """A test runs once on each backend, and on those that its module names in ``ALSO_ON``.
+
+    Or on those alone that it names itself, or its module in ``ONLY_ON``: ``engine+portal`` has the targets of the two
+    others, as they are, so it stands for them where what is shown is hardly a target's.
+    """
     named = any("backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if "backend" in metafunc.fixturenames and not named:
-        also = getattr(metafunc.module, "ALSO_ON", ())
-        metafunc.parametrize("backend", (*BACKENDS, *also), indirect=True)
+        only, also = (getattr(metafunc.module, name, ()) for name in ("ONLY_ON", "ALSO_ON"))
+        metafunc.parametrize("backend", (*(only or BACKENDS), *also), indirect=True)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from scim_http import ENTERPRISE, GROUP, USER, ScimClient, new_user
 
+ONLY_ON = ("memory", "sql", "engine+portal")
 ALSO_ON = ("mariadb",)
 
 HEADERS = {"Accept": "application/scim+json", "User-Agent": None}

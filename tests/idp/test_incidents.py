@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from scim_http import ENTERPRISE, GROUP, TOKEN, USER, MakeScim, ScimClient, new_group, new_user
 
+ONLY_ON = ("memory", "sql", "engine+portal")
+
 ELSEWHERE = {
     10: "concurrent changes of one group: tests/live/test_contention.py",
     40: "a rate limiter in front of the server; the gateway has none",
@@ -315,6 +317,7 @@ def test_incident_25_a_conflict_is_named_uniqueness(scim: ScimClient) -> None:
     scim.post("/Groups", new_group("analysts")).expect(409, "uniqueness")
 
 
+@pytest.mark.parametrize("backend", ["memory", "sql", "engine", "portal", "engine+portal"], indirect=True)
 def test_incidents_26_and_41_a_second_create_never_takes_over_or_wipes_an_account(
     scim: ScimClient, backend: str
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from scim_http import ENTERPRISE, USER, ScimClient, new_user
 
+ONLY_ON = ("memory", "sql", "engine+portal")
+
 ONELOGIN_SCHEMAS = ["urn:scim:schemas:core:2.0", "urn:scim:schemas:extension:enterprise:2.0"]
 
 
