@@ -10,6 +10,7 @@ import pytest
 from doubles.singlestore.api import Behaviour
 from doubles.singlestore.fixtures import MakeServer
 from engine_world import EngineWorld
+from scim_gateway_singlestore_engine import sessions
 
 MakeWorld = Callable[..., EngineWorld]
 
@@ -44,3 +45,9 @@ def make_world(make_server: MakeServer, tmp_path: Path) -> Iterator[MakeWorld]:
 def world(make_world: MakeWorld) -> EngineWorld:
     """A world with default behaviour."""
     return make_world()
+
+
+@pytest.fixture
+def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to wait for between two looks at somebody's sessions, where nobody logs in meanwhile."""
+    monkeypatch.setattr(sessions, "_FIRST_PAUSE", 0.001)

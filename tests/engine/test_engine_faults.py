@@ -10,6 +10,8 @@ from doubles.singlestore.api import Entry, Fault
 from engine_world import EngineWorld
 from scim_gateway_provisioning.target import Unreachable
 
+pytestmark = pytest.mark.usefixtures("looks_at_once")
+
 Step = Callable[[EngineWorld], object]
 
 

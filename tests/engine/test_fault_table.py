@@ -20,7 +20,6 @@ from doubles.singlestore.api import Entry, SingleStoreDouble
 from doubles.singlestore.fixtures import check_faithful, real_server
 from engine_world import EngineWorld
 from fault_scene import LOG_IN, OPERATIONS, Operation, Prepared, Scene, is_effect, is_ours
-from scim_gateway_singlestore_engine import sessions
 
 from scim_gateway.provisioned import Plan
 
@@ -195,10 +194,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared | None:
 
 @pytest.fixture
 def make_scene(
-    make_world, tmp_path: Path, prepared: Prepared | None, monkeypatch: pytest.MonkeyPatch
+    make_world, tmp_path: Path, prepared: Prepared | None, looks_at_once: None
 ) -> Iterator[Callable[[], Scene]]:
-    # Nobody logs in while a request is played: there is nothing to wait for between two looks at the sessions.
-    monkeypatch.setattr(sessions, "_FIRST_PAUSE", 0.001)
     with ExitStack() as stack:
 
         def make() -> Scene:
