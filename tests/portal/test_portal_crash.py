@@ -13,7 +13,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,15 @@ class Stage:
     double: PortalDouble
     folder: Path
     scene: Scene
-    organization: Any
+    organization: bytes
+    moment: datetime
+
+    def begin(self, folder: Path) -> Path:
+        """Be where requests begin, by the clock of the API too; the folder is the directory's."""
+        organization = self.double.organization
+        organization.become(self.organization)
+        organization.clock_ahead += self.moment - organization.now()
+        return shutil.copytree(self.folder, folder)
 
     def open(self, folder: Path) -> PortalWorld:
         return PortalWorld(self.double, folder, times=replace(QUICK, claim=CLAIM))
@@ -98,36 +108,70 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         world.check_equal()
         world.close()
         scene = Scene({name: path_of(resource) for name, resource in made.items()})
-        yield Stage(double, folder, scene, double.organization.copied())
+        yield Stage(double, folder, scene, double.organization.copied(), double.organization.now())
     assert double.violations == []
 
 
 @pytest.fixture(scope="module")
-def deaths() -> Iterator[list[int]]:
-    """How often a process was killed in each request; the sum is printed at the end (``pytest -s``)."""
-    counted: list[int] = []
+def deaths() -> Iterator[list[str]]:
+    """When a process was killed; how often is printed at the end (``pytest -s``)."""
+    counted: list[str] = []
     yield counted
-    print(f"\nkilled at a call of the Portal: {sum(counted)} times")
+    print(f"\nkilled at a call of the Portal: {len(counted)} times")
 
 
 @pytest.mark.parametrize("what", REQUESTS)
 def test_whatever_call_a_process_dies_at_directory_and_organization_agree_again(stage, tmp_path, what, deaths):
     request = REQUESTS[what](stage.scene)
-    died = 0
-    for moment in ("before", "after"):
-        for number in range(40):
-            stage.double.organization.become(stage.organization)
-            folder = shutil.copytree(stage.folder, tmp_path / f"{moment}{number}")
-            if not dies(stage, folder, request, moment, number):
-                break
-            died += 1
-            check(stage, folder, request, again=(number % 2 == 0) is (moment == "before"))
-    assert died >= 4, "the request makes calls"
-    deaths.append(died)
+    methods = calls_of(stage, stage.begin(tmp_path / "rehearsal"), request)
+    for when, number, again in ends(methods):
+        folder = stage.begin(tmp_path / f"{when}{number}")
+        dies(stage, folder, request, when, number)
+        check(stage, folder, request, again=again)
+        deaths.append(f"{what}, {when}, {number}")
+    assert {"GET"} < set(methods), "the request makes calls, and not only to look"
 
 
-def dies(stage: Stage, folder: Path, request: Request, moment: str, number: int) -> bool:
-    """Run the request in a child that is killed at one of its calls; whether it came there."""
+def ends(methods: list[str]) -> Iterator[tuple[str, int, bool]]:
+    """Before or after which call a process ends, and whether its request is sent again then.
+
+    A GET does nothing: the process waits for its answer before it and after it, and the same is there. One is enough.
+    """
+    for number, method in enumerate(methods):
+        even = number % 2 == 0
+        if method == "GET":
+            yield "after" if even else "before", number, number % 4 < 2
+        else:
+            yield "before", number, even
+            yield "after", number, not even
+
+
+def calls_of(stage: Stage, folder: Path, request: Request) -> list[str]:
+    """Run the request in a child, to its end; the methods of its calls."""
+    stage.double.forget_calls()
+    assert waited_for(child_with(stage, folder, request)) == 0
+    return [call.method for call in stage.double.calls]
+
+
+def dies(stage: Stage, folder: Path, request: Request, moment: str, number: int) -> None:
+    """Run the request in a child that is killed at one of its calls; before it has its effect it will not have it."""
+    calls = {"before": 0, "after": 0}
+    born: Future[int] = Future()
+
+    def watch(when: str, method: str, path: str) -> None:
+        if when == moment and calls[when] == number:
+            os.kill(born.result(), signal.SIGKILL)
+            raise ConnectionAbortedError
+        calls[when] += 1
+
+    stage.double.watch = watch
+    born.set_result(child_with(stage, folder, request))
+    assert waited_for(born.result()) == -signal.SIGKILL
+    stage.double.watch = lambda when, method, path: None
+
+
+def child_with(stage: Stage, folder: Path, request: Request) -> int:
+    """The id of a child that carries out the request."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads that the child does not use
         child = os.fork()
@@ -139,20 +183,11 @@ def dies(stage: Stage, folder: Path, request: Request, moment: str, number: int)
             # A child must not go on with the tests of its parent.
             sys.excepthook(*sys.exc_info())
             os._exit(1)
-    calls = {"before": 0, "after": 0}
+    return child
 
-    def watch(when: str, method: str, path: str) -> None:
-        if when == moment and calls[when] == number:
-            os.kill(child, signal.SIGKILL)
-        calls[when] += 1
 
-    stage.double.watch = watch
-    _, status = os.waitpid(child, 0)
-    stage.double.watch = lambda when, method, path: None
-    if os.WIFSIGNALED(status):
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+def waited_for(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def rights(world: PortalWorld) -> Rights:
