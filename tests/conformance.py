@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -35,11 +36,17 @@ def lines(document: str) -> list[Line]:
     return list(_parse(document))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module of the tests; it is read once."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def marks() -> Mapping[str, Sequence[str]]:
     """The tests of each id, as ``tests/…::name``, in the order of the files."""
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for name, ids in _marked(ast.parse(path.read_text("utf-8"))):
+        for name, ids in _marked(parsed(path)):
             for id in ids:
                 found.setdefault(id, []).append(f"{path.relative_to(ROOT).as_posix()}::{name}")
     return found
