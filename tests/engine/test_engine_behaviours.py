@@ -11,6 +11,8 @@ from scim_gateway_provisioning.target import Unreachable
 
 from scim_gateway.errors import Conflict, InvalidValue
 
+pytestmark = pytest.mark.usefixtures("looks_at_once")
+
 # Every switch that the gateway can meet, the other way round; the rest is covered where it is looked at by itself.
 OTHER = {
     "user_exists_error": 9001,

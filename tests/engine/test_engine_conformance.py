@@ -19,7 +19,7 @@ from scim_gateway.testing import BackendTests
 
 class TestEngineBackend(BackendTests):
     @pytest.fixture
-    def backend(self, world: EngineWorld, tmp_path: Path) -> Iterator[EngineBackend]:
+    def backend(self, world: EngineWorld, tmp_path: Path, looks_at_once: None) -> Iterator[EngineBackend]:
         directory = SqlBackend.from_settings(
             {"data_dir": str(tmp_path)}, self.resource_types, migrations=(PROVISIONING,)
         )

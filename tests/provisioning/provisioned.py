@@ -75,6 +75,39 @@ def quick(**seconds: float) -> Times:
     return replace(QUICK, **seconds)
 
 
+def wanted_in(directory: SqlBackend) -> set[tuple[str, str]]:
+    """Who may do what by the directory: log in, and use the rights of groups, nested ones too."""
+    users, groups = all_in(directory, "User"), all_in(directory, "Group")
+    found: set[tuple[str, str]] = set()
+    for user in users.values():
+        if user.get("active", True) and not user["userName"].startswith("private-"):
+            found.add((user["id"], "log in"))
+    for group in groups.values():
+        for member in _below(group["id"], groups, set()):
+            if (member, "log in") in found and not group["displayName"].startswith("private-"):
+                found.add((member, group["id"]))
+    return found
+
+
+def all_in(directory: SqlBackend, kind: str) -> dict[str, Any]:
+    """The resources of a type, by id."""
+    handler = directory.handlers[kind]
+    page = handler.query(Query(handler.resource_type, count=10_000))
+    return {resource["id"]: resource for resource in page.resources}
+
+
+def _below(id: str, groups: dict[str, Any], seen: set[str]) -> set[str]:
+    seen.add(id)
+    found: set[str] = set()
+    for element in groups[id].get("members", ()):
+        member = element["value"]
+        if member not in groups:
+            found.add(member)
+        elif member not in seen:
+            found |= _below(member, groups, seen)
+    return found
+
+
 class World:
     """A gateway with targets."""
 
@@ -110,33 +143,11 @@ class World:
         return {"directory": self.wanted(), **{target.name: target.rights() for target in self.targets}}
 
     def wanted(self) -> set[tuple[str, str]]:
-        """Who may do what by the directory: log in, and use the rights of groups, nested ones too."""
-        users, groups = self._all("User"), self._all("Group")
-        found: set[tuple[str, str]] = set()
-        for user in users.values():
-            if user.get("active", True) and not user["userName"].startswith("private-"):
-                found.add((user["id"], "log in"))
-        for group in groups.values():
-            for member in self._below(group["id"], groups, set()):
-                if (member, "log in") in found and not group["displayName"].startswith("private-"):
-                    found.add((member, group["id"]))
-        return found
+        """Who may do what by the directory."""
+        return wanted_in(self.backend.directory)
 
     def _all(self, kind: str) -> dict[str, Any]:
-        handler = self.backend.directory.handlers[kind]
-        page = handler.query(Query(handler.resource_type, count=10_000))
-        return {resource["id"]: resource for resource in page.resources}
-
-    def _below(self, id: str, groups: dict[str, Any], seen: set[str]) -> set[str]:
-        seen.add(id)
-        found: set[str] = set()
-        for element in groups[id].get("members", ()):
-            member = element["value"]
-            if member not in groups:
-                found.add(member)
-            elif member not in seen:
-                found |= self._below(member, groups, seen)
-        return found
+        return all_in(self.backend.directory, kind)
 
     def check_equal(self) -> None:
         """Every target has exactly what the directory wants."""

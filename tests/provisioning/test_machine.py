@@ -13,14 +13,18 @@ from doubles.listed_target import CALLS, ListTarget
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from provisioned import World
+from provisioned import World, directory_in, wanted_in
 from scim_gateway_provisioning.target import Unreachable
+from servers.memory import folder_in_memory
 
 from scim_gateway.errors import InvalidValue
 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 NAMES = ("ada", "bob", "eve", "kim", "zoe", "max", "refused")
 GROUPS = ("staff", "admins", "people", "others", "private-x", "refused")
+
+MEMORY = folder_in_memory(2**28)
+"""Where the directories of the examples lie, one after the other."""
 
 NEW = "the resource that is created"
 
@@ -44,7 +48,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
         self.world = World(self.folder, ListTarget("first"), ListTarget("second"), most=2)
         self.seen: list[set[tuple[str, str]]] = []
         for target in self.world.targets:
@@ -159,13 +163,13 @@ class Machine(RuleBasedStateMachine):
 
     def _asked(self, method: str, path: str, body: Any) -> set[tuple[str, ...]]:
         """Rights by the directory if the request succeeded: found out in a copy of it that has no targets."""
-        with tempfile.TemporaryDirectory() as folder:
+        known = self._ids()
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             for file in self.folder.iterdir():
                 shutil.copy(file, folder)
-            shadow = World(Path(folder), ListTarget("nobody"))
-            known = self._ids()
-            Core(shadow.backend.directory).send(method, path, body)
-            wanted = shadow.wanted()
+            shadow = directory_in(Path(folder))
+            Core(shadow).send(method, path, body)
+            wanted = wanted_in(shadow)
             shadow.close()
         return {tuple(id if id in known or id == "log in" else NEW for id in right) for right in wanted}
 
