@@ -6,9 +6,11 @@ away is done there. When the other is back, directory, organization and Engine a
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -140,33 +142,101 @@ class Scene:
         return {target: self.pair.rights(target) for target in ("engine", "portal")}
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a gateway has done for the people of a scene: its directory, the organization, what it sent to the Engine.
+
+    :param moment: when that was, by the clock of the API.
+    """
+
+    folder: Path
+    paths: Paths
+    organization: bytes
+    moment: datetime
+    statements: tuple[str, ...]
+
+
 @contextmanager
-def scene_in(folder: Path) -> Iterator[Scene]:
-    folder.mkdir()
+def pair_in(folder: Path, portal: PortalDouble) -> Iterator[Both]:
+    """A gateway with its directory in this folder, an organization, and an Engine without anybody in it."""
     engine = SingleStoreDouble("8.5")
     add_service_account(engine)
-    with PortalDouble() as portal, engine.running() as address:
+    with engine.running() as address:
         environ = {**environ_of(address.port), "DATA_DIR": str(folder)}
         settings = load({f"SCIM_GATEWAY_{name}": value for name, value in environ.items()})
         target = EngineTarget(EngineSettings.of(settings, standard_resource_types()))
         world = PortalWorld(portal, folder, kind=EngineAndPortalBackend, others=[target])
-        pair = Both(world, engine)
+        yield Both(world, engine)
+        world.close()
+        assert portal.violations == []
+        assert engine.unknown == []
+
+
+def prepare(folder: Path, portal: PortalDouble) -> Prepared:
+    with pair_in(folder, portal) as pair:
+        world = pair.portal
         made = {name: world.person(f"{name}@example.com") for name in ("ada", "bob", "eve", "zoe")}
         for email in (ADA, BOB, EVE, ZOE):
             portal.organization.accept(email)
         world.look()
         made["staff"] = world.core.group("staff", made["ada"], made["bob"], made["zoe"])
         world.core.patch(made["zoe"], {"op": "replace", "value": {"active": False}})
-        portal.forget_calls()
-        yield Scene(pair, {name: path_of(one) for name, one in made.items()})
-        world.close()
-        assert portal.violations == []
-        assert engine.unknown == []
+        pair.check_equal()
+        statements = tuple(
+            entry.sql for entry in pair.engine.log if is_of_gateway(entry) and entry.is_account_statement
+        )
+    paths = {name: path_of(one) for name, one in made.items()}
+    return Prepared(folder, paths, portal.organization.copied(), portal.organization.now(), statements)
+
+
+class Stage:
+    """Where each request begins; prepared once, and then gone on from by one gateway after the other."""
+
+    def __init__(self, portal: PortalDouble, folder: Path) -> None:
+        self._portal = portal
+        self._prepared = prepare(folder, portal)
+        self._steps: dict[str, dict[str, list[int]]] = {}
+
+    @contextmanager
+    def scene_in(self, folder: Path) -> Iterator[Scene]:
+        prepared, organization = self._prepared, self._portal.organization
+        self._portal.faults.clear()
+        organization.become(prepared.organization)
+        organization.clock_ahead += prepared.moment - organization.now()
+        shutil.copytree(prepared.folder, folder)
+        with pair_in(folder, self._portal) as pair:
+            pair.engine.execute(*prepared.statements)
+            # Both of them are connected then, as after a request that has just been answered.
+            assert pair.portal.backend.plan().to_do == []
+            self._portal.forget_calls()
+            yield Scene(pair, prepared.paths)
+
+    def steps(self, name: str, folder: Path) -> dict[str, list[int]]:
+        """By system the numbers of the steps that change something there when nothing goes wrong."""
+        if name not in self._steps:
+            with self.scene_in(folder) as scene:
+                log = scene.pair.engine.log
+                before = len([entry for entry in log if is_effect(entry)])
+                assert scene.send(OPERATIONS[name]) < 300
+                effects = len([entry for entry in log if is_effect(entry)]) - before
+                calls = [number for number, call in enumerate(self._portal.calls) if call.method != "GET"]
+            self._steps[name] = {"engine": list(range(effects)), "portal": calls}
+        return self._steps[name]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with PortalDouble() as portal:
+        yield Stage(portal, tmp_path_factory.mktemp("prepared"))
+
+
+def is_of_gateway(entry: Entry) -> bool:
+    return entry.account.name == ACCOUNT
 
 
 def is_effect(entry: Entry) -> bool:
     """A statement of the gateway that changes something in the Engine."""
-    return entry.account.name == ACCOUNT and (entry.is_account_statement or entry.sql.startswith("KILL"))
+    return is_of_gateway(entry) and (entry.is_account_statement or entry.sql.startswith("KILL"))
 
 
 def engine_fails(scene: Scene, step: int, *, after: bool) -> None:
@@ -176,11 +246,11 @@ def engine_fails(scene: Scene, step: int, *, after: bool) -> None:
     def from_here(entry: Entry) -> bool:
         nonlocal seen
         seen += is_effect(entry)
-        return entry.account.name == ACCOUNT and seen > step
+        return is_of_gateway(entry) and seen > step
 
     if after:
         first = engine.cut_after(is_effect, skip=step)
-        engine.cut_before(lambda entry: bool(first.hits) and entry.account.name == ACCOUNT, times=None)
+        engine.cut_before(lambda entry: bool(first.hits) and is_of_gateway(entry), times=None)
     else:
         engine.cut_before(from_here, times=None)
 
@@ -196,16 +266,6 @@ def portal_fails(scene: Scene, step: int, *, after: bool) -> None:
 FAILING = {"engine": engine_fails, "portal": portal_fails}
 
 
-def steps(folder: Path, operation: Operation, failing: str) -> list[int]:
-    """The numbers of the steps that change something in a system when nothing goes wrong."""
-    with scene_in(folder) as scene:
-        before = len([entry for entry in scene.pair.engine.log if is_effect(entry)])
-        assert scene.send(operation) < 300
-        if failing == "engine":
-            return list(range(len([entry for entry in scene.pair.engine.log if is_effect(entry)]) - before))
-        return [number for number, call in enumerate(scene.pair.portal.double.calls) if call.method != "GET"]
-
-
 @pytest.fixture(scope="module")
 def rows() -> Iterator[list[str]]:
     """The rows that were played; their number is printed at the end (``pytest -s``)."""
@@ -217,12 +277,13 @@ def rows() -> Iterator[list[str]]:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failing", FAILING)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_one_of_the_two_fails_alone(tmp_path: Path, rows: list[str], name: str, failing: str, after: bool) -> None:
-    operation = OPERATIONS[name]
-    found = steps(tmp_path / "rehearsal", operation, failing)
-    assert found
-    for step in found:
-        with scene_in(tmp_path / str(step)) as scene:
+def test_one_of_the_two_fails_alone(
+    stage: Stage, tmp_path: Path, rows: list[str], name: str, failing: str, after: bool
+) -> None:
+    steps = stage.steps(name, tmp_path / "rehearsal")[failing]
+    assert steps
+    for step in steps:
+        with stage.scene_in(tmp_path / str(step)) as scene:
             play(scene, name, failing, step, after=after)
         rows.append(f"{name}, {failing}, {step}, {after}")
 
