@@ -16,7 +16,7 @@ from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.promises import promises
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_provisioning.tables import works
-from scim_gateway_sql import SqlBackend
+from scim_gateway_sql import DEFAULT_TENANT, SqlBackend
 from scim_gateway_sql.address import driver_for
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 from sqlalchemy import update
@@ -48,10 +48,10 @@ def directory_in(folder: Path, resource_types: ResourceTypes | None = None) -> S
     return SqlBackend.from_settings(settings, resource_types or standard_resource_types(), migrations=(PROVISIONING,))
 
 
-def directory_at(url: str, *, singlestore: bool = False) -> SqlBackend:
+def directory_at(url: str, *, singlestore: bool = False, tenant: str = DEFAULT_TENANT) -> SqlBackend:
     """A directory on a server, by its statements for MariaDB or for SingleStore."""
     driver = SingleStoreOnMariaDb.at(url) if singlestore else driver_for({"database_url": url})
-    return SqlBackend(driver, standard_resource_types(), migrations=(PROVISIONING,))
+    return SqlBackend(driver, standard_resource_types(), tenant=tenant, migrations=(PROVISIONING,))
 
 
 def provisioned(
