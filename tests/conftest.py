@@ -50,7 +50,12 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         ours.handlers[:] = handlers
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """What is collected stays to the end: ten thousand tests that the garbage collector need not look at, ever."""
+    gc.disable()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was collected stays to the end: ten thousand tests that the garbage collector need not look at again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
