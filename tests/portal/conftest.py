@@ -43,9 +43,9 @@ def desk(make_desk: MakeDesk) -> Desk:
     return make_desk()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pauses between tries: what is shown with it does not depend on them."""
+    """No pauses between tries: nothing that is shown here depends on how long they are."""
     monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(scim_gateway_singlestore_portal.transport, "LONGEST_PAUSE", 0.002)
     monkeypatch.setattr(scim_gateway_singlestore_portal.context, "_FIRST_PAUSE", 0.001)

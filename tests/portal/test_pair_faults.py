@@ -28,8 +28,6 @@ from scim_gateway_singlestore_engine.target import EngineTarget
 from scim_gateway.config import load
 from scim_gateway.definitions import standard_resource_types
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 ADA, BOB, EVE, ZOE, KIM = (f"{name}@example.com" for name in ("ada", "bob", "eve", "zoe", "kim"))
 FOR_GOOD = 10**6
 Paths = dict[str, str]

@@ -17,8 +17,6 @@ from portal_desk import Desk
 from scim_gateway_provisioning.target import Unreachable
 from scim_gateway_singlestore_portal.transport import Transport
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 ADA, BOB, NEW = "ada@example.com", "bob@example.com", "ada.lovelace@example.com"
 Act = Callable[[Desk], Any]
 
