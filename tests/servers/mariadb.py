@@ -22,8 +22,10 @@ from typing import Any
 
 import pymysql
 import pytest
+import sqlalchemy
 from servers.certificates import Certificates, make_certificates
 from servers.memory import folder_in_memory
+from sqlalchemy.util import LRUCache
 
 ADMIN = "admin"
 PASSWORD = "mariadb-of-the-tests"
@@ -242,8 +244,39 @@ def mariadb_server() -> Iterator[MariaDb]:
         if os.environ.get("CI"):
             pytest.fail(INSTALL)
         pytest.skip(INSTALL)
-    with running_mariadb() as server:
+    with running_mariadb() as server, statements_compiled_once(server):
         yield server
+
+
+class _Compiled:
+    """What engines have made SQL of: by its text alone one is as another, whatever the database that it is about."""
+
+    def __init__(self) -> None:
+        self._found = LRUCache(2000)
+
+    def get(self, key: tuple[Any, ...]) -> Any:
+        return self._found.get(key[1:])
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        self._found[key[1:]] = compiled  # the first part is the dialect of the engine
+
+
+@contextlib.contextmanager
+def statements_compiled_once(server: MariaDb) -> Iterator[None]:
+    """What one engine on the server has made SQL of, every other one uses."""
+    import scim_gateway_sql.mysql
+
+    create = scim_gateway_sql.mysql.create_engine
+    compiled = _Compiled()
+
+    def create_engine(url: Any, *, creator: Any, **options: Any) -> sqlalchemy.Engine:
+        if creator.__self__.address.port == server.port:
+            options["execution_options"] = {"compiled_cache": compiled}
+        return create(url, creator=creator, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scim_gateway_sql.mysql, "create_engine", create_engine)
+        yield
 
 
 @pytest.fixture
