@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 from sqlalchemy.util import LRUCache
+from werkzeug.routing import Rule
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,6 +51,25 @@ def installed_backends_found_once() -> Iterator[None]:
     found = functools.cache(lambda path, group: find(group=group))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scim_gateway.app, "entry_points", lambda *, group: found(tuple(sys.path), group))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def routes_compiled_once() -> Iterator[None]:
+    """What makes a URL of a route depends on its text; Werkzeug compiles it for each application, and we never ask."""
+    compile_builder = Rule._compile_builder
+    made: dict[object, Any] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        text = rule.rule, tuple(rule._trace), append_unknown
+        if text not in made:
+            made[text] = compile_builder(rule, append_unknown)
+        return made[text]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
         yield
 
 
