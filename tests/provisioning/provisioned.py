@@ -18,6 +18,7 @@ from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_provisioning.tables import works
 from scim_gateway_sql import DEFAULT_TENANT, SqlBackend
 from scim_gateway_sql.address import driver_for
+from scim_gateway_sql.tables import leases
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 from sqlalchemy import update
 
@@ -133,10 +134,11 @@ class World:
         raise AssertionError(self.backend.pending())
 
     def die_of_age(self) -> None:
-        """Time passes: who holds a claim, or has promised something, without a sign of life is taken for dead."""
+        """Time passes: who holds a claim or a lease, or has promised something, and gives no sign of life, is dead."""
         with self.context.database.operation(write=True) as session:
             session.execute(update(promises).where(promises.c.ended_flag == 0).values(until_ms=0))
             session.execute(update(works).values(held_until_ms=0))
+            session.execute(update(leases).values(expires=0))
 
     def state(self) -> dict[str, set[tuple[str, str]]]:
         """Who may do what, by the directory and by each target."""

@@ -8,11 +8,7 @@ that it comes by, dies at all of them. At each step one is really killed, and ha
 from __future__ import annotations
 
 import functools
-import os
 import shutil
-import signal
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +16,7 @@ from typing import Any
 
 import pytest
 from doubles.listed_target import CALLS, ListTarget
+from killed import killed
 from provisioned import World, quick
 from scim_gateway_provisioning.failpoints import NAMES, Failpoints
 from scim_gateway_provisioning.target import Unreachable
@@ -153,24 +150,11 @@ def is_of_the_retry(failpoint: str) -> bool:
 
 
 def die(folder: Path, failpoint: str, fault: str, request: Request) -> None:
-    """Run the request in a child that is killed at the failpoint."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads that the child does not use
-        child = os.fork()
-    if child == 0:
-        try:
-            world = open_world(folder, Failpoints(f"{failpoint}:kill"), fault)
-            world.core.send(*request)
-            if is_of_the_retry(failpoint):
-                world.backend.settle_pending()
-            os._exit(0)
-        except BaseException:
-            # A child must not go on with the tests of its parent.
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGKILL
+    """A process with the request is killed at the failpoint."""
+    world = open_world(folder, Failpoints(f"{failpoint}:kill"), fault)
+    world.core.send(*request)
+    if is_of_the_retry(failpoint):
+        world.backend.settle_pending()
 
 
 @pytest.fixture(scope="module")
@@ -204,12 +188,12 @@ def test_a_process_that_is_killed_leaves_what_lay_in_its_files(prepared, tmp_pat
     request = REQUESTS[what](scene)
     asked = rights_after(shutil.copytree(before, tmp_path / "undisturbed"), request)
     expected = left_behind(shutil.copytree(before, tmp_path / "dying"), fault, request, tmp_path)[failpoint]
-    killed = shutil.copytree(before, tmp_path / "killed")
-    die(killed, failpoint, fault, request)
-    assert {each.name for each in killed.iterdir()} == {each.name for each in expected.iterdir()}
-    assert there_is(killed, scene) == there_is(expected, scene)
+    left = shutil.copytree(before, tmp_path / "killed")
+    killed(functools.partial(die, left, failpoint, fault, request))
+    assert {each.name for each in left.iterdir()} == {each.name for each in expected.iterdir()}
+    assert there_is(left, scene) == there_is(expected, scene)
     for again in (False, True):
-        folder = shutil.copytree(killed, tmp_path / f"{again}")
+        folder = shutil.copytree(left, tmp_path / f"{again}")
         given = fault == "none" and failpoint in GIVEN
         check(folder, before, request, again=again, given=given, asked=asked, scene=scene)
 

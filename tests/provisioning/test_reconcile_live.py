@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from doubles.listed_target import Listing, ListTarget
+from killed import killed
 from reconciled import Compared
 from scim_gateway_provisioning import turn
+from scim_gateway_provisioning.failpoints import Failpoints
 from scim_gateway_provisioning.reconcile import Reconciler
 from scim_gateway_provisioning.watch import Periodic, Watch
 
@@ -123,28 +125,17 @@ def test_next_to_live_requests_the_target_ends_as_the_directory_wants_it(world):
     assert sum(len(thread.statuses) for thread in traffic) > 20
 
 
-_KILLED = """
-import sys
-from pathlib import Path
-
-from doubles.listed_target import ListTarget
-from reconciled import Compared
-from scim_gateway_provisioning import turn
-from scim_gateway_provisioning.failpoints import Failpoints
-
-folder, failpoint, hash = sys.argv[1:]
-turn.SECONDS = 3.0
-target = ListTarget(path=Path(folder) / "target.json")
-world = Compared(Path(folder), target, failpoints=Failpoints(f"{failpoint}:kill"))
-world.reconciler.apply(hash)
-"""
+def repair_and_die(folder: Path, failpoint: str, hash: str) -> None:
+    """A process that carries out a plan is killed at the failpoint."""
+    target = ListTarget(path=folder / "target.json")
+    Compared(folder, target, failpoints=Failpoints(f"{failpoint}:kill")).reconciler.apply(hash)
 
 
 @pytest.mark.parametrize(
     "failpoint",
     ["put_user.before", "put_user.after", "change_members.after", "mark.before", "mark.committed", "save.committed"],
 )
-def test_a_plan_goes_on_after_the_process_was_killed_and_the_second_plan_is_empty(tmp_path, failpoint):
+def test_a_plan_goes_on_after_the_process_was_killed_and_the_second_plan_is_empty(tmp_path, monkeypatch, failpoint):
     world = Compared(tmp_path, ListTarget(path=tmp_path / "target.json"))
     people = [world.core.user(f"u{number}") for number in range(5)]
     world.core.group("staff", *people)
@@ -153,17 +144,20 @@ def test_a_plan_goes_on_after_the_process_was_killed_and_the_second_plan_is_empt
         listing.users["u1"].active = False
         listing.groups["staff"].members -= {"u0", "u2"}
     plan = world.plan()
-    path = [entry for entry in sys.path if entry]
-    code = f"import sys; sys.path[:] = {path!r}\n{_KILLED}"
-    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path), failpoint, plan.hash], capture_output=True)
-    assert killed.returncode == -9, killed.stderr.decode()
+    killed(functools.partial(repair_and_die, tmp_path, failpoint, plan.hash))
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        world.die_of_age()
+
+    monkeypatch.setattr(turn, "time", SimpleNamespace(monotonic=time.monotonic, sleep=wait))
     repair = world.reconciler.apply(plan.hash)
+    assert len(waited) == 1, "it is the turn of the one who is dead, until that is known"
     assert (list(repair.left.to_do), list(repair.problems)) == ([], [])
     assert world.nothing_to_do()
-    end = time.monotonic() + 20
-    while world.backend.pending() and time.monotonic() < end:
-        world.backend.settle_pending()  # done, but not marked as done: the retry does that when the claim has run out
-        time.sleep(0.05)
+    world.die_of_age()
+    world.settle()  # what is done, but not marked as done
     assert world.backend.pending() == []
     assert world.nothing_to_do()
     assert there(world.target.listing) == wanted(world)
