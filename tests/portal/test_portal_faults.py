@@ -5,6 +5,9 @@ The next try is that of another process: it knows the notes, and nothing else.
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -170,6 +173,7 @@ class Stage:
         self._empty = double.organization.copied()
         self._beginnings: dict[str, tuple[bytes, datetime, dict[str, Any]]] = {}
         self._calls: dict[str, list[str]] = {}
+        self._mended: defaultdict[str, list[Any]] = defaultdict(list)
 
     def begin(self, name: str) -> dict[str, Any]:
         """Be where this operation begins, without any fault; what the gateway has noted."""
@@ -191,9 +195,26 @@ class Stage:
             with Desk(self.double) as desk:
                 desk.notes = notes
                 OPERATIONS[name].act(desk)
-            check(OPERATIONS[name], self.double)
             self._calls[name] = [call.method for call in self.double.calls]
+            check(OPERATIONS[name], self.double)
         return self._calls[name]
+
+    def try_again(self, name: str, notes: dict[str, Any]) -> None:
+        """Run the operation in another process, twice: all is there, and stays.
+
+        How that ends follows from what is there and what is noted; where a try began before, it is not made again.
+        """
+        here = copy.deepcopy(notes), pickle.loads(self.double.organization.copied())
+        if here in self._mended[name]:
+            return
+        operation = OPERATIONS[name]
+        with Desk(self.double) as desk:
+            desk.notes = notes
+            operation.act(desk)
+            check(operation, self.double)
+            operation.act(desk)
+        check(operation, self.double)
+        self._mended[name].append(here)
 
     def _prepare(self, name: str) -> None:
         organization = self.double.organization
@@ -237,12 +258,7 @@ def play(stage: Stage, name: str, fault: dict[str, Any], step: int) -> None:
     assert strikes(operation, double, notes)
     double.faults.clear()
     double.up()
-    with Desk(double) as later:
-        later.notes = notes
-        operation.act(later)
-        check(operation, double)
-        operation.act(later)
-    check(operation, double)
+    stage.try_again(name, notes)
 
 
 def strikes(operation: Operation, double: PortalDouble, notes: dict[str, Any]) -> bool:
