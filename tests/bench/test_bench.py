@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from werkzeug.serving import make_server as make_threaded_server
 
 from scim_gateway.app import create_app
+from scim_gateway.bench import deployment
 from scim_gateway.bench.deployment import Row, check_url, measure
 from scim_gateway.bench.directory import TEAMS, Directory, Traits, fill
 from scim_gateway.bench.measuring import Client, percentile
@@ -223,7 +224,9 @@ def test_a_token_is_sent_where_it_is_safe(url: str, token: str, insecure: bool, 
             check_url(url, token, insecure=insecure)
 
 
-def test_the_command_asks_before_it_creates_anybody(gateway: Target) -> None:
+def test_the_command_asks_before_it_creates_anybody(gateway: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each takes the least time that may be asked for.
+    monkeypatch.setattr(deployment, "all_workloads", lambda groups: all_workloads(groups)[:2])
     url = f"http://127.0.0.1:{gateway.port}/scim/v2"
     arguments = ["bench", "--url", url, "--users", "100", "--seconds", "0.1"]
     environ = {"SCIM_GATEWAY_TOKEN": TOKEN}
@@ -234,7 +237,7 @@ def test_the_command_asks_before_it_creates_anybody(gateway: Target) -> None:
     assert done.exit_code == 0
     answer = json.loads(done.stdout)
     assert answer["ok"]
-    assert [row["workload"] for row in answer["workloads"]][:2] == ["create", "get by id"]
+    assert [row["workload"] for row in answer["workloads"]] == ["create", "get by id"]
 
 
 def test_the_command_says_in_one_line_what_is_wrong() -> None:
