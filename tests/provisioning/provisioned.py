@@ -19,6 +19,7 @@ from scim_gateway_provisioning.tables import works
 from scim_gateway_sql import DEFAULT_TENANT, SqlBackend
 from scim_gateway_sql.address import driver_for
 from scim_gateway_sql.tables import leases
+from servers.memory import folder_in_memory
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 from sqlalchemy import update
 
@@ -38,6 +39,9 @@ QUICK = Times(
     waiting=0.001,
 )
 """As short as a test can bear; a claim still outlives any call."""
+
+MEMORY = folder_in_memory(2**28)
+"""Where the directories of hypothesis's examples lie, one after the other."""
 
 Open = Callable[[], SqlBackend]
 """Opens a directory, each time as another process does."""

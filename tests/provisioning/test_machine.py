@@ -13,18 +13,14 @@ from doubles.listed_target import CALLS, ListTarget
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from provisioned import World, directory_in, wanted_in
+from provisioned import MEMORY, World, directory_in, wanted_in
 from scim_gateway_provisioning.target import Unreachable
-from servers.memory import folder_in_memory
 
 from scim_gateway.errors import InvalidValue
 
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 NAMES = ("ada", "bob", "eve", "kim", "zoe", "max", "refused")
 GROUPS = ("staff", "admins", "people", "others", "private-x", "refused")
-
-MEMORY = folder_in_memory(2**28)
-"""Where the directories of the examples lie, one after the other."""
 
 NEW = "the resource that is created"
 

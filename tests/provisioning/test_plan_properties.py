@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 from doubles.listed_target import Account, Listing, Team
 from hypothesis import event, given, settings
+from provisioned import MEMORY
 from reconciled import Compared, short
 from scim_gateway_provisioning.breaker import Limits
 
@@ -171,7 +172,7 @@ def others(listing: Listing) -> tuple[object, ...]:
 @settings(max_examples=40)
 @given(directories(), st.lists(damages, min_size=1, max_size=8))
 def test_the_plan_is_exactly_the_damage_and_carrying_it_out_undoes_exactly_that(directory, done_by_hand):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         world = Compared(Path(folder), limits=Limits(removals=0))
         load(world, directory)
         assert world.steps() == []
