@@ -125,7 +125,7 @@ def test_whatever_call_a_process_dies_at_directory_and_organization_agree_again(
     request = REQUESTS[what](stage.scene)
     methods = calls_of(stage, stage.begin(tmp_path / "rehearsal"), request)
     for when, number, again in ends(methods):
-        folder = stage.begin(tmp_path / f"{when}{number}")
+        folder = stage.begin(tmp_path / f"{when} {number} {again}")
         dies(stage, folder, request, when, number)
         check(stage, folder, request, again=again)
         deaths.append(f"{what}, {when}, {number}")
@@ -143,7 +143,8 @@ def ends(methods: list[str]) -> Iterator[tuple[str, int, bool]]:
             yield "after" if even else "before", number, number % 4 < 2
         else:
             yield "before", number, even
-            yield "after", number, not even
+            yield "after", number, True
+            yield "after", number, False
 
 
 def calls_of(stage: Stage, folder: Path, request: Request) -> list[str]:
