@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from scim_http import ScimClient, add, replace
+from servers.side_by_side import new_processes
 
 from scim_gateway.app import create_app
 from scim_gateway.backend import Query
@@ -145,7 +145,7 @@ def _create_many(folder: Path, number: int) -> None:
 
 
 def test_processes_that_write_at_once_lose_nothing(folder: Path, backend: Any) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = new_processes()
     processes = [context.Process(target=_create_many, args=(folder, number)) for number in range(3)]
     for process in processes:
         process.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.lease import Lease
 from scim_gateway_sql.portable import insert_if_absent
 from scim_gateway_sql.tables import leases, settings
+from servers.side_by_side import new_processes
 from sqlalchemy import select, update
 
 from scim_gateway.testing import in_parallel, suite_resource_types
@@ -172,7 +172,7 @@ def _hold_in_turn(url: str, ready: Any, results: Any) -> None:
 
 def test_processes_never_hold_it_at_once(url: str) -> None:
     open_backend(url).close()
-    context = multiprocessing.get_context("spawn")
+    context = new_processes()
     ready, results = context.Barrier(2), context.Queue()
     processes = [context.Process(target=_hold_in_turn, args=(url, ready, results), daemon=True) for _ in range(2)]
     for process in processes:
