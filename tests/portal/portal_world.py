@@ -28,6 +28,7 @@ class PortalWorld:
     """One process of a gateway; the same folder gives another process's view of the same directory.
 
     :param others: targets beside the portal.
+    :param target: in place of one that is made for this: what it has learned of the API it knows.
     :param database_url: of the directory, in place of a file in the folder.
     :param chosen: settings of the portal, without ``portal_``.
     """
@@ -40,6 +41,7 @@ class PortalWorld:
         times: Times = QUICK,
         kind: type[ProvisioningBackend] = PortalBackend,
         others: Sequence[Target] = (),
+        target: PortalTarget | None = None,
         database_url: str | None = None,
         **chosen: Any,
     ) -> None:
@@ -49,7 +51,7 @@ class PortalWorld:
             standard_resource_types(),
             migrations=(PROVISIONING,),
         )
-        self.target = PortalTarget(PortalSettings(**{"url": double.url, "api_key": double.key, **chosen}))
+        self.target = target or PortalTarget(PortalSettings(**{"url": double.url, "api_key": double.key, **chosen}))
         safeguards = Safeguards(directory.database, directory.tenant, (), Limits(0))
         self.backend = kind(directory, [*others, self.target], times=times, safeguards=safeguards)
         self.core = Core(self.backend)

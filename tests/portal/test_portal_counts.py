@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import scim_gateway_singlestore_portal.owners
 import scim_gateway_singlestore_portal.sight
 from core_client import GROUP, PATCH_OP
 from doubles.portal.server import PortalDouble
 from portal_world import PortalWorld, new_user
+from scim_gateway_singlestore_portal import PortalTarget
 
 Ids = dict[str, str]
 Request = tuple[str, str, Any]
@@ -146,20 +150,51 @@ class Scene:
         self.ids[name] = group["id"]
 
 
-@pytest.fixture
-def scene(portal: PortalDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+@dataclass(frozen=True)
+class Prepared:
+    """A scene as it was left: the directory, the organization with its time, and what the process has learned."""
+
+    folder: Path
+    ids: Ids
+    double: PortalDouble
+    organization: bytes
+    moment: datetime
+    target: PortalTarget
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """Ada and Bob in eng, ops and sales; Eve in none; Zoe inactive."""
-    monkeypatch.setattr(scim_gateway_singlestore_portal.sight, "NESTING_SECONDS", 3600.0)
-    world = PortalWorld(portal, tmp_path)
-    scene = Scene(world, {})
-    # How the API's filters answer is learned once by a process.
-    scene.people("ada", "bob", "eve", "zoe", "kay")
-    for name in ("eng", "ops", "sales"):
-        scene.group(name, "ada", "bob")
-    world.core.patch(
-        {"meta": {"location": f"/Users/{scene.ids['zoe']}"}}, {"op": "replace", "value": {"active": False}}
-    )
-    yield scene
+    with pytest.MonkeyPatch.context() as patch, PortalDouble() as double:
+        # What is remembered for a while is remembered for all operations.
+        patch.setattr(scim_gateway_singlestore_portal.sight, "NESTING_SECONDS", 1e9)
+        patch.setattr(scim_gateway_singlestore_portal.owners, "REMEMBERED_SECONDS", 1e9)
+        folder = tmp_path_factory.mktemp("prepared")
+        world = PortalWorld(double, folder)
+        scene = Scene(world, {})
+        # How the API's filters answer is learned once by a process.
+        scene.people("ada", "bob", "eve", "zoe", "kay")
+        for name in ("eng", "ops", "sales"):
+            scene.group(name, "ada", "bob")
+        world.core.patch(
+            {"meta": {"location": f"/Users/{scene.ids['zoe']}"}}, {"op": "replace", "value": {"active": False}}
+        )
+        world.close()
+        organization = double.organization
+        yield Prepared(folder, scene.ids, double, organization.copied(), organization.now(), world.target)
+    assert double.violations == []
+
+
+@pytest.fixture
+def scene(prepared: Prepared, tmp_path: Path) -> Iterator[Scene]:
+    """The same process goes on from where it was."""
+    organization = prepared.double.organization
+    organization.become(prepared.organization)
+    organization.clock_ahead += prepared.moment - organization.now()
+    folder = shutil.copytree(prepared.folder, tmp_path / "directory")
+    world = PortalWorld(prepared.double, folder, target=prepared.target)
+    assert world.backend.plan().to_do == []  # it knows the time of the API then
+    yield Scene(world, dict(prepared.ids))
     world.close()
 
 
