@@ -33,10 +33,13 @@ if __name__ == "__main__":
 
 import pymysql
 from chaos_clients import Client, Ledger
+from click.testing import CliRunner
 from crash import everything
 from gateway_process import TOKEN, GatewayProcess
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb, running_mariadb
+
+from scim_gateway.cli import main as cli
 
 TESTS = Path(__file__).parents[1]
 ACCOUNT, ROOT, PASSWORD = "scim_gw", "root", "trying-it-out"
@@ -411,20 +414,12 @@ class Chaos:
                 self.report.problems.append(f"a second plan finds something:\n{again}")
 
     def _command(self, *arguments: str, right: tuple[int, ...] = (0,)) -> str:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("SCIM_GATEWAY_")}
-        environ |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **self.settings}
-        environ |= {"SCIM_GATEWAY_BACKEND": "engine", "SCIM_GATEWAY_DATA_DIR": str(self.folder / "gateway1" / "data")}
-        ran = subprocess.run(
-            [sys.executable, "-c", "from scim_gateway.cli import main; main()", *arguments],
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        if ran.returncode not in right:
-            self.report.problems.append(f"{arguments[0]} ended with {ran.returncode}: {ran.stdout} {ran.stderr}"[:800])
-        return ran.stdout + ran.stderr
+        data = str(self.folder / "gateway1" / "data")
+        variables = {**self.settings, "SCIM_GATEWAY_BACKEND": "engine", "SCIM_GATEWAY_DATA_DIR": data}
+        ran = CliRunner().invoke(cli, arguments, obj=variables)
+        if ran.exit_code not in right:
+            self.report.problems.append(f"{arguments[0]} ended with {ran.exit_code}: {ran.output} {ran.exc_info}"[:800])
+        return ran.output
 
     def _differ(self, what: str, found: Any, wanted: Any) -> None:
         if found == wanted:
