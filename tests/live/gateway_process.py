@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scim_http import ScimClient
+from servers.ports import free_port
 
 TOKEN = "a-fixed-token-for-live-tests-0123456789-abcdef"
 START_SECONDS = 90.0
@@ -36,7 +36,7 @@ class GatewayProcess:
     ) -> None:
         self.folder = folder
         self.backend = backend
-        self.port = _free_port()
+        self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}/scim/v2"
         self.log = folder / "gateway.log"
         self._command = [
@@ -131,12 +131,6 @@ def serving(folder: Path, backend: str, **options: Any) -> Iterator[GatewayProce
         yield gateway
     finally:
         gateway.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _descendants(pid: int) -> Iterator[int]:

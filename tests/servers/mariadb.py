@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +23,7 @@ import pytest
 import sqlalchemy
 from servers.certificates import Certificates, make_certificates
 from servers.memory import folder_in_memory
+from servers.ports import free_port
 from sqlalchemy.util import LRUCache
 
 ADMIN = "admin"
@@ -51,7 +50,6 @@ _OPTIONS = (
     "--collation-server=latin1_swedish_ci",
 )
 # Server defaults that nobody should lean on: latin1, as a database made long ago has.
-_PORTS = range(20_000, 32_000)
 _SECONDS = 60.0
 _ROOM = 512 * 1024 * 1024
 
@@ -66,7 +64,7 @@ class MariaDb:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.certificates: Certificates = make_certificates(folder / "tls")
         self.log = folder / "mariadb.log"
         # A server that starts removes the temporary tables that it finds in its tmpdir, those of a running one, too.
@@ -206,15 +204,6 @@ class MariaDb:
     def url(self, database: str, *, scheme: str = "mysql", port: int | None = None) -> str:
         """A database URL with the administrator's name and password."""
         return f"{scheme}://{ADMIN}:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
-
-
-def _free_port() -> int:
-    """One below those that connections are given, so that it is still free after a restart."""
-    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):  # taken
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no port of loopback is free")
 
 
 def _user() -> str:
