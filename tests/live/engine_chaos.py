@@ -15,7 +15,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from crash import everything
 from gateway_process import TOKEN, GatewayProcess
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb, running_mariadb
+from servers.ports import free_port
 
 from scim_gateway.cli import main as cli
 
@@ -54,7 +54,7 @@ class EngineProcess:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.statements = folder / "engine-statements.log"
         self._said, self._log = self.statements.open("wb"), (folder / "engine.log").open("ab")
         self._process = subprocess.Popen(
@@ -452,12 +452,6 @@ def _name_of(account: str) -> str:
 
 def _shown(counts: Counter[str]) -> str:
     return ", ".join(f"{number} {what}" for what, number in sorted(counts.items()))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:
