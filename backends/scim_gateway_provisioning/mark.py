@@ -47,13 +47,15 @@ class Failure:
 
     :param text: one line for the operator.
     :param at: the task whose call failed; ``None``: the target could not be asked at all.
-    :param backoff: seconds until the first retry; twice as long after each attempt, up to ``backoff_limit``.
+    :param backoff: seconds until the first retry; twice as long after each retry, up to ``backoff_limit``.
+    :param retried: whether a retry has failed. A request tries several times within a second, which is one attempt.
     """
 
     text: str
     at: Task | None
     backoff: float
     backoff_limit: float
+    retried: bool
 
     def concerns(self, task: Task) -> bool:
         """Whether the task is one that failed, or that could not be tried."""
@@ -61,8 +63,13 @@ class Failure:
 
     def again(self, work: Work) -> float:
         """Seconds until the retry looks at a row."""
-        seconds: float = min(self.backoff * 2.0 ** min(work.attempts, 30), self.backoff_limit)
+        doubled = min(work.attempts, 30) if self.retried else 0
+        seconds: float = min(self.backoff * 2.0**doubled, self.backoff_limit)
         return seconds
+
+    def attempts(self, work: Work) -> int:
+        """How many attempts there were, this one included."""
+        return work.attempts + 1 if self.retried else max(work.attempts, 1)
 
 
 class Marker:
@@ -177,7 +184,12 @@ class Marker:
 
     def _failed(self, task: Task, failure: Failure) -> bool:
         work = task.work
-        row = {**self._here(work), "trouble_": failure.text, "again_ms_": int(failure.again(work) * 1000)}
+        row = {
+            **self._here(work),
+            "trouble_": failure.text,
+            "attempts_": failure.attempts(work),
+            "again_ms_": int(failure.again(work) * 1000),
+        }
         statement = rows.FAILED
         if outcome := self._progress.put.get(work.id):
             statement = rows.FAILED_LATER

@@ -53,7 +53,7 @@ STEP = (
 )
 _FAILED: dict[str, Any] = {
     **_FREE,
-    "attempt_count": works.c.attempt_count + 1,
+    "attempt_count": bindparam("attempts_"),
     "trouble_text": bindparam("trouble_"),
     "next_ms": Clock() + bindparam("again_ms_"),
 }

@@ -265,7 +265,8 @@ class Settlement:
         times = self.context.times
         backoff = times.backoff * between(0.5, 1.0)
         with suppress(Unavailable):
-            marked = self._mark(desired, progress, Failure(text, progress.at, backoff, times.backoff_limit))
+            failure = Failure(text, progress.at, backoff, times.backoff_limit, retried=not self.answered)
+            marked = self._mark(desired, progress, failure)
             self.goals |= marked.again
 
     def _saver(self, work: Work) -> Save:

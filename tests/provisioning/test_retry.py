@@ -111,6 +111,23 @@ def test_what_fails_is_told_and_tried_later_and_later_without_holding_up_the_res
     world.close()
 
 
+def test_the_tries_of_a_request_are_one_attempt_and_the_first_retry_does_not_wait_for_each(tmp_path):
+    world = World(tmp_path, times=quick(request=2.0, backoff=10.0, backoff_limit=1000.0))
+    user = world.core.user("bob")
+    world.target.fault("put_user", "before", LOST, times=1000)
+    world.target.calls.clear()
+    deactivate(world, user, expect=503)
+    assert len(world.target.calls) > 2, "the request has tried again"
+    [pending] = world.backend.pending()
+    assert pending.attempts == 1
+    assert pending.next_try.timestamp() - time.time() <= 10
+    world.backend.settle_pending()
+    [pending] = world.backend.pending()
+    assert pending.attempts == 2
+    assert 5 < pending.next_try.timestamp() - time.time() <= 20
+    world.close()
+
+
 def test_a_row_of_a_target_that_is_not_configured_any_more_is_left_alone(tmp_path):
     world = World(tmp_path, ListTarget("first"), ListTarget("second"))
     user = world.core.user("bob")
