@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rows import EVERY_ROW
 
 BACKENDS = ("memory", "sql", "engine", "portal", "engine+portal")
 
@@ -11,11 +12,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test runs once on each backend, and on those that its module names in ``ALSO_ON``.
 
     Or on those alone that it names itself, or its module in ``ONLY_ON``: ``engine+portal`` has the targets of the two
-    others, as they are, so it stands for them where what is shown is hardly a target's.
+    others, as they are, so it stands for them where what is shown is hardly a target's (:mod:`rows`).
     """
     named = any("backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if "backend" in metafunc.fixturenames and not named:
         only, also = (getattr(metafunc.module, name, ()) for name in ("ONLY_ON", "ALSO_ON"))
+        only = () if EVERY_ROW else only
         metafunc.parametrize("backend", (*(only or BACKENDS), *also), indirect=True)
 
 
