@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from rows import examples
 from servers.memory import folder_in_memory
 
 pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
@@ -18,6 +19,7 @@ pytest_plugins = ["doubles.singlestore.fixtures", "gateway_fixtures", "reused", 
 
 settings.register_profile(
     "repeatable",
+    max_examples=examples(100),
     derandomize=True,
     deadline=None,
     database=None,

@@ -10,6 +10,7 @@ from gadgets import CORE, EXTENSION, GADGET
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive_filter import matches, written
+from rows import examples
 
 from scim_gateway.errors import InvalidFilter, InvalidPath, ScimError
 from scim_gateway.filter import And, Comparison, Filter, Not, Or, Present, ValuePath, Word
@@ -201,7 +202,7 @@ def pairs(draw: st.DrawFn) -> tuple[Comparison, dict[str, Any]]:
     return Comparison(draw(spelled(path)), operator, draw(values)), _holding(path, leaf, draw(values))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(pair=pairs())
 def test_one_comparison_of_one_value_agrees_with_the_naive_evaluator(pair: tuple[Comparison, dict[str, Any]]) -> None:
     tree, resource = pair
@@ -220,7 +221,7 @@ DOTTED = CONDITIONS.map(lambda condition: f"parts.{condition}")
 BRACKETED = st.builds("parts[{}]{}".format, CONDITIONS, st.just("") | CONDITIONS.map(lambda condition: f".{condition}"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(text=DOTTED | BRACKETED, parts=st.lists(SMALL, max_size=3))
 def test_elements_are_selected_as_the_naive_evaluator_does(text: str, parts: list[dict[str, Any]]) -> None:
     tree, resource = parse(text), {"parts": parts}

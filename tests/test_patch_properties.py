@@ -25,6 +25,7 @@ from patch_data import (
     type_of,
     user,
 )
+from rows import examples
 
 from scim_gateway.errors import ScimError
 from scim_gateway.messages import PatchOperation
@@ -196,7 +197,7 @@ def requests(draw: st.DrawFn, size: int) -> tuple[Resource, list[PatchOperation]
 ANY_PROFILE = st.sampled_from(list(PROFILES.values()))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(requests(3), ANY_PROFILE)
 def test_operations_are_applied_or_refused_by_a_scim_error_and_nothing_given_changes(
     request: tuple[Resource, list[PatchOperation]], profile: Any
@@ -241,7 +242,7 @@ def named_attributes(operation: PatchOperation, resource: Resource) -> set[str]:
     return names
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(requests(1), ANY_PROFILE)
 def test_an_operation_changes_nothing_that_it_does_not_name(
     request: tuple[Resource, list[PatchOperation]], profile: Any
@@ -255,7 +256,7 @@ def test_an_operation_changes_nothing_that_it_does_not_name(
     assert changed <= named_attributes(operation, resource) | {"schemas"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(requests(1), ANY_PROFILE)
 def test_an_operation_sent_again_changes_nothing(request: tuple[Resource, list[PatchOperation]], profile: Any) -> None:
     resource, [operation] = request

@@ -10,6 +10,7 @@ import pytest
 from core_client import BACKENDS, Core, open_backend, path_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import examples
 from scim_gateway_memory import MemoryBackend
 
 from scim_gateway.definitions import standard_resource_types
@@ -99,7 +100,7 @@ def test_what_joins_while_a_resource_is_deleted_is_noticed() -> None:
 nesting = st.lists(st.sets(st.integers(0, 5)), min_size=6, max_size=6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(nesting, st.sets(st.integers(0, 5)))
 def test_groups_are_those_that_reach_the_user(nested: list[set[int]], holding: set[int]) -> None:
     """``nested[n]`` are the groups in group n, ``holding`` those that hold the user."""

@@ -17,6 +17,7 @@ from gadgets import EXTENSION as DEPOT_URN
 from gadgets import GADGET
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rows import examples
 from scim_gateway_sql import SqlBackend
 from without_texts import WithoutTexts
 
@@ -146,7 +147,7 @@ def without_cursor(response: Response) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("kind", ["memory", "sql"])
 # How long it takes to draw an example depends on who else is on the machine.
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(directories(), st.lists(projections, min_size=1, max_size=3), st.lists(pages, min_size=1, max_size=3), bases)
 def test_what_is_spliced_is_what_is_parsed(
     kind: str,

@@ -11,6 +11,7 @@ from gadgets import CORE, GADGET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_filter import matches
+from rows import examples
 from scim_gateway_sql import SqlBackend
 from servers.mariadb import MariaDb
 from test_filter_properties import LEAVES, filters, resources
@@ -99,7 +100,7 @@ def check(backends: Sequence[SqlBackend], stored: list[Resource], query: Query, 
         assert page.total_results == expected.total_results
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(data=st.data())
 def test_any_page_of_any_filter_in_any_order_is_that_of_the_core(
     backends: Sequence[SqlBackend], data: st.DataObject
@@ -142,7 +143,7 @@ PART = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(inside=st.lists(INSIDE, min_size=1, max_size=4), parts=st.lists(st.lists(PART, max_size=3), max_size=5))
 def test_what_stands_in_one_element_is_found_in_one_element(
     backends: Sequence[SqlBackend], inside: list[str], parts: list[list[dict[str, Any]]]
@@ -157,7 +158,7 @@ def test_what_stands_in_one_element_is_found_in_one_element(
 NOTES = st.sampled_from(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(notes=st.lists(LONG, max_size=4), operator=NOTES, operand=LONG | st.sampled_from(["a", "A", ""]))
 def test_texts_that_are_cut_in_the_index_are_compared_whole(
     backends: Sequence[SqlBackend], notes: list[str], operator: Operator, operand: str

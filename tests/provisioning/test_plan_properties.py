@@ -12,6 +12,7 @@ from doubles.listed_target import Account, Listing, Team
 from hypothesis import event, given, settings
 from provisioned import MEMORY
 from reconciled import Compared, short
+from rows import examples
 from scim_gateway_provisioning.breaker import Limits
 
 USERS = tuple(f"u{number}" for number in range(6))
@@ -169,7 +170,7 @@ def others(listing: Listing) -> tuple[object, ...]:
     return users, groups, {name: team.members & set(THEIRS) for name, team in listing.groups.items() if team.owner}
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(directories(), st.lists(damages, min_size=1, max_size=8))
 def test_the_plan_is_exactly_the_damage_and_carrying_it_out_undoes_exactly_that(directory, done_by_hand):
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rows import examples
 from scim_http import ERROR, GROUP, USER, Answer, ScimClient, new_user, patch_op, remove, replace
 
 from scim_gateway.errors import Unavailable
@@ -331,7 +332,7 @@ _PIECES = st.sampled_from(
         ),
     ]
 )
-_EXAMPLES = settings(max_examples=60)
+_EXAMPLES = settings(max_examples=examples(60))
 
 
 @pytest.mark.rfc("R-12")
