@@ -20,7 +20,7 @@ serve: $(VENV)/installed
 	$(BIN)/scim-gateway serve --bind $(BIND)
 
 test: $(VENV)/installed-test mariadb
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 # The tests start a MariaDB of their own, in a folder that goes with them; these packages hold no service.
 mariadb:
