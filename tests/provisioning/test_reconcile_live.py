@@ -244,4 +244,5 @@ def test_of_several_processes_one_compares(tmp_path):
     assert other.reconciler.age() < 60
     with turn.turn(world.context):
         Watch(other.reconciler, Periodic(0, repair=True)).look()  # somebody else is at it: no error
+    other.close()
     world.close()

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from .catalog import Catalog, Change, Group, Role, User
@@ -33,7 +33,7 @@ _SCHEMA = re.compile(r"`?information_schema`?\s*\.\s*", re.IGNORECASE)
 _copying = threading.Lock()
 
 
-@lru_cache(maxsize=8)
+@cache
 def _empty(schema: str) -> sqlite3.Connection:
     """A mirror in which nobody is: to make its tables takes longer than to copy them."""
     made = _connect()
