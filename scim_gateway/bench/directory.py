@@ -17,6 +17,7 @@ OUTSIDERS = 64
 TEAMS = 50
 """Groups of one and the same committee."""
 _MEMBERS_AT_ONCE = 500
+_LARGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class Directory:
             found[document["userName"]] = document["id"]
         return [found[people.user_name(number, self.prefix)] for number in numbers]
 
+    def people_of(self, size: int) -> Sequence[str]:
+        """The members of a group: the first people, but of a very large one the last.
+
+        So whoever is on the first page is in as many groups in a small directory as in a large one, and answers are
+        compared that show the same.
+        """
+        return self.users[:size] if size <= _LARGE else self.users[-size:]
+
     def create_group(self, name: str, ids: Sequence[str]) -> str:
         """Create a group with members; its id."""
         document = people.group(f"{self.prefix} {name}", ids if self.traits.members_in_body else ())
@@ -109,7 +118,7 @@ def fill(
     directory.outsiders, directory.committee = ids[:OUTSIDERS], ids[OUTSIDERS:]
     for size in groups:
         if size <= users:
-            directory.groups[size] = directory.create_group(f"group of {size}", directory.users[:size])
+            directory.groups[size] = directory.create_group(f"group of {size}", directory.people_of(size))
             progress(f"a group of {size}")
     if committee:
         directory.teams = [directory.create_group(f"team {n:03}", directory.committee) for n in range(TEAMS)]

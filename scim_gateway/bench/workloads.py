@@ -217,11 +217,11 @@ def _put_group(directory: Directory, size: int) -> Plan:
     target, group = directory.client.target, _group(directory, size)
     name = f"{directory.prefix} group of {size}"
     # One of the members is another person each time.
-    bodies = [people.group(name, [*directory.users[: size - 1], id]) for id in directory.outsiders[:_CYCLE]]
+    bodies = [people.group(name, [*directory.people_of(size)[: size - 1], id]) for id in directory.outsiders[:_CYCLE]]
     prepared = [target.request("PUT", f"/Groups/{group}", body) for body in bodies]
 
     def undo(_: Sequence[Reply]) -> None:
-        whole = people.group(name, directory.users[:size])
+        whole = people.group(name, directory.people_of(size))
         directory.client.call("PUT", f"/Groups/{group}", whole)
 
     return Plan(itertools.cycle(prepared), (200, 204), undo)
