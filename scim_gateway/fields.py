@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ class Input(dict[str, Any]):
         """Names of unknown attributes that were ignored."""
 
 
-class ValueField(fields.Field[Any]):
+class ValueField(fields.Field[Any], ABC):
     """A field for the values of one attribute.
 
     :param name: how error texts call it where marshmallow does not know: with URN, with its parent.
@@ -70,12 +71,12 @@ class ValueField(fields.Field[Any]):
         self.title = name
         self.leniency = leniency
 
+    @abstractmethod
     def convert(self, value: Any, body: Input) -> Any:
         """The typed value, or ``None`` if it counts as unassigned.
 
         :raises ValidationError: the value does not fit.
         """
-        raise NotImplementedError
 
     def refuse(self, value: Any) -> ValidationError:
         """The error for a value of another JSON type."""

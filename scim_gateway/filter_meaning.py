@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,7 +95,7 @@ class _Place:
     value: _Place | None = None
 
 
-class _Resolver:
+class _Resolver(ABC):
     """What resources and elements have in common; the two differ in where a path leads."""
 
     def __init__(self, profile: Profile, unknown_is_absent: bool) -> None:
@@ -121,14 +122,17 @@ class _Resolver:
             case _:
                 assert_never(tree)
 
+    @abstractmethod
     def _find(self, path: AttributePath) -> _Place | None:
-        raise NotImplementedError
+        """Where a path leads; ``None`` if nowhere."""
 
+    @abstractmethod
     def _value_path(self, tree: ValuePath) -> Filter:
-        raise NotImplementedError
+        """The same for a value path."""
 
+    @abstractmethod
     def _unknown(self, path: AttributePath) -> str:
-        raise NotImplementedError
+        """What is said of a path that leads nowhere."""
 
     def _place(self, path: AttributePath) -> _Place | None:
         place = self._find(path)

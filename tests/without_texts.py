@@ -75,7 +75,7 @@ class WithoutTexts(Backend):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
-        raise NotImplementedError
+        raise TypeError("it is made around another backend")
 
     def operation(self, *, write: bool) -> AbstractContextManager[object]:
         return self._inner.operation(write=write)

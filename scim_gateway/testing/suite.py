@@ -20,7 +20,7 @@ class BackendSuite:
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
         """An empty backend for :attr:`resource_types`."""
-        raise NotImplementedError("override the fixture 'backend'")
+        pytest.fail("The class that inherits this suite has to override the fixture 'backend'.")
 
     @pytest.fixture
     def make_unreachable(self, backend: Backend) -> Callable[[], None]:
