@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PORTS = range(12_000, 20_000)
 
 
 def family(pid: int) -> list[int]:
@@ -62,15 +59,6 @@ def forget_peak(pid: int) -> None:
     for each in family(pid):
         with suppress(OSError):  # it has ended meanwhile
             Path(f"/proc/{each}/clear_refs").write_text("5")
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on, and that no connection is given before a server has it."""
-    while True:
-        port = random.SystemRandom().choice(_PORTS)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
 
 
 def cores() -> tuple[Collection[int], Collection[int]]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servers.ports import free_port
+
 from benchmarks import environments, floor
-from benchmarks.processes import cpu_seconds, forget_peak, free_port, memory, pinned, started
+from benchmarks.processes import cpu_seconds, forget_peak, memory, pinned, started
 from scim_gateway.bench.directory import Traits
 from scim_gateway.bench.wire import BenchmarkError, Connection, Reply, Target
 
@@ -107,7 +109,6 @@ def database(on: Collection[int]) -> Iterator[MariaDb]:
 
     :raises BenchmarkError: it is not installed.
     """
-    sys.path.insert(0, str(ROOT / "tests"))
     from servers.mariadb import INSTALL, program, running_mariadb
 
     if program("mariadbd") is None:

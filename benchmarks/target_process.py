@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import free_port, started
+from servers.ports import free_port
+
+from benchmarks.processes import started
 from scim_gateway.bench.wire import BenchmarkError
 
 ROOT = Path(__file__).parent.parent
