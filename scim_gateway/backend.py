@@ -25,16 +25,15 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
 10. A store that cannot be reached raises :class:`~scim_gateway.errors.Unavailable`, whatever its driver raised.
 11. ``without`` in ``get`` and ``Query`` is a hint: those attributes will not be in the answer and may be left unread.
 
-Abilities are classes to inherit, not flags: :class:`MembershipHandler` for stores that keep each membership apart,
-:class:`ContainingHandler` for those that can at least look up what somebody is a member of, :class:`TextHandler` and
-:class:`MemberTextHandler` for those that keep JSON, of which answers are then made without parsing it.
+What a store may be able to do besides is in :mod:`scim_gateway.abilities`: keep each membership apart, look up what
+somebody is a member of, give the JSON that it keeps.
 """
 
 from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -86,28 +85,6 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A resource as JSON.
-
-    :param json: what ``orjson.dumps`` made of the resource that ``create`` or ``modify`` was given; without the members
-        where a :class:`MembershipHandler` keeps them apart.
-    :param state: equal only to that of a text of the same resource with the same members by the same names, whatever
-        happened in between; ``None`` if that cannot be told.
-    """
-
-    json: bytes
-    state: Hashable = None
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """One page of an answer, like :class:`Page`, as JSON (:class:`Text`)."""
-
-    json: Sequence[bytes]
-    total_results: int
-
-
-@dataclass(frozen=True, slots=True)
 class Reference:
     """What is shown of a resource where another one refers to it.
 
@@ -118,21 +95,6 @@ class Reference:
     resource_type: str
     display: str | None
     contained: bool = field(default=True, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class MemberChange:
-    """A change of membership as a set difference; ``add`` and ``remove`` have no id in common.
-
-    :param add: ids that are no members yet, each with the name of its resource type.
-    :param remove: ids that are members.
-    """
-
-    add: Mapping[str, str] = field(default_factory=dict)
-    remove: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.add or self.remove)
 
 
 class ResourceHandler(ABC):
@@ -175,61 +137,6 @@ class ResourceHandler(ABC):
 
         :raises StaleResource: ``resource`` is not what is stored any more.
         """
-
-
-class ContainingHandler(ResourceHandler):
-    """Ability: tells what holds a member without a look into every resource that has members."""
-
-    @abstractmethod
-    def containing(self, ids: Collection[str]) -> Mapping[str, Sequence[Reference]]:
-        """For each id that is a direct member: the resources of this type that hold it, in default order."""
-
-
-class MembershipHandler(ContainingHandler):
-    """Ability: each membership is kept apart, so one person joins a group of any size at the same cost.
-
-    ``get`` and ``query`` return ``members`` complete, each element with ``value`` and the current ``type`` and
-    ``display``, unless ``without`` names the attribute. ``create`` stores the members of the resource it is given.
-    ``modify`` is called with resources that came without members, and leaves the memberships alone.
-    """
-
-    @abstractmethod
-    def member_ids(self, id: str, *, among: Collection[str] | None = None) -> set[str]:
-        """Ids of the direct members; only those in ``among`` where that is given."""
-
-    def has_more_members(self, id: str, than: int) -> bool:
-        """Whether it has more direct members than that; a store that can count does not read them all."""
-        return len(self.member_ids(id)) > than
-
-    @abstractmethod
-    def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
-        """Like :meth:`modify`, and change the memberships by the difference, in proportion to it.
-
-        :raises StaleResource: ``before`` is not what is stored any more.
-        """
-
-
-class TextHandler(ResourceHandler):
-    """Ability: gives resources as the JSON that was stored. Asked only in ``operation(write=False)``."""
-
-    @abstractmethod
-    def text(self, id: str) -> Text:
-        """What :meth:`get` gives, as JSON.
-
-        :raises NotFound: there is none of this type.
-        """
-
-    @abstractmethod
-    def texts(self, query: Query) -> Texts | Page:
-        """What :meth:`query` gives, as JSON; or just that, where something had to look into the resources anyway."""
-
-
-class MemberTextHandler(TextHandler, MembershipHandler):
-    """Ability: gives resources as JSON, and apart from that their members."""
-
-    @abstractmethod
-    def members(self, id: str) -> Iterable[tuple[str, str, str | None]]:
-        """``value``, ``type`` and ``display`` of the direct members, in the order in which ``get`` gives them."""
 
 
 def value_taken(resource_type: ResourceType, path: AttributePath) -> Uniqueness:

@@ -10,7 +10,8 @@ from typing import TypeAlias, TypeVar
 
 import orjson
 
-from scim_gateway.backend import Backend, Page, Query, Texts
+from scim_gateway.abilities import Texts
+from scim_gateway.backend import Backend, Page, Query
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
 from scim_gateway.errors import InvalidValue, ScimError, TooMany

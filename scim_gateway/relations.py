@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from scim_gateway.backend import (
-    Backend,
-    ContainingHandler,
-    MemberChange,
-    MembershipHandler,
-    Query,
-    Reference,
-    ResourceHandler,
-)
+from scim_gateway.abilities import ContainingHandler, MemberChange, MembershipHandler
+from scim_gateway.backend import Backend, Query, Reference, ResourceHandler
 from scim_gateway.changes import changed
 from scim_gateway.errors import NotFound, StaleResource
 from scim_gateway.filter import Comparison, Filter, Or

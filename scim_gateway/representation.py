@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scim_gateway.backend import Backend, MembershipHandler, Reference
+from scim_gateway.abilities import MembershipHandler
+from scim_gateway.backend import Backend, Reference
 from scim_gateway.conditions import weak_tag
 from scim_gateway.projection import Projection, apply
 from scim_gateway.references import Element, ReferenceField, reference_fields

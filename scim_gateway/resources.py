@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from scim_gateway.backend import Backend, MemberChange, MembershipHandler, ResourceHandler
+from scim_gateway.abilities import MemberChange, MembershipHandler
+from scim_gateway.backend import Backend, ResourceHandler
 from scim_gateway.call import Answer, Call, Settled
 from scim_gateway.changes import changed, created, replaced, same, without_write_only
 from scim_gateway.conditions import check_write, not_modified

@@ -17,7 +17,8 @@ from typing import TypeAlias
 
 import orjson
 
-from scim_gateway.backend import Backend, MembershipHandler, MemberTextHandler, TextHandler
+from scim_gateway.abilities import MembershipHandler, MemberTextHandler, TextHandler
+from scim_gateway.backend import Backend
 from scim_gateway.projection import Projection
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation, digest, tag_of

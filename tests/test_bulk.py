@@ -22,7 +22,7 @@ from core_client import (
     path_of,
 )
 
-from scim_gateway.backend import MembershipHandler
+from scim_gateway.abilities import MembershipHandler
 from scim_gateway.schema import Resource
 
 RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from core_client import BACKENDS, BASE, ENTERPRISE, GROUP, PATCH_OP, USER, Core, open_backend, path_of
 
-from scim_gateway.backend import MembershipHandler
+from scim_gateway.abilities import MembershipHandler
 from scim_gateway.definitions import load_resource_types
 from scim_gateway.provider_settings import ProviderSettings
 

@@ -6,17 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
-from scim_gateway.backend import (
-    Backend,
-    ContainingHandler,
-    MemberChange,
-    MembershipHandler,
-    Page,
-    Query,
-    Reference,
-    ResourceHandler,
-    TextHandler,
-)
+from scim_gateway.abilities import ContainingHandler, MemberChange, MembershipHandler, TextHandler
+from scim_gateway.backend import Backend, Page, Query, Reference, ResourceHandler
 from scim_gateway.schema import Resource, ResourceTypes
 
 

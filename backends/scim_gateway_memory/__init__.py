@@ -11,17 +11,8 @@ from typing import Any, Self
 
 import orjson
 
-from scim_gateway.backend import (
-    Backend,
-    ContainingHandler,
-    Page,
-    Query,
-    Reference,
-    Text,
-    TextHandler,
-    Texts,
-    value_taken,
-)
+from scim_gateway.abilities import ContainingHandler, Text, TextHandler, Texts
+from scim_gateway.backend import Backend, Page, Query, Reference, value_taken
 from scim_gateway.errors import NotFound, StaleResource
 from scim_gateway.filter import And, Comparison, Filter
 from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes

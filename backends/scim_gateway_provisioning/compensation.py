@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from scim_gateway_sql.database import Session
 from sqlalchemy import bindparam, select
 
-from scim_gateway.backend import MemberChange, MembershipHandler
+from scim_gateway.abilities import MemberChange, MembershipHandler
 from scim_gateway.changes import changed
 from scim_gateway.errors import NotFound, StaleResource, Uniqueness
 from scim_gateway.schema import Resource

@@ -6,18 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from scim_gateway.backend import (
-    MemberChange,
-    MembershipHandler,
-    MemberTextHandler,
-    Page,
-    Query,
-    Reference,
-    ResourceHandler,
-    Text,
-    TextHandler,
-    Texts,
-)
+from scim_gateway.abilities import MemberChange, MembershipHandler, MemberTextHandler, Text, TextHandler, Texts
+from scim_gateway.backend import Page, Query, Reference, ResourceHandler
 from scim_gateway.errors import NotFound
 from scim_gateway.schema import Resource
 

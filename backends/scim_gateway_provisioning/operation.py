@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from scim_gateway.backend import MemberChange
+from scim_gateway.abilities import MemberChange
 from scim_gateway.schema import Resource
 
 from .journal import Change

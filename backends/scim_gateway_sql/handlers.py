@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
-from scim_gateway.backend import Page, Query, Text, TextHandler, Texts, value_taken
+from scim_gateway.abilities import Text, TextHandler, Texts
+from scim_gateway.backend import Page, Query, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
 from scim_gateway.schema import Resource, ResourceType
 

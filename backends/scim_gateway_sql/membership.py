@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select
 
-from scim_gateway.backend import MemberChange, MemberTextHandler, Reference, Text
+from scim_gateway.abilities import MemberChange, MemberTextHandler, Text
+from scim_gateway.backend import Reference
 from scim_gateway.errors import StaleResource
 from scim_gateway.schema import Resource, ResourceType
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from scim_gateway.backend import Query, Texts
+from scim_gateway.abilities import Texts
+from scim_gateway.backend import Query
 from scim_gateway.filter import And, Comparison, Filter, Not, Or, ValuePath
 
 

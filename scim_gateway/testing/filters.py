@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from scim_gateway.backend import Backend, Page, Query, TextHandler, Texts
+from scim_gateway.abilities import TextHandler, Texts
+from scim_gateway.backend import Backend, Page, Query
 from scim_gateway.filter import Filter
 from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse

@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from scim_gateway.backend import Backend, ContainingHandler, MemberChange, MembershipHandler, Query, Reference
+from scim_gateway.abilities import ContainingHandler, MemberChange, MembershipHandler
+from scim_gateway.backend import Backend, Query, Reference
 from scim_gateway.errors import StaleResource, Uniqueness
 from scim_gateway.testing.filters import assert_page, resolved
 from scim_gateway.testing.samples import changed, group, user

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from scim_gateway.backend import Backend, MemberChange, MembershipHandler
+from scim_gateway.abilities import MemberChange, MembershipHandler
+from scim_gateway.backend import Backend
 from scim_gateway.errors import StaleResource
 from scim_gateway.schema import Resource
 from scim_gateway.testing.samples import changed

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from scim_gateway.backend import Backend, MembershipHandler, MemberTextHandler, Text, TextHandler
+from scim_gateway.abilities import MembershipHandler, MemberTextHandler, Text, TextHandler
+from scim_gateway.backend import Backend
 from scim_gateway.errors import NotFound
 from scim_gateway.schema import Resource
 from scim_gateway.testing.samples import changed, devices, group, people, user

@@ -21,7 +21,8 @@ from scim_gateway_sql.tables import metadata
 from servers.side_by_side import processes, together
 from sqlalchemy import event
 
-from scim_gateway.backend import ContainingHandler, Query
+from scim_gateway.abilities import ContainingHandler
+from scim_gateway.backend import Query
 from scim_gateway.config import ConfigurationError
 from scim_gateway.errors import Unavailable, Uniqueness
 from scim_gateway.ordering import position_of

@@ -16,7 +16,8 @@ from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from sqlalchemy import insert, select
 
-from scim_gateway.backend import MemberChange, Query
+from scim_gateway.abilities import MemberChange
+from scim_gateway.backend import Query
 from scim_gateway.errors import StaleResource, Unavailable
 from scim_gateway.ordering import position_of
 from scim_gateway.schema import AttributePath
