@@ -46,7 +46,7 @@ from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceT
 from scim_gateway.tokens import MemoryTokenStore, TokenStore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
     """One page of an answer; ``total_results`` counts all matches, before paging (RFC 7644 §3.4.2)."""
 
@@ -54,7 +54,7 @@ class Page:
     total_results: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """A query over one resource type (RFC 7644 §3.4.2); filter and sort are resolved against its schemas.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import orjson
 
@@ -131,7 +130,7 @@ class ServiceProvider:
         if operation not in _CHANGES or call.route.resource_type is None:
             return self._permitted(operation, call)
         # A store that keeps an audit trail records who asked for what, and also that it was refused.
-        asked = replace(current(), action=operation, kind=call.route.resource_type.name, id=call.id or None)
+        asked = current()._replace(action=operation, kind=call.route.resource_type.name, id=call.id or None)
         with Acting(asked):
             try:
                 return self._permitted(operation, call)

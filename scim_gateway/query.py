@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
@@ -40,8 +40,7 @@ _TERMS = 40
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A search as it applies to one resource type."""
 
     kind: ResourceType
@@ -56,7 +55,7 @@ class _Part:
         return Query(self.kind, self.filter, self.sort, start_index, count, after, self.projection.without - needed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Window:
     """Which page is asked for.
 

@@ -19,6 +19,7 @@ from scim_gateway.errors import Forbidden, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.wsgi import Direct, Service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 VALID = {"Authorization": f"Bearer {TOKEN}"}
@@ -54,11 +55,14 @@ def echo() -> Echo:
     return Echo()
 
 
-@pytest.fixture
-def app(echo: Echo) -> flask.Flask:
+@pytest.fixture(params=["through Flask", "before Flask"])
+def app(echo: Echo, request: pytest.FixtureRequest) -> flask.Flask:
+    """Both ways to the service provider: as a blueprint, and as our own application takes it."""
     app = flask.Flask("host")
     authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
     app.register_blueprint(create_blueprint(echo, name="scim", authenticate=authenticate), url_prefix="/scim/v2")
+    if request.param == "before Flask":
+        app.wsgi_app = Direct(app.wsgi_app, Service(echo, authenticate, None), "/scim/v2")
 
     @app.get("/host")
     def host() -> str:
@@ -283,6 +287,7 @@ def test_a_body_that_ends_before_its_announced_length_is_400(app):
     assert (answer.status_code, answer.json["scimType"]) == (400, "invalidSyntax")
 
 
+@pytest.mark.parametrize("app", ["through Flask"], indirect=True)
 def test_a_limit_of_the_host_application_is_a_scim_error_too(app):
     app.config["MAX_CONTENT_LENGTH"] = 10
     answer = app.test_client().post("/scim/v2/Users", data=b"x" * 100, headers=VALID)
