@@ -184,6 +184,14 @@ class Backend(ABC):
         """
         return nullcontext()
 
+    def look_up(self) -> AbstractContextManager[object]:
+        """Like ``operation(write=False)``, around what is a single look-up as a rule.
+
+        It may raise :class:`~scim_gateway.errors.StaleResource` where it is more and something has changed in between;
+        the core then does it again in ``operation(write=False)``.
+        """
+        return self.operation(write=False)
+
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         """What the ids stand for; unknown ones are left out. Inside a write they cannot disappear until its end."""
         found: dict[str, Reference] = {}

@@ -20,6 +20,7 @@ from scim_gateway.errors import (
     NotImplementedFeature,
     PayloadTooLarge,
     ScimError,
+    StaleResource,
     Unauthorized,
 )
 from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
@@ -87,8 +88,7 @@ class ServiceProvider:
             look_up = self._look_ups.of(request)
             if look_up is not None:
                 (route, media_type, answering), wanted = look_up
-                with Acting(_actor(request)):
-                    known = answering(request, wanted)
+                known = self._looked_up(answering, request, wanted)
                 if known is not None:
                     return _response(known, media_type, route, None, head=False)
             match = self._admitted(request)
@@ -104,6 +104,13 @@ class ServiceProvider:
             logger.exception("%s failed unexpectedly", route, extra={"request_id": request.headers.get("x-request-id")})
             answer = _error(InternalError("The gateway failed; its log says why."))
         return _response(answer, media_type, route, scim_type, head=request.method == "HEAD")
+
+    def _looked_up(self, answering: Answering, request: Request, wanted: str) -> Answer | None:
+        with Acting(_actor(request)):
+            try:
+                return answering(request, wanted)
+            except StaleResource:
+                return None
 
     def _look_up(self, form: Form) -> LookUp | None:
         """What look-ups of a form mean, if they can be answered without reading each."""

@@ -136,7 +136,7 @@ class Searches:
 
         def answer(request: Request, text: str) -> Answer:
             query = Query(kind, Comparison(path, "eq", text), None, index, count, None, without)
-            with self._backend.operation(write=False):
+            with self._backend.look_up():
                 shown, total, _ = self._spliced(splicer, part, query, request.base_url, count)
             return Answer(200, list_response(shown, total, start_index=index))
 

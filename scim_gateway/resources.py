@@ -106,7 +106,7 @@ class TypeOperations:
         projection = parse(None, None, self._kind)
 
         def answer(request: Request, id: str) -> Answer | None:
-            with self._backend.operation(write=False):
+            with self._backend.look_up():
                 return self._spliced(id, request.base_url, request.headers, projection)
 
         return answer

@@ -15,11 +15,12 @@ from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from scim_gateway.access_log import JsonFormatter
 from scim_gateway.auth import BearerAuthenticator
 from scim_gateway.blueprint import create_blueprint
+from scim_gateway.direct import Direct
 from scim_gateway.errors import Forbidden, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.tokens import MemoryTokenStore
-from scim_gateway.wsgi import Direct, Service
+from scim_gateway.wsgi import Service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 VALID = {"Authorization": f"Bearer {TOKEN}"}
@@ -61,13 +62,13 @@ def app(echo: Echo, request: pytest.FixtureRequest) -> flask.Flask:
     app = flask.Flask("host")
     authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
     app.register_blueprint(create_blueprint(echo, name="scim", authenticate=authenticate), url_prefix="/scim/v2")
-    if request.param == "before Flask":
-        app.wsgi_app = Direct(app.wsgi_app, Service(echo, authenticate, None), "/scim/v2")
 
     @app.get("/host")
     def host() -> str:
         return "the host's own"
 
+    if request.param == "before Flask":
+        app.wsgi_app = Direct(app, "scim.scim", Service(echo, authenticate, None), "/scim/v2")
     return app
 
 

@@ -28,6 +28,7 @@ from .failures import (
     meaning_of,
     meaning_without_log,
 )
+from .glance import GlancingSession
 from .locks import Row
 from .portable import NOW, instant
 from .session import Proof, Session
@@ -146,6 +147,16 @@ class Database:
             raise RuntimeError("a write operation cannot begin inside another operation")
         return contextlib.nullcontext(current)
 
+    def look_up(self) -> AbstractContextManager[Session]:
+        """Like an operation that reads, without a transaction as long as it is a single statement.
+
+        :raises StaleResource: it was more than one, and there was a change in between: do it again as an operation.
+        """
+        if self._process != os.getpid():
+            self._start_over()
+        current = self._here.session
+        return _LookUp(self) if current is None else contextlib.nullcontext(current)
+
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
         current = self._here.session
@@ -193,6 +204,31 @@ class Database:
     def now(session: Session) -> datetime:
         """The time by the database's own clock, to the millisecond."""
         return instant(int(session.execute(NOW).scalar_one()))
+
+    # Look-ups
+
+    def begin_look_up(self) -> Session:
+        """The session of a look-up, which is this thread's from now on."""
+        engine = self._engine or self._start()
+        connection = self._take(engine, False)
+        if self.driver.concurrent:
+            session = self._here.session = Session(connection, self.driver, False)
+            session.renew = lambda: self._renewed(engine)
+        else:
+            session = self._here.session = GlancingSession(connection, self.driver)
+        return session
+
+    def end_look_up(self, session: Session, *, failed: bool) -> None:
+        """Give its connection back."""
+        self._here.session = None
+        if isinstance(session, GlancingSession):
+            session.end()
+        if not failed:
+            self._keep(session)
+            return
+        if session.lost:
+            self._forget_idle()
+        session.close()
 
     # Writes
 
@@ -390,3 +426,19 @@ class Database:
             self._forget_idle()
             self._engine.dispose()
         self._engine = None
+
+
+class _LookUp:
+    """The block of a look-up. No generator: most requests come this way, and one takes as long as half a statement."""
+
+    __slots__ = ("_database", "_session")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Session:
+        self._session = self._database.begin_look_up()
+        return self._session
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._database.end_look_up(self._session, failed=kind is not None)
