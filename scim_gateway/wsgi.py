@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from random import getrandbits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
@@ -40,7 +40,53 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_PARAMETERS = 100
 _CHUNK = 64 * 1024
+T = TypeVar("T")
+
 _UNRESERVED = "/~!$&'()*+,;=:@"
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a request of WSGI by their lower-case names; looked up when they are asked for.
+
+    :param request_id: the ``X-Request-ID``, whatever was sent.
+    """
+
+    __slots__ = ("_environ", "_request_id")
+
+    def __init__(self, environ: WSGIEnvironment, request_id: str) -> None:
+        self._environ = environ
+        self._request_id = request_id
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str | T) -> str | T: ...
+
+    def get(self, name: str, default: object = None) -> object:
+        """The value of a header, or the default."""
+        if name == "x-request-id":
+            return self._request_id
+        value = self._environ.get(_variable(name))
+        return default if value is None else value
+
+    def __iter__(self) -> Iterator[str]:
+        names = {"x-request-id": None}
+        for key in self._environ:
+            if key.startswith("HTTP_"):
+                names[key[5:].replace("_", "-").lower()] = None
+        if self._environ.get("CONTENT_TYPE"):
+            names["content-type"] = None
+        return iter(names)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Service:
@@ -65,8 +111,8 @@ class Service:
         :param sent: gives the request, of which the body is read.
         """
         began = time.perf_counter()
-        request_id = environ.get("HTTP_X_REQUEST_ID", "")
-        if not _REQUEST_ID.fullmatch(request_id):
+        request_id = environ.get("HTTP_X_REQUEST_ID")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{getrandbits(128):032x}"
         principal: Principal | None = None
         client = environ.get("REMOTE_ADDR") or ""
@@ -107,10 +153,6 @@ class Service:
     def _read_head(
         self, environ: WSGIEnvironment, method: str, rest: str, prefix: str, request_id: str, client: str
     ) -> Request:
-        headers = {_header_name(key): value for key, value in environ.items() if key.startswith("HTTP_")}
-        headers["x-request-id"] = request_id
-        if environ.get("CONTENT_TYPE"):
-            headers["content-type"] = environ["CONTENT_TYPE"]
         base_url = self._public_url or _base_url(
             environ["wsgi.url_scheme"],
             environ.get("HTTP_HOST"),
@@ -118,7 +160,7 @@ class Service:
             environ.get("SERVER_PORT"),
             prefix,
         )
-        return Request(method, f"/{rest}", base_url, (), headers, client=client)
+        return Request(method, f"/{rest}", base_url, (), Headers(environ, request_id), client=client)
 
     def _answer_anonymously(self, environ: WSGIEnvironment, request: Request, error: Unauthorized) -> Response:
         """Discovery, if it is public; the service provider knows, and refuses what is not."""
@@ -190,6 +232,6 @@ def _base_url(scheme: str, host: str | None, name: str | None, port: str | None,
 
 
 @lru_cache(maxsize=256)
-def _header_name(key: str) -> str:
-    """The name of a header, from that of its variable in WSGI."""
-    return key[5:].replace("_", "-").lower()
+def _variable(name: str) -> str:
+    """The variable in WSGI of a header, from its lower-case name."""
+    return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"
