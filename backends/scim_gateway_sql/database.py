@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
@@ -28,11 +28,11 @@ from .failures import (
     meaning_of,
     meaning_without_log,
 )
-from .glance import GlancingSession
-from .locks import Row
+from .glance import GlancingSession, LookUp
 from .portable import NOW, instant
 from .session import Proof, Session
 from .shared_commit import SharedCommit
+from .this_thread import ThisThread
 
 __all__ = ("Database", "Session", "Transactions")
 
@@ -42,8 +42,6 @@ START_SECONDS = 5.0
 """How long an operation waits for another thread that prepares the database."""
 CONNECT_SECONDS = 5.0
 """How long a server that refuses connections is tried again, as when it restarts."""
-PATIENCE_SECONDS = 12.0
-"""How long a write that trouble with the database undid is done again before it is answered 503."""
 FRESH_SECONDS = 1.0
 """How long after its last use a connection to a server is taken to be one still."""
 PROOF_SECONDS = 8.0
@@ -64,40 +62,6 @@ class _NotConfirmed(Exception):
     def __init__(self, session: Session) -> None:
         super().__init__(_UNKNOWN)
         self.session = session
-
-
-class _Thread(threading.local):
-    """What one thread is doing, and what its last write is to do again."""
-
-    session: Session | None = None
-    _rows: Collection[Row] = ()
-    _since: float | None = None
-    _seen = 0.0
-
-    def rows(self) -> Collection[Row]:
-        """What the write that is done again depended on."""
-        rows, self._rows = self._rows, ()
-        return rows if time.monotonic() - self._seen < PATIENCE_SECONDS else ()
-
-    def undone(self, session: Session | None) -> None:
-        """A write was undone and may be done again."""
-        self._rows = frozenset(session.locks.rows) if session is not None and session.locks is not None else ()
-        self._seen = time.monotonic()
-
-    def again(self, trouble: Unavailable) -> Exception:
-        """What to raise for a write that trouble has undone: it is done again as long as that makes sense."""
-        now = time.monotonic()
-        if self._since is None or now - self._seen > PATIENCE_SECONDS:
-            self._since = now
-        self._seen = now
-        if now - self._since < PATIENCE_SECONDS:
-            return Contended(trouble)
-        self._since = None
-        return trouble
-
-    def done(self) -> None:
-        """A write has succeeded."""
-        self._since = None
 
 
 class Database:
@@ -125,7 +89,7 @@ class Database:
         self._starting = threading.Lock()
         self._shared = None if self.driver.concurrent else SharedCommit(self.driver, self._keep)
         self._breaker = Breaker()
-        self._here = _Thread()
+        self._here = ThisThread()
         self._idle = []
         # One for each thread that waits for a connection: unlike a count, it is safe to change without a lock.
         self._waiting: list[None] = []
@@ -155,7 +119,7 @@ class Database:
         if self._process != os.getpid():
             self._start_over()
         current = self._here.session
-        return _LookUp(self) if current is None else contextlib.nullcontext(current)
+        return LookUp(self) if current is None else contextlib.nullcontext(current)
 
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
@@ -426,19 +390,3 @@ class Database:
             self._forget_idle()
             self._engine.dispose()
         self._engine = None
-
-
-class _LookUp:
-    """The block of a look-up. No generator: most requests come this way, and one takes as long as half a statement."""
-
-    __slots__ = ("_database", "_session")
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __enter__(self) -> Session:
-        self._session = self._database.begin_look_up()
-        return self._session
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.end_look_up(self._session, failed=kind is not None)

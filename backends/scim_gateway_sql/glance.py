@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, CursorResult, Executable
 
@@ -13,6 +13,9 @@ from scim_gateway.errors import StaleResource
 from .driver import Driver
 from .failures import DRIVER_ERRORS, meaning_of
 from .session import Session
+
+if TYPE_CHECKING:
+    from .database import Database
 
 
 class _Fetched(list[Any]):
@@ -28,23 +31,27 @@ class _Fetched(list[Any]):
 
 
 class GlancingSession(Session):
-    """Sees one moment, like any read; its transaction begins with the second statement, if there is one.
+    """Sees one moment, like any read; for a statement that is alone as a rule, its transaction is not begun yet.
 
-    What the first statement found is then read again: where it has changed meanwhile, the two would be of different
-    moments, and the look-up has to be done again in a transaction.
+    If another one follows, what the first found is read again: where it has changed meanwhile, the two would be of
+    different moments, and the look-up has to be done again in a transaction.
 
     :raises StaleResource: that is so.
     """
 
-    __slots__ = ("_first", "begun")
+    __slots__ = ("_alone", "_first", "begun")
 
     def __init__(self, connection: Connection, driver: Driver) -> None:
         super().__init__(connection, driver, False)
         self._first: tuple[str, Sequence[Any], _Fetched] | None = None
-        self.begun = False
+        self._alone = self.begun = False
+
+    def alone(self) -> None:
+        self._alone = self._first is None
 
     def run(self, sql: str, values: Sequence[Any]) -> Any:
-        if self._first is None and not self.begun:
+        if self._alone and not self.begun:
+            self._alone = False
             found = _Fetched(super().run(sql, values).fetchall())
             self._first = sql, values, found
             return found
@@ -79,3 +86,19 @@ class GlancingSession(Session):
         if self.begun:
             with contextlib.suppress(*DRIVER_ERRORS):
                 self._driver.rollback(self._connection, False)
+
+
+class LookUp:
+    """The block of a look-up. No generator: most requests come this way, and one takes as long as half a statement."""
+
+    __slots__ = ("_database", "_session")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Session:
+        self._session = self._database.begin_look_up()
+        return self._session
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._database.end_look_up(self._session, failed=kind is not None)

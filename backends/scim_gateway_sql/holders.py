@@ -59,6 +59,7 @@ def with_holders(document: ColumnElement[bool], member: ColumnElement[bool]) -> 
 
 def document_of(session: Session, statement: Prepared, parameters: Mapping[str, Any]) -> bytes | None:
     """The resource that such a statement finds, as stored; what holds it is kept in the session."""
+    session.alone()
     rows = statement.rows(session, parameters)
     document, of, holding = None, "", []
     for doc, created, id, kind, display, contained in rows:

@@ -107,6 +107,10 @@ class Session:
         except self._connection.dialect.loaded_dbapi.Error as error:
             raise self._meaning_of(error) from error
 
+    def alone(self) -> None:
+        """As a rule the statement that comes next is the only one."""
+        return
+
     @property
     def sql(self) -> Dialect:
         """The dialect that statements are written in."""

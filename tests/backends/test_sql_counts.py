@@ -66,11 +66,13 @@ def test_a_look_up_gets_the_user_and_the_groups_at_once(core: Core, users: list[
 def test_a_group_in_a_group_takes_one_statement_more_for_each_level(
     core: Core, users: list[str], count: Counter
 ) -> None:
+    # Where a read sees one moment, the first statement, which is alone as a rule, is sent again in its transaction.
+    again = 1 if core.backend.database.driver.dialect == "sqlite" else 0
     inner = group(core, "inner", users[0])
     outer = group(core, "outer", inner)
-    assert count("GET", f"/Users/{users[0]}") == 2
+    assert count("GET", f"/Users/{users[0]}") == 2 + again
     group(core, "outermost", outer)
-    assert count("GET", f"/Users/{users[0]}") == 3
+    assert count("GET", f"/Users/{users[0]}") == 3 + again
 
 
 def test_a_page_asks_for_resources_total_and_groups(users: list[str], count: Counter) -> None:
