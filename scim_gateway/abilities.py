@@ -82,7 +82,7 @@ class Texts(NamedTuple):
 
 
 class TextHandler(ResourceHandler):
-    """Ability: gives resources as the JSON that was stored. Asked only in ``operation(write=False)`` or ``look_up()``."""
+    """Ability: gives resources as the JSON that was stored; asked only in an operation that reads, or a look-up."""
 
     @abstractmethod
     def text(self, id: str) -> Text:
