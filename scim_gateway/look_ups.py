@@ -22,8 +22,9 @@ Answering: TypeAlias = Callable[[Request, str], Answer | None]
 """Answers a request that asks for an id, or for a text; ``None`` if this one needs another way."""
 
 _KEPT = 512
-_LONGEST = 256
 
+LONGEST = 256
+"""Characters of an id, or of a text, in a look-up."""
 SOME_TEXT = "some text"
 """Stands in a filter for whatever text is asked for."""
 
@@ -86,7 +87,7 @@ class LookUps:
             path, _, wanted = path.rpartition("/")
             if not wanted or wanted == ".search":
                 return None
-        if len(wanted) > _LONGEST:
+        if len(wanted) > LONGEST:
             return None
         known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
         return None if known is None else (known, wanted)

@@ -16,12 +16,12 @@ from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
 from scim_gateway.exchange import Request
-from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath, paths
+from scim_gateway.filter import Comparison, Filter, Never, paths
 from scim_gateway.filter_meaning import resolve, text_path
 from scim_gateway.filter_parser import parse as parse_filter
-from scim_gateway.look_ups import SOME_TEXT, Answering
+from scim_gateway.look_ups import LONGEST, SOME_TEXT, Answering
 from scim_gateway.messages import list_response, read_search
-from scim_gateway.narrowing import conjuncts, narrow
+from scim_gateway.narrowing import all_of, any_of, conjuncts, group_asked_for, narrow
 from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
 from scim_gateway.profile import Profile
 from scim_gateway.projection import Projection
@@ -120,6 +120,8 @@ class Searches:
         :param parameters: with :data:`SOME_TEXT` in the filter.
         """
         search, splicer = search_of(parameters), self._splicers.get(kind.name)
+        if search.filter is None or len(search.filter) + LONGEST > self._settings.filter_limits.max_length:
+            return None
         tree = self._parse(search)
         if not (isinstance(tree, Comparison) and tree.operator == "eq" and tree.value == SOME_TEXT):
             return None
@@ -278,19 +280,19 @@ class Searches:
         stored: list[Filter] = []
         ids: set[str] | None = None
         for term in conjuncts(part.filter):
-            if group := _group_asked_for(term, containers):
+            if group := group_asked_for(term, containers):
                 members = self._relations.members_within(group)
                 ids = members if ids is None else ids & members
             elif not self._any_virtual(part.kind, paths(term)):
                 stored.append(term)
         handler = self._backend.handlers[part.kind.name]
         if ids is None:
-            found: Iterable[Resource] = every(handler, _all_of(stored))
+            found: Iterable[Resource] = every(handler, all_of(stored))
         else:
             found = (
                 resource
                 for some in _chunks(sorted(ids), _TERMS)
-                for resource in every(handler, _all_of([*stored, _any_of([Comparison(_ID, "eq", id) for id in some])]))
+                for resource in every(handler, all_of([*stored, any_of([Comparison(_ID, "eq", id) for id in some])]))
             )
         for batch in _chunks(found, _BATCH):
             yield from self._representation.complete(batch, part.kind, base_url)
@@ -366,34 +368,11 @@ class Searches:
         return Cursors(self._backend.cursor_key, self._settings.cursor_timeout)
 
 
-def _group_asked_for(term: Filter, containers: str | None) -> str | None:
-    """The id of the group, if the term asks for the resources in one group."""
-    if containers is None:
-        return None
-    match term:
-        case Comparison(AttributePath(None, name, "value"), "eq", str(id)) if name == containers:
-            return id
-        case ValuePath(AttributePath(None, name), inner) if name == containers:
-            for part in conjuncts(inner):
-                match part:
-                    case Comparison(AttributePath(None, "value"), "eq", str(id)):
-                        return id
-    return None
-
-
 def _sort_key(position: Position) -> tuple[bool, bool, str | float]:
     value = position.value
     if value is None:
         return True, False, 0
     return False, isinstance(value, str), value
-
-
-def _all_of(terms: Sequence[Filter]) -> Filter | None:
-    return None if not terms else terms[0] if len(terms) == 1 else And(tuple(terms))
-
-
-def _any_of(terms: Sequence[Filter]) -> Filter:
-    return terms[0] if len(terms) == 1 else Or(tuple(terms))
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
