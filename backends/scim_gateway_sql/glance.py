@@ -10,24 +10,12 @@ from sqlalchemy import Connection, CursorResult, Executable
 
 from scim_gateway.errors import StaleResource
 
-from .driver import Driver
+from .driver import Columns, Driver, Row
 from .failures import DRIVER_ERRORS, meaning_of
 from .session import Session
 
 if TYPE_CHECKING:
     from .database import Database
-
-
-class _Fetched(list[Any]):
-    """The rows of a statement, as a driver's cursor gives them."""
-
-    def fetchall(self) -> list[Any]:
-        """All rows."""
-        return self
-
-    def fetchone(self) -> Any:
-        """The first row."""
-        return self[0] if self else None
 
 
 class GlancingSession(Session):
@@ -43,18 +31,22 @@ class GlancingSession(Session):
 
     def __init__(self, connection: Connection, driver: Driver) -> None:
         super().__init__(connection, driver, False)
-        self._first: tuple[str, Sequence[Any], _Fetched] | None = None
+        self._first: tuple[str, Sequence[Any], Columns, Sequence[Row]] | None = None
         self._alone = self.begun = False
 
     def alone(self) -> None:
         self._alone = self._first is None
 
-    def run(self, sql: str, values: Sequence[Any]) -> Any:
+    def rows(self, sql: str, values: Sequence[Any], columns: Columns) -> Sequence[Row]:
         if self._alone and not self.begun:
             self._alone = False
-            found = _Fetched(super().run(sql, values).fetchall())
-            self._first = sql, values, found
+            found = super().rows(sql, values, columns)
+            self._first = sql, values, columns, found
             return found
+        self._begin()
+        return super().rows(sql, values, columns)
+
+    def run(self, sql: str, values: Sequence[Any]) -> Any:
         self._begin()
         return super().run(sql, values)
 
@@ -77,8 +69,8 @@ class GlancingSession(Session):
             raise meaning_of(error) from error
         self.begun = True
         if self._first is not None:
-            sql, values, found = self._first
-            if super().run(sql, values).fetchall() != found:
+            sql, values, columns, found = self._first
+            if super().rows(sql, values, columns) != found:
                 raise StaleResource("")
 
     def end(self) -> None:
