@@ -393,8 +393,8 @@ class SqlHandler(TextHandler):
 
     def _add_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
-            _ADD_VALUE.each(session, value_rows(self._tenant, id, rows))
+            _ADD_VALUE.each_row(session, value_rows(self._tenant, id, rows))
 
     def _drop_values(self, session: Session, id: str, rows: Rows) -> None:
         if rows:
-            _DROP_VALUE.each(session, value_rows(self._tenant, id, rows))
+            _DROP_VALUE.each_row(session, value_rows(self._tenant, id, rows))

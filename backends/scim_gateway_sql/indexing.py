@@ -221,9 +221,6 @@ def told(attribute: Attribute) -> bool:
     return attribute.mutability != "writeOnly" and attribute.returned != "never"
 
 
-def value_rows(tenant: str, id: str, rows: Rows) -> list[dict[str, Any]]:
-    """Rows of the value index as they are stored."""
-    return [
-        {"tenant": tenant, "attr": attr, "sortable": form, "resource_id": id, "elem": elem}
-        for (attr, elem), form in sorted(rows.items())
-    ]
+def value_rows(tenant: str, id: str, rows: Rows) -> list[tuple[str, int, bytes, str, int]]:
+    """Rows of the value index as they are stored: tenant, number of the path, form, resource, number of the element."""
+    return [(tenant, attr, form, id, elem) for (attr, elem), form in sorted(rows.items())]
