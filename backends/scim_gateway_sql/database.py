@@ -29,6 +29,7 @@ from .failures import (
     meaning_without_log,
 )
 from .glance import GlancingSession, LookUp
+from .operation import Operation
 from .portable import NOW, instant
 from .session import Proof, Session
 from .shared_commit import SharedCommit
@@ -130,17 +131,9 @@ class Database:
             raise RuntimeError("a write needs operation(write=True)")
         return contextlib.nullcontext(current)
 
-    @contextlib.contextmanager
-    def _alone(self, write: bool) -> Iterator[Session]:
+    def _alone(self, write: bool) -> AbstractContextManager[Session]:
         engine = self._engine or self._start()
-        with self._write(engine) if write else self._transaction(engine, False) as session:
-            self._here.session = session
-            try:
-                yield session
-            finally:
-                self._here.session = None
-        for action in session.afterwards:
-            action()
+        return Operation(self._here, self._write(engine) if write else self._transaction(engine, False))
 
     @contextlib.contextmanager
     def _of_one_call(self, write: bool) -> Iterator[Session]:
