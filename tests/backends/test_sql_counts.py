@@ -56,6 +56,12 @@ def group(core: Core, name: str, *ids: str) -> str:
     return str(core.json("POST", "/Groups", people.group(name, ids), expect=201)["id"])
 
 
+def sent_again(core: Core) -> int:
+    """Statements of a look-up that needs more than one: where a read sees one moment, the first is sent again."""
+    assert isinstance(core.backend, SqlBackend)
+    return 1 if core.backend.database.driver.dialect == "sqlite" else 0
+
+
 def test_a_look_up_gets_the_user_and_the_groups_at_once(core: Core, users: list[str], count: Counter) -> None:
     for group_name in ("one", "two"):
         group(core, group_name, *users[:10])
@@ -67,8 +73,7 @@ def test_a_look_up_gets_the_user_and_the_groups_at_once(core: Core, users: list[
 def test_a_group_in_a_group_takes_one_statement_more_for_each_level(
     core: Core, users: list[str], count: Counter
 ) -> None:
-    # Where a read sees one moment, the first statement, which is alone as a rule, is sent again in its transaction.
-    again = 1 if core.backend.database.driver.dialect == "sqlite" else 0
+    again = sent_again(core)
     inner = group(core, "inner", users[0])
     outer = group(core, "outer", inner)
     assert count("GET", f"/Users/{users[0]}") == 2 + again
@@ -82,7 +87,7 @@ def test_a_group_in_several_groups_is_told_once(core: Core, users: list[str], co
     found = [(each["value"], each["type"]) for each in core.json("GET", f"/Users/{users[0]}")["groups"]]
     assert found[:2] == [(inner, "direct"), (other, "direct")]
     assert sorted(found[2:]) == sorted((id, "indirect") for id in above)
-    assert count("GET", f"/Users/{users[0]}") == 2
+    assert count("GET", f"/Users/{users[0]}") == 2 + sent_again(core)
 
 
 def test_who_is_in_many_groups_takes_one_statement_more_in_the_same_order(
@@ -90,7 +95,7 @@ def test_who_is_in_many_groups_takes_one_statement_more_in_the_same_order(
 ) -> None:
     """A document is sent with each group, so the groups are asked for by themselves where they are many."""
     ids = [group(core, f"group {number}", users[0]) for number in range(MANY)]
-    for statements in (1, 2):
+    for statements in (1, 2 + sent_again(core)):
         assert [each["value"] for each in core.json("GET", f"/Users/{users[0]}")["groups"]] == ids
         assert count("GET", f"/Users/{users[0]}") == statements
         assert count("GET", "/Users", filter=f'userName eq "{people.user_name(0)}"') == statements
