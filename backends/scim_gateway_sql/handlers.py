@@ -149,7 +149,8 @@ class SqlHandler(TextHandler):
 
     def _stored(self, session: Session, id: str) -> bytes:
         here = {**self._at, "id_": id}
-        if self.resource_type.containers and not session.write:
+        # Where writes run side by side, what was read of a resource is locked, and what holds it is asked later.
+        if self.resource_type.containers and session.locks is None:
             found = document_of(session, _GET_WITH_HOLDERS, here)
         else:
             row = _GET.first(session, here)
@@ -189,6 +190,7 @@ class SqlHandler(TextHandler):
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
             id = resource["id"]
+            session.regrouped = True
             self._replace(session, _DELETE, resource, {})
             if session.locks is not None:
                 session.prove_by(lambda later: self._is_gone(later, id))

@@ -78,6 +78,6 @@ def document_of(session: Session, statement: Prepared, parameters: Mapping[str, 
 
 def kept(session: Session, ids: Collection[str], kind: str) -> Mapping[str, Sequence[Reference]] | None:
     """What holds resources, if it was kept of all of them and nothing has changed since."""
-    if session.changed or not session.holders.keys() >= set(ids):
+    if session.regrouped or not session.holders.keys() >= set(ids):
         return None
     return {id: [holder for holder in session.holders[id] if holder.resource_type == kind] for id in ids}

@@ -30,6 +30,7 @@ class Session:
     :ivar changed: whether something may have been changed.
     :ivar holders: what holds the resources that were read, where that came with them (:mod:`.holders`).
     :ivar largest: the most bytes that a statement may have, if there is a limit.
+    :ivar regrouped: whether what holds a resource may have been changed: a membership, or a name.
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
@@ -45,6 +46,7 @@ class Session:
         "largest",
         "locks",
         "proofs",
+        "regrouped",
         "renew",
         "write",
     )
@@ -55,7 +57,7 @@ class Session:
         self._raw: Any = None
         self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
         self.afterwards: list[Callable[[], None]] = []
-        self.changed = False
+        self.changed = self.regrouped = False
         self.holders: dict[str, Sequence[Reference]] = {}
         self.dialect = driver.dialect
         self.largest = driver.largest()
@@ -73,7 +75,7 @@ class Session:
         :raises Unavailable: the database cannot do it now.
         """
         if not statement.is_select:
-            self.changed = True
+            self.changed = self.regrouped = True
         try:
             return self._connection.execute(statement, parameters)
         except DRIVER_ERRORS as error:
@@ -164,7 +166,7 @@ class Session:
     @property
     def connection(self) -> Connection:
         """The connection, for what is not said in a statement of SQLAlchemy's; it may change something."""
-        self.changed = True
+        self.changed = self.regrouped = True
         return self._connection
 
     def close(self) -> None:

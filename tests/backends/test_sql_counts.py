@@ -52,6 +52,12 @@ def count(core: Core, users: list[str]) -> Counter:
     return send
 
 
+def alone(core: Core) -> bool:
+    """Whether a write has the database for itself."""
+    assert isinstance(core.backend, SqlBackend)
+    return not core.backend.database.driver.concurrent
+
+
 def group(core: Core, name: str, *ids: str) -> str:
     return str(core.json("POST", "/Groups", people.group(name, ids), expect=201)["id"])
 
@@ -129,18 +135,19 @@ def test_the_size_of_a_page_does_not_matter(users: list[str], count: Counter) ->
     assert of_forty <= of_two
 
 
-def test_a_change_of_a_user_takes_as_few_as_it_can(users: list[str], count: Counter) -> None:
+def test_a_change_of_a_user_takes_as_few_as_it_can(core: Core, users: list[str], count: Counter) -> None:
     # The row, what it is called, what it is found by; nobody can hold it yet.
     assert count("POST", "/Users", people.user(777)) == 3
-    # Read, changed, two lists of values, its groups.
-    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 5
-    assert count("PUT", f"/Users/{users[1]}", {**people.user(1), "title": "Director"}) == 5
-    assert count("DELETE", f"/Users/{users[2]}") == 7
+    # Read, changed, two lists of values; its groups: SQLite, where writes are alone, reads them with the user.
+    groups = 0 if alone(core) else 1
+    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 4 + groups
+    assert count("PUT", f"/Users/{users[1]}", {**people.user(1), "title": "Director"}) == 4 + groups
+    assert count("DELETE", f"/Users/{users[2]}") == 6 + groups
 
 
-def test_a_change_that_changes_nothing_writes_nothing(users: list[str], count: Counter) -> None:
+def test_a_change_that_changes_nothing_writes_nothing(core: Core, users: list[str], count: Counter) -> None:
     count("PATCH", f"/Users/{users[0]}", people.activation(False))
-    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 2
+    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == (1 if alone(core) else 2)
 
 
 def test_a_membership_change_costs_the_same_in_a_group_of_any_size(
