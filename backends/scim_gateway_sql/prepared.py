@@ -19,7 +19,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from .driver import Convert, Row
+from .driver import Convert, Row, converted
 
 if TYPE_CHECKING:
     from .database import Session
@@ -93,7 +93,7 @@ class Prepared:
         text, values = self._ready(session, parameters)
         with closing(session.run(text.sql, values)) as cursor:
             while found := cursor.fetchmany(size):
-                yield found if text.columns is None else [text.row(row) for row in found]
+                yield found if text.columns is None else converted(found, text.columns)
 
     def first(self, session: Session, parameters: Mapping[str, Any]) -> Row | None:
         """The first row."""
