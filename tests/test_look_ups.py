@@ -90,7 +90,7 @@ DRILL |= {
 
 def fill(backend: Backend) -> Directory:
     core = Core(backend)
-    users = [core.user(each) for each in ODD_NAMES]
+    users = [core.user(each, title="Dr") for each in ODD_NAMES]
     department = {"department": "Navy", "manager": {"value": users[0]["id"]}}
     users.append(core.json("POST", "/Users", {**GRACE, "userName": "grace", ENTERPRISE: department}, expect=201))
     inner = core.group("inner", *users[:3], users[-1], externalId="g1")
@@ -131,7 +131,7 @@ def paths() -> list[str]:
 
 
 PATHS = paths()
-USUAL = ["userName", "displayName", "externalId", "label", "emails", "id"]
+USUAL = ["userName", "displayName", "externalId", "label", "emails", "id", "title"]
 TEXTS = ["", " ", "grace", "GRACE", "00u1", "inner", "outer", "Hopper", "work", "grace@example.com", "Navy", "drill"]
 TEXTS += ["Xy", "xy", "a", "2024-01-01T00:00:00Z", "2024-01-01T01:00:00+01:00", "https://example.com/a", "AAEC", "s1"]
 TEXTS += [
@@ -222,7 +222,9 @@ def questions(draw: st.DrawFn) -> Callable[[Directory], Request]:
             part("operator", ["eq"], any_of(OPERATORS)),
         )
         path = draw(cases)(part("name", USUAL, any_of(PATHS)))
-        text = part("text", [*ODD_NAMES, "grace", "inner", "drill", 0], any_of(TEXTS) | places | st.text(max_size=4))
+        text = part(
+            "text", [*ODD_NAMES, "grace", "inner", "drill", "Dr", 0], any_of(TEXTS) | places | st.text(max_size=4)
+        )
         shape = part("shape", ['{0}"{1}"'], any_of(SHAPES))
         sent = part("filter name", ["filter"], any_of(["Filter", "FILTER", "filter "]))
         query.insert(draw(st.integers(0, len(query))), (sent, (shape, f"{path}{blank}{operator}{blank}", text)))
@@ -331,6 +333,8 @@ def test_the_second_request_of_a_form_comes_the_short_way(
         ("/Users", (("filter", 'userName eq "Ann"'), ("cursor", ""))),
         ("/Users", (("filter", 'userName eq "Ann"'), ("sortBy", "userName"))),
         ("/Users", (("filter", 'userName eq "A\\"nn"'),)),
+        ("/Users", (("filter", 'userName eq "\\u00e9"'),)),
+        ("/Users", (("filter", 'userName eq "o\\u0027brien"'), ("count", "1"))),
         ("/Users", (("filter", 'userName sw "Ann"'),)),
         ("/Users", (("filter", 'userName ne "Ann"'),)),
         ("/Users", (("filter", 'not (userName eq "Ann")'),)),
@@ -367,6 +371,19 @@ def test_what_is_no_look_up_is_read_each_time_and_answered_the_same(
     short, long = directory.both(request)
     assert short == long
     assert read == [request.path] * 2
+
+
+@pytest.mark.parametrize("start", [None, "-1", "0", "1", "2", "3", "13", "14", "999999999"])
+@pytest.mark.parametrize("count", [None, "-1", "0", "1", "5", "13", "14", "999999999"])
+def test_a_look_up_that_finds_many_is_paged(directory: Directory, start: str | None, count: str | None) -> None:
+    query = [("filter", 'title eq "Dr"'), ("startIndex", start), ("count", count)]
+    pairs = tuple((name, value) for name, value in query if value is not None)
+    short, long = directory.both(Request("GET", "/Users", BASE, pairs, {}, b"", READER))
+    assert short == long
+    page = json.loads(short.body)
+    assert page["totalResults"] == len(ODD_NAMES) == 13
+    assert page["startIndex"] == max(1, int(start or 1))
+    assert page["itemsPerPage"] == max(0, min(100 if count is None else int(count), 14 - page["startIndex"]))
 
 
 # Nobody comes the short way past what the long one refuses
