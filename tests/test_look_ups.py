@@ -26,9 +26,11 @@ from scim_gateway.backend import Backend
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.errors import StaleResource, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
+from scim_gateway.filter_parser import FilterLimits
 from scim_gateway.look_ups import SOME_TEXT, LookUps
 from scim_gateway.profile import PROFILES
 from scim_gateway.provider import ServiceProvider
+from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.routing import Match
 from scim_gateway.schema import ResourceTypes
 
@@ -442,6 +444,20 @@ def test_a_client_that_accepts_no_json_is_refused_and_one_that_accepts_only_plai
         "application/json": (200, "application/json"),
         "text/html": (406, "application/scim+json"),
     }
+
+
+@pytest.mark.parametrize("limit", [10, 64, 250, 300, 4096])
+def test_a_filter_that_is_longer_than_the_operator_allows_is_refused_in_a_known_form(core: Core, limit: int) -> None:
+    limited = Core(core.backend, ProviderSettings(filter_limits=FilterLimits(max_length=limit)))
+    long = without_look_ups(ServiceProvider(limited.backend, limited.settings))
+    head = len('userName eq ""')
+    for length in (0, 9, 50, 51, 236, 237, 256, 257, 286, 287, 4082, 4083):
+        query = (("filter", f'userName eq "{"x" * length}"'),)
+        request = Request("GET", "/Users", BASE, query, {}, b"", READER)
+        for _ in range(2):
+            answer = limited.provider.handle(replace(request))
+            assert answer.status == (200 if head + length <= limit else 400)
+        assert answer == long.handle(replace(request))
 
 
 def test_each_base_url_has_locations_of_its_own(directory: Directory) -> None:
