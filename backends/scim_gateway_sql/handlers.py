@@ -36,7 +36,7 @@ OF_KIND = resources.c.kind == bindparam("kind_")
 _UNCHANGED = and_(_HERE, OF_KIND, resources.c.revision == bindparam("before_"))
 
 _GET = Prepared(select(resources.c.doc).where(_HERE, OF_KIND))
-_GET_WITH_HOLDERS = with_holders(resources.c.id == bindparam("id_"), members.c.member_id == bindparam("id_"))
+_GET_WITH_HOLDERS = with_holders(lambda found: found.c.id == bindparam("id_"))
 _CREATE = Prepared(insert(resources))
 _MODIFY = Prepared(
     update(resources)

@@ -16,11 +16,11 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from .driver import Convert, Row
+
 if TYPE_CHECKING:
     from .database import Session
 
-Convert = Callable[[Any], Any]
-Row = tuple[Any, ...]
 Statement: TypeAlias = "Select[Any] | CompoundSelect[Any] | Insert | Update | Delete"
 
 
@@ -46,13 +46,8 @@ class _Text:
             return self.as_they_are(parameters)
         if self.fixed:
             parameters = {**self.fixed, **parameters}
-        return tuple(parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.names)
-
-    def row(self, row: Sequence[Any]) -> Row:
-        """A row with its columns as values."""
-        assert self.columns is not None
         return tuple(
-            value if convert is None else convert(value) for value, convert in zip(row, self.columns, strict=True)
+            [parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.names]
         )
 
 
@@ -74,14 +69,12 @@ class Prepared:
         :raises Unavailable: the database cannot do it now.
         """
         text, values = self._ready(session, parameters)
-        found: Sequence[Row] = session.run(text.sql, values).fetchall()
-        return found if text.columns is None else [text.row(row) for row in found]
+        return session.rows(text.sql, values, text.columns)
 
     def first(self, session: Session, parameters: Mapping[str, Any]) -> Row | None:
         """The first row."""
-        text, values = self._ready(session, parameters)
-        row: Row | None = session.run(text.sql, values).fetchone()
-        return row if row is None or text.columns is None else text.row(row)
+        rows = self.rows(session, parameters)
+        return rows[0] if rows else None
 
     def changed(self, session: Session, parameters: Mapping[str, Any]) -> int:
         """How many rows the statement has changed.

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from scim_gateway.backend import Reference
 
-from .driver import Driver
+from .driver import Convert, Driver, Row
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
 from .locks import Locks
 
@@ -93,6 +93,21 @@ class Session:
             self._go_on(self._meaning_of(error), error)
             return self.run(sql, values)
         return cursor
+
+    def rows(self, sql: str, values: Sequence[Any], columns: Sequence[Convert | None] | None) -> Sequence[Row]:
+        """All rows of a statement in the driver's own words (:mod:`.prepared`).
+
+        :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
+        :raises Unavailable: the database cannot do it now.
+        """
+        connection = self._raw or self._driver_connection()
+        try:
+            if self._listeners is None or self._listeners:
+                sql, values = self._heard(connection.cursor(), sql, values, False)
+            return self._driver.rows(connection, sql, values, columns)
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            self._go_on(self._meaning_of(error), error)
+            return self.rows(sql, values, columns)
 
     def run_each(self, sql: str, several: Sequence[Sequence[Any]]) -> None:
         """Run a statement that changes something with each of several values.

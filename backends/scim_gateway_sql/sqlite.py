@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from scim_gateway.errors import Unavailable
 
-from .driver import Driver
+from .driver import Convert, Driver, Row, converted
 
 BUSY_SECONDS = 5.0
 """How long a write waits for the writes of other processes."""
@@ -68,6 +69,12 @@ class SqliteDriver(Driver):
 
     def rollback(self, connection: Connection, write: bool) -> None:
         _driver_connection(connection).rollback()
+
+    def rows(
+        self, connection: Any, sql: str, parameters: Sequence[Any], columns: Sequence[Convert | None] | None
+    ) -> Sequence[Row]:
+        found: Sequence[Row] = connection.execute(sql, parameters).fetchall()
+        return found if columns is None else converted(found, columns)
 
     def state(self, connection: Any) -> object | None:
         # What others have committed, and what this connection has changed itself.

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from core_client import Core
 from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.holders import MANY
 from sqlalchemy import event
 
 from scim_gateway.bench import people
@@ -71,6 +72,27 @@ def test_a_group_in_a_group_takes_one_statement_more_for_each_level(
     assert count("GET", f"/Users/{users[0]}") == 2
     group(core, "outermost", outer)
     assert count("GET", f"/Users/{users[0]}") == 3
+
+
+def test_a_group_in_several_groups_is_told_once(core: Core, users: list[str], count: Counter) -> None:
+    inner, other = group(core, "inner", users[0]), group(core, "other", users[0])
+    above = {group(core, name, inner) for name in ("a", "b", "c")}
+    found = [(each["value"], each["type"]) for each in core.json("GET", f"/Users/{users[0]}")["groups"]]
+    assert found[:2] == [(inner, "direct"), (other, "direct")]
+    assert sorted(found[2:]) == sorted((id, "indirect") for id in above)
+    assert count("GET", f"/Users/{users[0]}") == 2
+
+
+def test_who_is_in_many_groups_takes_one_statement_more_in_the_same_order(
+    core: Core, users: list[str], count: Counter
+) -> None:
+    """A document is sent with each group, so the groups are asked for by themselves where they are many."""
+    ids = [group(core, f"group {number}", users[0]) for number in range(MANY)]
+    for statements in (1, 2):
+        assert [each["value"] for each in core.json("GET", f"/Users/{users[0]}")["groups"]] == ids
+        assert count("GET", f"/Users/{users[0]}") == statements
+        assert count("GET", "/Users", filter=f'userName eq "{people.user_name(0)}"') == statements
+        ids.append(group(core, f"group {len(ids)}", users[0]))
 
 
 def test_a_page_asks_for_resources_total_and_groups(users: list[str], count: Counter) -> None:
