@@ -7,12 +7,21 @@ dumped through it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import Schema, ValidationError, fields
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
-from scim_gateway.fields import ExtensionField, Input, Leniency, MultiValuedField, ValueField, field_for
+from scim_gateway.fields import (
+    ExtensionField,
+    Input,
+    Leniency,
+    MultiValuedField,
+    ValueField,
+    field_for,
+    several_primary,
+)
 from scim_gateway.problems import kind_of, problems_in, sentence
 from scim_gateway.profile import Profile
 from scim_gateway.schema import Attribute, Resource, ResourceType, Target
@@ -78,7 +87,8 @@ class ResourceReader:
         """
         problems: list[str] = []
         for requirement in self._requirements[kept]:
-            problems.extend(requirement(resource))
+            if requirement.always or requirement.where in resource:
+                problems.extend(requirement.problems(resource))
         if problems:
             raise InvalidValue(sentence(problems))
 
@@ -123,9 +133,6 @@ class ResourceReader:
 class _ResourceSchema(Schema):
     """The marshmallow Schema of a resource type under certain allowances; :meth:`for_type` makes it."""
 
-    class Meta:
-        unknown = EXCLUDE
-
     resource_type: ResourceType
     leniency: Leniency
 
@@ -149,11 +156,8 @@ class _ResourceSchema(Schema):
     def _prepare(self, resource_type: ResourceType, leniency: Leniency) -> None:
         self.resource_type, self.leniency = resource_type, leniency
         self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
-        self._urns = {
-            name: field.data_key
-            for name, field in self.load_fields.items()
-            if field.data_key and field.data_key != name
-        }
+        urns = {extension.schema.id for extension in resource_type.extensions}
+        self._in_order = tuple((key, field.deserialize, key in urns) for key, field in self._fields_by_key.items())
         self._names: dict[str, str] = {}
         names = [attribute.name for attribute in resource_type.attributes.values()]
         for name in (*names, *(extension.schema.id for extension in resource_type.extensions)):
@@ -191,12 +195,30 @@ class _ResourceSchema(Schema):
         return cast(ValueField, field)
 
     def read(self, body: Mapping[str, Any]) -> tuple[Resource, Sequence[str]]:
-        """The resource in a body, and the names of what was ignored."""
+        """The resource in a body, and the names of what was ignored.
+
+        It is what ``load`` of marshmallow would come to; of the fields only those are asked that have something to
+        say, as most attributes of a resource are not sent.
+        """
         given = self._canonical(body)
-        try:
-            return self.load(given), given.dropped
-        except ValidationError as error:
-            raise InvalidValue(sentence(problems_in(error.messages))) from None
+        schemas = [self.resource_type.schema.id]
+        resource: Resource = {"schemas": schemas}
+        errors: dict[str, Any] = {}
+        for key, deserialize, is_extension in self._in_order:
+            if key not in given:
+                continue
+            try:
+                value = deserialize(given[key], key, given)
+            except ValidationError as error:
+                errors[key] = error.messages
+                continue
+            if value is not None:
+                resource[key] = value
+                if is_extension:
+                    schemas.append(key)
+        if errors:
+            raise InvalidValue(sentence(problems_in(errors)))
+        return resource, given.dropped
 
     def _canonical(self, body: Mapping[str, Any]) -> Input:
         """The body with canonical names at its top level, without what is ignored, and with defaults."""
@@ -222,21 +244,6 @@ class _ResourceSchema(Schema):
             if name not in seen:
                 given[name] = default
         return given
-
-    @post_load
-    def _assemble(self, loaded: dict[str, Any], **kwargs: Any) -> Resource:
-        """The resource without unassigned attributes, extensions under their URN, and ``schemas`` as fits."""
-        resource: Resource = {"schemas": [self.resource_type.schema.id]}
-        for name, value in loaded.items():
-            if value is None:
-                continue
-            urn = self._urns.get(name)
-            if urn is None:
-                resource[name] = value
-            else:
-                resource[urn] = value
-                resource["schemas"].append(urn)
-        return resource
 
 
 def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile: Profile) -> None:
@@ -269,18 +276,32 @@ def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile
 # The state of a whole resource
 
 
-def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[Callable[[Resource], Iterator[str]]]:
+@dataclass(frozen=True, slots=True)
+class _Requirement:
+    """What has to hold for an attribute, or for an extension.
+
+    :param where: the member of a resource that it is about.
+    :param always: whether it may be broken by a resource without that member.
+    """
+
+    where: str
+    always: bool
+    problems: Callable[[Resource], Iterator[str]]
+
+
+def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[_Requirement]:
     """What has to hold for a resource of a type; only attributes with something to check appear."""
     unseen = {"readOnly", "writeOnly"} if kept else {"readOnly"}
     for attribute in resource_type.attributes.values():
         if attribute.name != "schemas" and _demanding(attribute, unseen):
-            yield _attribute_requirement(attribute, None, unseen)
+            yield _Requirement(attribute.name, attribute.required, _attribute_requirement(attribute, None, unseen))
     for extension in resource_type.extensions:
+        urn = extension.schema.id
         if extension.required:
-            yield _extension_requirement(extension.schema.id)
+            yield _Requirement(urn, True, _extension_requirement(urn))
         for attribute in extension.schema.attributes:
             if _demanding(attribute, unseen):
-                yield _attribute_requirement(attribute, extension.schema.id, unseen)
+                yield _Requirement(urn, False, _attribute_requirement(attribute, urn, unseen))
 
 
 def _demanding(attribute: Attribute, unseen: Collection[str]) -> bool:
@@ -326,7 +347,7 @@ def _attribute_requirement(
                     if _missing(sub, element.get(sub.name)):
                         where = f"{title}[{index}]" if attribute.multi_valued else title
                         yield f"{where}.{sub.name} is required and must not be empty or blank"
-        if has_primary and sum(element.get("primary") is True for element in elements) > 1:
+        if has_primary and len(elements) > 1 and several_primary(elements):
             yield f"{title} has more than one element with primary true; leave one"
 
     return problems

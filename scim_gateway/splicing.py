@@ -11,9 +11,8 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -36,8 +35,7 @@ _NOTHING: _Added = ("", b"")
 _KEPT_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Spliced:
+class Spliced(NamedTuple):
     """A resource as it stands in an answer.
 
     :param tag: its entity tag.

@@ -15,10 +15,12 @@ from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from scim_gateway.access_log import JsonFormatter
 from scim_gateway.auth import BearerAuthenticator
 from scim_gateway.blueprint import create_blueprint
+from scim_gateway.direct import Direct
 from scim_gateway.errors import Forbidden, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.wsgi import Service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 VALID = {"Authorization": f"Bearer {TOKEN}"}
@@ -54,8 +56,9 @@ def echo() -> Echo:
     return Echo()
 
 
-@pytest.fixture
-def app(echo: Echo) -> flask.Flask:
+@pytest.fixture(params=["through Flask", "before Flask"])
+def app(echo: Echo, request: pytest.FixtureRequest) -> flask.Flask:
+    """Both ways to the service provider: as a blueprint, and as our own application takes it."""
     app = flask.Flask("host")
     authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
     app.register_blueprint(create_blueprint(echo, name="scim", authenticate=authenticate), url_prefix="/scim/v2")
@@ -64,6 +67,8 @@ def app(echo: Echo) -> flask.Flask:
     def host() -> str:
         return "the host's own"
 
+    if request.param == "before Flask":
+        app.wsgi_app = Direct(app, "scim.scim", Service(echo, authenticate, None), "/scim/v2")
     return app
 
 
@@ -283,6 +288,7 @@ def test_a_body_that_ends_before_its_announced_length_is_400(app):
     assert (answer.status_code, answer.json["scimType"]) == (400, "invalidSyntax")
 
 
+@pytest.mark.parametrize("app", ["through Flask"], indirect=True)
 def test_a_limit_of_the_host_application_is_a_scim_error_too(app):
     app.config["MAX_CONTENT_LENGTH"] = 10
     answer = app.test_client().post("/scim/v2/Users", data=b"x" * 100, headers=VALID)

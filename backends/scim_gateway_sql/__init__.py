@@ -18,8 +18,9 @@ from .check import findings
 from .database import Database, Session, Transactions
 from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
-from .handlers import SqlHandler, batches
+from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
+from .pages import batches
 from .prepared import Prepared
 from .startup import CURSOR_KEY, SETTING, Startup
 from .tables import resources
@@ -92,6 +93,9 @@ class SqlBackend(Backend):
 
     def operation(self, *, write: bool) -> AbstractContextManager[Session]:
         return self._database.operation(write=write)
+
+    def look_up(self) -> AbstractContextManager[Session]:
+        return self._database.look_up()
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Engine
 
 Convert = Callable[[Any], Any]
 Row = tuple[Any, ...]
+Columns = Sequence[Convert | None] | None
+"""What turns the driver's values of each column into others; ``None`` if nothing has to."""
 
 
 class Driver(ABC):

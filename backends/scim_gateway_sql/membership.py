@@ -16,8 +16,9 @@ from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
-from .handlers import OF_KIND, SqlHandler, batches
+from .handlers import OF_KIND, SqlHandler
 from .holders import is_contained, kept
+from .pages import batches
 from .prepared import Prepared
 from .tables import members, resources, settings
 
@@ -86,7 +87,7 @@ class SqlMembershipHandler(SqlHandler, MemberTextHandler):
 
     def text(self, id: str) -> Text:
         with self._database.session() as session:
-            if not session.tells_names:
+            if not session.tells_changes:
                 return Text(self._stored(session, id))
             row = _DOCUMENT_AND_NAMES.first(session, {**self._at, "id_": id, "names_": NAMES})
             if row is None:
@@ -146,6 +147,10 @@ class SqlMembershipHandler(SqlHandler, MemberTextHandler):
                 _JOIN.each(session, rows)
             except Duplicate:
                 raise StaleResource(id) from None
+
+    def _wrote(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None = None) -> None:
+        session.regrouped = True
+        super()._wrote(session, id, state, before)
 
     def _is_changed(self, session: Session, before: Resource, after: Resource, change: MemberChange) -> bool | None:
         """Whether memberships were changed, by what is stored after a commit without an answer.

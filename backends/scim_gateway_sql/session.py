@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from scim_gateway.backend import Reference
@@ -28,21 +29,25 @@ class Session:
     :ivar afterwards: what this process does once it is committed, such as to remember it.
     :ivar changed: whether something may have been changed.
     :ivar holders: what holds the resources that were read, where that came with them (:mod:`.holders`).
-    :ivar sql: the dialect that statements are written in.
+    :ivar largest: the most bytes that a statement may have, if there is a limit.
+    :ivar regrouped: whether what holds a resource may have been changed: a membership, or a name.
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
     __slots__ = (
         "_connection",
         "_driver",
+        "_listeners",
         "_raw",
         "afterwards",
         "changed",
+        "dialect",
         "holders",
+        "largest",
         "locks",
         "proofs",
+        "regrouped",
         "renew",
-        "sql",
         "write",
     )
 
@@ -50,10 +55,12 @@ class Session:
         self._connection = connection
         self._driver = driver
         self._raw: Any = None
+        self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
         self.afterwards: list[Callable[[], None]] = []
-        self.changed = False
+        self.changed = self.regrouped = False
         self.holders: dict[str, Sequence[Reference]] = {}
-        self.sql = connection.dialect
+        self.dialect = driver.dialect
+        self.largest = driver.largest()
         self.write = write
         self.locks = Locks(self) if write and driver.concurrent else None
         self.proofs: list[Proof] = []
@@ -68,7 +75,7 @@ class Session:
         :raises Unavailable: the database cannot do it now.
         """
         if not statement.is_select:
-            self.changed = True
+            self.changed = self.regrouped = True
         try:
             return self._connection.execute(statement, parameters)
         except DRIVER_ERRORS as error:
@@ -95,11 +102,11 @@ class Session:
         :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
         :raises Unavailable: the database cannot do it now.
         """
-        raw = self._raw or self._driver_connection()
+        connection = self._raw or self._driver_connection()
         try:
-            if self._connection.engine._has_events or self._connection._has_events:
-                sql, values = self._heard(raw.cursor(), sql, values, False)
-            return self._driver.rows(raw, sql, values, columns)
+            if self._listeners is None or self._listeners:
+                sql, values = self._heard(connection.cursor(), sql, values, False)
+            return self._driver.rows(connection, sql, values, columns)
         except self._connection.dialect.loaded_dbapi.Error as error:
             self._go_on(self._meaning_of(error), error)
             return self.rows(sql, values, columns)
@@ -117,15 +124,14 @@ class Session:
         except self._connection.dialect.loaded_dbapi.Error as error:
             raise self._meaning_of(error) from error
 
-    @property
-    def dialect(self) -> str:
-        """The database as statements for it are told apart."""
-        return self._driver.dialect
+    def alone(self) -> None:
+        """As a rule the statement that comes next is the only one."""
+        return
 
     @property
-    def largest(self) -> int | None:
-        """The most bytes that a statement may have, if there is a limit."""
-        return self._driver.largest()
+    def sql(self) -> Dialect:
+        """The dialect that statements are written in."""
+        return self._connection.dialect
 
     def _go_on(self, meaning: Exception, error: Exception) -> None:
         """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
@@ -137,14 +143,15 @@ class Session:
 
     def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
         """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
-        for listener in self._connection.dispatch.before_cursor_execute:
+        if self._listeners is None:
+            self._listeners = self._connection.dispatch.before_cursor_execute
+        for listener in self._listeners:
             sql, values = listener(self._connection, cursor, sql, values, None, several)
         return sql, values
 
     def _driver_connection(self) -> Any:
         if self._raw is None:
-            # The driver's, too, as drivers are synchronous; to ask for that one takes SQLAlchemy several times as long.
-            self._raw = self._connection.connection.dbapi_connection
+            self._raw = self._connection.connection.driver_connection
         return self._raw
 
     def _meaning_of(self, error: Exception) -> Exception:
@@ -159,7 +166,7 @@ class Session:
     @property
     def connection(self) -> Connection:
         """The connection, for what is not said in a statement of SQLAlchemy's; it may change something."""
-        self.changed = True
+        self.changed = self.regrouped = True
         return self._connection
 
     def close(self) -> None:
@@ -192,8 +199,13 @@ class Session:
         return found
 
     @property
-    def tells_names(self) -> bool:
-        """Whether the database notes that a member got another name, and this session sees one moment."""
+    def sees_one_moment(self) -> bool:
+        """Whether all statements see the same, but for what this session changes itself."""
+        return not self._driver.concurrent
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether the database notes what has changed (see ``ddl.py``), and this session sees one moment."""
         return not self._driver.concurrent and not self.write
 
     def prove_by(self, proof: Proof) -> None:

@@ -104,6 +104,9 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute("PRAGMA trusted_schema = OFF")
+    # What a savepoint may have to undo is kept in memory: it is a copy of every page that a write touches, and goes to
+    # a file otherwise (https://sqlite.org/tempfiles.html, "Statement Journal Files").
+    connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
