@@ -23,6 +23,7 @@ _FOUND = resources.alias("r")
 _MEMBERS = members.alias("m")
 _GROUPS = resources.alias("g")
 _ABOVE = members.alias("a")
+_PLACE = itemgetter(2, 3)
 # Until MariaDB has counted a table that is filled for the first time, it takes either key for as good as the other, and
 # reads all memberships of the tenant. To all other databases this is a comment.
 _BY_MEMBER = "/*M! FORCE INDEX (scim_member_by_member) */"
@@ -64,20 +65,27 @@ def document_of(session: Session, statement: Prepared, parameters: Mapping[str, 
     rows = statement.rows(session, parameters)
     if not rows:
         return None
-    document: bytes
-    document, of, *_ = rows[0]
-    if len(rows) <= MANY:
-        # A membership may be left behind by a group that is gone.
-        holding = {row[3]: row for row in rows if row[3] is not None}
-        ordered = sorted(holding.values(), key=itemgetter(2, 3)) if len(holding) > 1 else holding.values()
-        session.holders[of] = [
-            Reference(id, kind, display, above is not None) for _, _, _, id, kind, display, above in ordered
-        ]
+    document: bytes = rows[0][0]
+    if len(rows) > MANY:
+        return document
+    of: str = rows[0][1]
+    if len(rows) > 1:
+        rows = sorted({row[3]: row for row in rows if row[3] is not None}.values(), key=_PLACE)
+    # A row without a group is that of who is in none, or in one that is gone.
+    session.holders[of] = holding = []
+    for _, _, _, id, kind, display, above in rows:
+        if id is not None:
+            holding.append(Reference(id, kind, display, above is not None))
     return document
 
 
 def kept(session: Session, ids: Collection[str], kind: str) -> Mapping[str, Sequence[Reference]] | None:
     """What holds resources, if it was kept of all of them and nothing has changed since."""
-    if session.regrouped or not session.holders.keys() >= set(ids):
+    if session.regrouped:
         return None
-    return {id: [holder for holder in session.holders[id] if holder.resource_type == kind] for id in ids}
+    found, holders = {}, session.holders
+    for id in ids:
+        if id not in holders:
+            return None
+        found[id] = [holder for holder in holders[id] if holder.resource_type == kind]
+    return found

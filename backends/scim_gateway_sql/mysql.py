@@ -7,6 +7,7 @@ it relies on by itself: the server's defaults may be anything.
 from __future__ import annotations
 
 import contextlib
+import io
 import ipaddress
 import logging
 import ssl
@@ -82,6 +83,17 @@ class ServerAddress:
         return f"{self.database} at {self.unix_socket or f'{self.host}:{self.port}'}"
 
 
+class _Received(io.RawIOBase):
+    """What arrives on a socket, which is closed by itself; no Python of its own for each read."""
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__()
+        vars(self)["readinto"] = sock.recv_into
+
+    def readable(self) -> bool:
+        return True
+
+
 class ServerConnection(pymysql.connections.Connection):
     """A connection that never falls back to plain text, and waits for as long as it is told."""
 
@@ -152,8 +164,7 @@ class ServerConnection(pymysql.connections.Connection):
     def connect(self, sock: Any = None) -> None:
         super().connect(sock)
         pymysql_own: Any = self
-        # A user who is in many groups arrives as a whole.
-        pymysql_own._rfile = pymysql_own._sock.makefile("rb", _AT_ONCE)
+        pymysql_own._rfile = io.BufferedReader(_Received(pymysql_own._sock), _AT_ONCE)
 
     def select(self, sql: str, parameters: Sequence[Any], values: Sequence[Convert | None] | None) -> Sequence[Row]:
         """All rows that a statement selects.
@@ -164,13 +175,21 @@ class ServerConnection(pymysql.connections.Connection):
         # What a cursor would make of it, with less ado for keys, which are bytes.
         text = sql % tuple([f"X'{each.hex()}'" if type(each) is bytes else self.escape(each) for each in parameters])
         pymysql_own._execute_command(COMMAND.COM_QUERY, text)
-        data = self._arrived()
         columns = self._columns.get(sql)
-        if columns is None or not data.startswith(columns.head):
-            return self._described(sql, values, data)
-        rows: list[Row] = []
-        at, number = len(columns.head), columns.number
+        rows: list[Row] | None = None
         while True:
+            try:
+                # What has arrived; it waits until there is something, or the connection has ended.
+                data: bytes = pymysql_own._rfile.peek()
+            except BaseException as error:
+                self._force_close()
+                if isinstance(error, OSError):
+                    raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
+                raise
+            if columns is None or (rows is None and not data.startswith(columns.head)):
+                return self._described(sql, values, data)
+            if rows is None:
+                rows, at, number = [], len(columns.head), columns.number
             at, number, ended = columns.take(data, at, number, rows)
             pymysql_own._rfile.read(at)
             if ended:
@@ -181,20 +200,7 @@ class ServerConnection(pymysql.connections.Connection):
             if packet.is_eof_packet():
                 return rows
             rows.append(columns.row(packet.get_all_data()))
-            data, at, number = self._arrived(), 0, pymysql_own._next_seq_id
-
-    def _arrived(self) -> bytes:
-        """What has arrived and is still to be read; waits until there is something, or the connection has ended."""
-        pymysql_own: Any = self
-        try:
-            data: bytes = pymysql_own._rfile.peek()
-        except OSError as error:
-            self._force_close()
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
-        except BaseException:
-            self._force_close()
-            raise
-        return data
+            at, number = 0, pymysql_own._next_seq_id
 
     def _described(self, sql: str, values: Sequence[Convert | None] | None, data: bytes) -> Sequence[Row]:
         """All rows of an answer as PyMySQL takes them; how it began is kept for the next one."""

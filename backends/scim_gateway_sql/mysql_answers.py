@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any
 
+from .columns import DECODE, decoded
 from .driver import Convert, Row
 
 Decoders = Sequence[tuple[str | None, Convert | None]]
@@ -98,7 +99,10 @@ def columns_of(data: bytes, decoders: Decoders, values: Sequence[Convert | None]
 
 def _value(encoding: str | None, decode: Convert | None, value: Convert | None) -> Convert | None:
     """What PyMySQL does with the bytes of a value, and what is done with PyMySQL's, as one."""
-    steps = [step for step in (None if encoding is None else methodcaller("decode", encoding), decode, value) if step]
+    of_bytes: Convert | None = None if encoding is None else methodcaller("decode", encoding)
+    # NULL does not come here.
+    of_value: Convert | None = DECODE if value is decoded else value
+    steps = [step for step in (of_bytes, decode, of_value) if step is not None]
     if len(steps) < 2:
         return steps[0] if steps else None
     first, *others = steps

@@ -82,7 +82,11 @@ class Prepared:
 
         :raises Unavailable: the database cannot do it now.
         """
-        text, values = self._ready(session, parameters)
+        text = self._texts.get((session.sql.name, 0)) if self._among is None else None
+        if text is None:
+            text, values = self._ready(session, parameters)
+        else:
+            values = text.values(parameters)
         return session.rows(text.sql, values, text.columns)
 
     def parts(self, session: Session, parameters: Mapping[str, Any], size: int) -> Iterator[Sequence[Row]]:

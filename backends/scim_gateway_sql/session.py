@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
-from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from scim_gateway.backend import Reference
@@ -29,25 +28,23 @@ class Session:
     :ivar afterwards: what this process does once it is committed, such as to remember it.
     :ivar changed: whether something may have been changed.
     :ivar holders: what holds the resources that were read, where that came with them (:mod:`.holders`).
-    :ivar largest: the most bytes that a statement may have, if there is a limit.
     :ivar regrouped: whether what holds a resource may have been changed: a membership, or a name.
+    :ivar sql: the dialect that statements are written in.
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
     __slots__ = (
         "_connection",
         "_driver",
-        "_listeners",
         "_raw",
         "afterwards",
         "changed",
-        "dialect",
         "holders",
-        "largest",
         "locks",
         "proofs",
         "regrouped",
         "renew",
+        "sql",
         "write",
     )
 
@@ -55,12 +52,10 @@ class Session:
         self._connection = connection
         self._driver = driver
         self._raw: Any = None
-        self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
         self.afterwards: list[Callable[[], None]] = []
         self.changed = self.regrouped = False
         self.holders: dict[str, Sequence[Reference]] = {}
-        self.dialect = driver.dialect
-        self.largest = driver.largest()
+        self.sql = connection.dialect
         self.write = write
         self.locks = Locks(self) if write and driver.concurrent else None
         self.proofs: list[Proof] = []
@@ -102,11 +97,11 @@ class Session:
         :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
         :raises Unavailable: the database cannot do it now.
         """
-        connection = self._raw or self._driver_connection()
+        raw = self._raw or self._driver_connection()
         try:
-            if self._listeners is None or self._listeners:
-                sql, values = self._heard(connection.cursor(), sql, values, False)
-            return self._driver.rows(connection, sql, values, columns)
+            if self._connection.engine._has_events or self._connection._has_events:
+                sql, values = self._heard(raw.cursor(), sql, values, False)
+            return self._driver.rows(raw, sql, values, columns)
         except self._connection.dialect.loaded_dbapi.Error as error:
             self._go_on(self._meaning_of(error), error)
             return self.rows(sql, values, columns)
@@ -129,9 +124,14 @@ class Session:
         return
 
     @property
-    def sql(self) -> Dialect:
-        """The dialect that statements are written in."""
-        return self._connection.dialect
+    def dialect(self) -> str:
+        """The database as statements for it are told apart."""
+        return self._driver.dialect
+
+    @property
+    def largest(self) -> int | None:
+        """The most bytes that a statement may have, if there is a limit."""
+        return self._driver.largest()
 
     def _go_on(self, meaning: Exception, error: Exception) -> None:
         """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
@@ -143,15 +143,17 @@ class Session:
 
     def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
         """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
-        if self._listeners is None:
-            self._listeners = self._connection.dispatch.before_cursor_execute
-        for listener in self._listeners:
-            sql, values = listener(self._connection, cursor, sql, values, None, several)
+        connection = self._connection
+        # SQLAlchemy looks here, too, before it asks who listens.
+        if connection.engine._has_events or connection._has_events:
+            for listener in connection.dispatch.before_cursor_execute:
+                sql, values = listener(connection, cursor, sql, values, None, several)
         return sql, values
 
     def _driver_connection(self) -> Any:
         if self._raw is None:
-            self._raw = self._connection.connection.driver_connection
+            # The driver's, too, as drivers are synchronous; to ask for that one takes SQLAlchemy several times as long.
+            self._raw = self._connection.connection.dbapi_connection
         return self._raw
 
     def _meaning_of(self, error: Exception) -> Exception:

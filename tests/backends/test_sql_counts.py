@@ -12,7 +12,8 @@ import pytest
 from core_client import Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.holders import MANY
-from sqlalchemy import event
+from scim_gateway_sql.tables import members
+from sqlalchemy import event, insert
 
 from scim_gateway.bench import people
 from scim_gateway.testing import suite_resource_types
@@ -94,6 +95,17 @@ def test_a_group_in_several_groups_is_told_once(core: Core, users: list[str], co
     assert found[:2] == [(inner, "direct"), (other, "direct")]
     assert sorted(found[2:]) == sorted((id, "indirect") for id in above)
     assert count("GET", f"/Users/{users[0]}") == 2 + sent_again(core)
+
+
+def test_what_a_group_has_left_behind_is_nobodys_group(core: Core, users: list[str], count: Counter) -> None:
+    kept = [group(core, "kept", *users[:2]), group(core, "kept too", *users[:2])]
+    assert isinstance(core.backend, SqlBackend)
+    with core.backend.database.session(write=True) as session:
+        for member in (users[0], users[39]):
+            row = {"tenant": core.backend.tenant, "group_id": "gone", "member_id": member}
+            session.execute(insert(members), row)
+    for user, ids in ((users[0], kept), (users[1], kept), (users[39], [])):
+        assert [each["value"] for each in core.json("GET", f"/Users/{user}").get("groups", ())] == ids
 
 
 def test_who_is_in_many_groups_takes_one_statement_more_in_the_same_order(
