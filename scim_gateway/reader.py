@@ -157,7 +157,9 @@ class _ResourceSchema(Schema):
         self.resource_type, self.leniency = resource_type, leniency
         self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
         urns = {extension.schema.id for extension in resource_type.extensions}
-        self._in_order = tuple((key, field.deserialize, key in urns) for key, field in self._fields_by_key.items())
+        self._in_order = tuple(
+            (key, cast(ValueField, field).convert, key in urns) for key, field in self._fields_by_key.items()
+        )
         self._names: dict[str, str] = {}
         names = [attribute.name for attribute in resource_type.attributes.values()]
         for name in (*names, *(extension.schema.id for extension in resource_type.extensions)):
@@ -197,18 +199,18 @@ class _ResourceSchema(Schema):
     def read(self, body: Mapping[str, Any]) -> tuple[Resource, Sequence[str]]:
         """The resource in a body, and the names of what was ignored.
 
-        It is what ``load`` of marshmallow would come to; of the fields only those are asked that have something to
-        say, as most attributes of a resource are not sent.
+        It is what ``load`` of marshmallow would come to. Most attributes of a resource are not sent, and their fields
+        not asked; nor is there anything around :meth:`ValueField.convert` that a field would do besides.
         """
         given = self._canonical(body)
         schemas = [self.resource_type.schema.id]
         resource: Resource = {"schemas": schemas}
         errors: dict[str, Any] = {}
-        for key, deserialize, is_extension in self._in_order:
+        for key, convert, is_extension in self._in_order:
             if key not in given:
                 continue
             try:
-                value = deserialize(given[key], key, given)
+                value = convert(given[key], given)
             except ValidationError as error:
                 errors[key] = error.messages
                 continue
