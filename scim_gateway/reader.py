@@ -250,8 +250,10 @@ class _ResourceSchema(Schema):
 
 def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile: Profile) -> None:
     """Whether ``schemas`` fits the resource type (RFC 7643 §3, §3.3); what is stored follows from the content."""
-    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
     base = resource_type.schema.id
+    if body.get("schemas") == [base]:
+        return
+    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
     if not isinstance(sent, list) or not sent or not all(isinstance(urn, str) for urn in sent):
         if profile.infer_schemas:
             return
