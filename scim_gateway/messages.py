@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 from scim_gateway.errors import InvalidPath, InvalidSyntax, InvalidValue, MethodNotAllowed, PayloadTooLarge, ScimError
 from scim_gateway.problems import kind_of, problems_in, sentence
@@ -110,6 +110,9 @@ class _Anything(fields.Field[Any]):
 class _MessageSchema(Schema):
     """A message, or an object in one; its members are the fields."""
 
+    class Meta:
+        unknown = EXCLUDE
+
     def __init__(self, *, any_case: bool, ignore_unknown: bool, lift: bool) -> None:
         super().__init__(partial=True)
         self._any_case, self._ignore_unknown = any_case, ignore_unknown
@@ -120,25 +123,8 @@ class _MessageSchema(Schema):
             if isinstance(field, _Names):
                 field.lift = lift
 
-    def read(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """What ``load`` of marshmallow would come to, asking only the fields of members that were sent.
-
-        :raises ValidationError: a value does not fit.
-        """
-        members = self._canonical(sent)
-        read: dict[str, Any] = {}
-        errors: dict[str, Any] = {}
-        for member, name in self._members.items():
-            if member in members:
-                try:
-                    read[name] = self.load_fields[name].deserialize(members[member], member, members)
-                except ValidationError as error:
-                    errors[member] = error.messages
-        if errors:
-            raise ValidationError(errors)
-        return read
-
-    def _canonical(self, data: Mapping[str, Any]) -> dict[str, Any]:
+    @pre_load
+    def _canonical(self, data: Mapping[str, Any], **kwargs: Any) -> dict[str, Any]:
         members: dict[str, Any] = {}
         for key, value in data.items():
             member = key if key in self._members else self._in_any_case.get(key.lower()) if self._any_case else None
@@ -316,7 +302,7 @@ def _load(schema: _MessageSchema, sent: Any, place: str) -> dict[str, Any]:
     if not isinstance(sent, Mapping):
         raise InvalidSyntax(f"{place} has to be a JSON object, not {kind_of(sent)}.")
     try:
-        return schema.read(sent)
+        return cast(dict[str, Any], schema.load(sent))
     except ValidationError as error:
         raise InvalidValue(sentence(problems_in(error.messages))) from None
 

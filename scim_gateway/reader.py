@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
 from scim_gateway.fields import (
@@ -133,6 +133,9 @@ class ResourceReader:
 class _ResourceSchema(Schema):
     """The marshmallow Schema of a resource type under certain allowances; :meth:`for_type` makes it."""
 
+    class Meta:
+        unknown = EXCLUDE
+
     resource_type: ResourceType
     leniency: Leniency
 
@@ -156,10 +159,11 @@ class _ResourceSchema(Schema):
     def _prepare(self, resource_type: ResourceType, leniency: Leniency) -> None:
         self.resource_type, self.leniency = resource_type, leniency
         self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
-        urns = {extension.schema.id for extension in resource_type.extensions}
-        self._in_order = tuple(
-            (key, cast(ValueField, field).convert, key in urns) for key, field in self._fields_by_key.items()
-        )
+        self._urns = {
+            name: field.data_key
+            for name, field in self.load_fields.items()
+            if field.data_key and field.data_key != name
+        }
         self._names: dict[str, str] = {}
         names = [attribute.name for attribute in resource_type.attributes.values()]
         for name in (*names, *(extension.schema.id for extension in resource_type.extensions)):
@@ -197,30 +201,12 @@ class _ResourceSchema(Schema):
         return cast(ValueField, field)
 
     def read(self, body: Mapping[str, Any]) -> tuple[Resource, Sequence[str]]:
-        """The resource in a body, and the names of what was ignored.
-
-        It is what ``load`` of marshmallow would come to. Most attributes of a resource are not sent, and their fields
-        not asked; nor is there anything around :meth:`ValueField.convert` that a field would do besides.
-        """
+        """The resource in a body, and the names of what was ignored."""
         given = self._canonical(body)
-        schemas = [self.resource_type.schema.id]
-        resource: Resource = {"schemas": schemas}
-        errors: dict[str, Any] = {}
-        for key, convert, is_extension in self._in_order:
-            if key not in given:
-                continue
-            try:
-                value = convert(given[key], given)
-            except ValidationError as error:
-                errors[key] = error.messages
-                continue
-            if value is not None:
-                resource[key] = value
-                if is_extension:
-                    schemas.append(key)
-        if errors:
-            raise InvalidValue(sentence(problems_in(errors)))
-        return resource, given.dropped
+        try:
+            return self.load(given), given.dropped
+        except ValidationError as error:
+            raise InvalidValue(sentence(problems_in(error.messages))) from None
 
     def _canonical(self, body: Mapping[str, Any]) -> Input:
         """The body with canonical names at its top level, without what is ignored, and with defaults."""
@@ -246,6 +232,21 @@ class _ResourceSchema(Schema):
             if name not in seen:
                 given[name] = default
         return given
+
+    @post_load
+    def _assemble(self, loaded: dict[str, Any], **kwargs: Any) -> Resource:
+        """The resource without unassigned attributes, extensions under their URN, and ``schemas`` as fits."""
+        resource: Resource = {"schemas": [self.resource_type.schema.id]}
+        for name, value in loaded.items():
+            if value is None:
+                continue
+            urn = self._urns.get(name)
+            if urn is None:
+                resource[name] = value
+            else:
+                resource[urn] = value
+                resource["schemas"].append(urn)
+        return resource
 
 
 def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile: Profile) -> None:

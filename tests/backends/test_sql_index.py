@@ -50,13 +50,11 @@ def test_what_goes_and_what_comes_make_one_index_of_the_other(before: dict[str, 
     assert not going.items() & coming.items()
 
 
-@pytest.fixture(scope="module", params=["in place", "one by one"])
-def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("index")
     backend = SqlBackend(f"sqlite:///{folder / 'directory.db'}", suite_resource_types())
     with backend.database.operation(write=True) as session:
-        if request.param == "one by one":
-            session.dialect = "mysql"  # as on a server, where no key is changed
         yield session
     backend.close()
 
