@@ -7,11 +7,26 @@ stored in the core's own comparable form, so no collation has a say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, LargeBinary, Select, and_, exists, false, func, literal, not_, or_, select, true
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    Select,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from scim_gateway.filter import And, Comparison, Filter, Never, Not, Operand, Operator, Or, Present, ValuePath
@@ -20,6 +35,7 @@ from scim_gateway.text import fold
 
 from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
 from .tables import identifiers, members, resources, values
+from .vocabulary import Stored
 
 TEXT_TYPES = frozenset({"string", "reference"})
 
@@ -46,14 +62,14 @@ _ANY = Condition(true(), False)
 class Translation:
     """Makes the conditions of one filter.
 
-    :param has_cut: tells whether the index holds a text that was too long for it; asked only when it matters.
+    :param stored: tells what has to be known of the index; asked only when it matters.
     """
 
-    def __init__(self, index: Index, tenant: str, has_cut: Callable[[], bool]) -> None:
+    def __init__(self, index: Index, tenant: str, stored: Stored) -> None:
         self._index = index
         self._type = index.resource_type
         self._tenant = tenant
-        self._has_cut = has_cut
+        self._stored = stored
 
     def condition(self, tree: Filter) -> Condition:
         match tree:
@@ -215,7 +231,7 @@ class Translation:
                 case "sw":
                     return Condition(_begins(column, form[:LIMIT]), len(form) <= LIMIT)
                 case "co" | "ew":
-                    return self._contains(column, form, operator)
+                    return self._contains(column, leaf, form, operator)
         # What was cut, or rounded to a double, keeps its order but may have become equal to another value.
         rounded = leaf.attribute.type == "decimal" and abs(float(value or 0)) >= _LARGEST_EXACT
         exact = len(form) < LIMIT and not rounded
@@ -233,14 +249,15 @@ class Translation:
                 return Condition(column <= form, exact)
         return _ANY
 
-    def _contains(self, column: ColumnElement[bytes], form: bytes, operator: str) -> Condition:
+    def _contains(self, column: ColumnElement[bytes], leaf: Leaf, form: bytes, operator: str) -> Condition:
         wanted = literal(form, LargeBinary)
         if not form:
             return Condition(true(), True)
         clause = func.instr(column, wanted) > 0 if operator == "co" else func.substr(column, -len(form)) == wanted
-        if not self._has_cut():
-            return Condition(clause, True)
-        return Condition(or_(clause, func.length(column) >= LIMIT), False)
+        if self._stored.has_cut():
+            return Condition(or_(clause, func.length(column) >= LIMIT), False)
+        texts = self._stored.texts(leaf, form, at_end=operator == "ew")
+        return Condition(clause if texts is None else _is_among(column, texts), True)
 
     def _holds(self, text: str, key: bytes) -> ColumnElement[bool]:
         holder = select(identifiers.c.resource_id).where(
@@ -255,6 +272,12 @@ class Translation:
         at = row.c.attr == numbers[0] if len(numbers) == 1 else row.c.attr.in_(numbers)
         ids = select(row.c.resource_id).where(row.c.tenant == self._tenant, at, clause)
         return Condition(resources.c.id.in_(ids), exact, ids)
+
+
+def _is_among(column: ColumnElement[bytes], texts: Sequence[str]) -> ColumnElement[bool]:
+    """One parameter for any number of texts; only SQLite is ever asked so."""
+    each = func.json_each(orjson.dumps(texts).decode()).table_valued("value")
+    return column.in_(select(cast(each.c.value, LargeBinary)))
 
 
 def _simple_paths(urn: str | None, attribute: Attribute) -> Iterable[AttributePath]:

@@ -24,6 +24,7 @@ from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
 from .tables import identifiers, members, resources, values
+from .vocabulary import Stored, Vocabularies
 
 BATCH = 500
 """Ids in one statement, resources in one fetch."""
@@ -100,9 +101,6 @@ _BEHIND = Prepared(
     .order_by(resources.c.created, resources.c.id)
     .limit(bindparam("count_"))
 )
-_CUT = Prepared(
-    select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
-)
 
 _STILL_IN = Prepared(
     select(members.c.group_id)
@@ -135,6 +133,7 @@ class SqlHandler(TextHandler):
         self._row = {"tenant": tenant, "kind": self._kind}
         self._at = {"tenant_": tenant, "kind_": self._kind}
         self._translator = Translator(self.index, tenant)
+        self._vocabularies = Vocabularies(tenant, self.index)
 
     def get(self, id: str, *, without: Collection[str] = ()) -> Resource:
         with self._database.session() as session:
@@ -219,7 +218,7 @@ class SqlHandler(TextHandler):
             found = self._in_order(session, query)
         if found is not None:
             return found
-        plan = self._translator.plan(query, lambda: self._has_cut(session))
+        plan = self._translator.plan(query, Stored(session, self._tenant, self.index, self._vocabularies))
         if plan.segments:
             return self._page(session, query, plan)
         with_members = self._translator.mentions_members(query)
@@ -300,7 +299,7 @@ class SqlHandler(TextHandler):
             if wanted == 0:
                 break
             statement = segment.ids if segment.behind is None else segment.ids.where(segment.behind)
-            ids = list(session.execute(statement.limit(wanted).offset(offset)).scalars())
+            ids = session.execute(statement.limit(wanted).offset(offset)).scalars().all()
             found += ids
             if ids:
                 offset = 0
@@ -327,9 +326,6 @@ class SqlHandler(TextHandler):
         for batch in batches(ids):
             docs.update(_DOCS.rows(session, {"tenant_": self._tenant, "ids": batch}))
         return [docs[id] for id in ids if id in docs]
-
-    def _has_cut(self, session: Session) -> bool:
-        return _CUT.first(session, {"tenant_": self._tenant, "cut_": self.index.cut}) is not None
 
     def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
         """All that may match, with members only where the core looks at them."""

@@ -86,7 +86,7 @@ class SqlMembershipHandler(SqlHandler, MemberTextHandler):
 
     def text(self, id: str) -> Text:
         with self._database.session() as session:
-            if not session.tells_names:
+            if not session.tells_changes:
                 return Text(self._stored(session, id))
             row = _DOCUMENT_AND_NAMES.first(session, {**self._at, "id_": id, "names_": NAMES})
             if row is None:

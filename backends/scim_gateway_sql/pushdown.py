@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from scim_gateway.ordering import Position, Sort
 from .condition import TEXT_TYPES, Condition, Translation
 from .indexing import Index, Leaf, sortable
 from .tables import resources, values
+from .vocabulary import Stored
 
 _SORTABLE_TYPES = frozenset({"string", "reference", "dateTime", "boolean", "integer"})
 
@@ -58,16 +59,16 @@ class Translator:
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
 
-    def plan(self, query: Query, has_cut: Callable[[], bool]) -> Plan:
+    def plan(self, query: Query, stored: Stored) -> Plan:
         """The plan of a query.
 
-        :param has_cut: tells whether the index holds a text that was too long for it; asked only when it matters.
+        :param stored: tells what has to be known of the index; asked only when it matters.
         """
         here = select(resources.c.id).where(resources.c.tenant == self._tenant, resources.c.kind == self._kind)
         condition = Condition(true(), True)
         counted = None
         if query.filter is not None:
-            condition = Translation(self._index, self._tenant, has_cut).condition(query.filter)
+            condition = Translation(self._index, self._tenant, stored).condition(query.filter)
             here = here.where(condition.clause)
             if condition.ids is not None:
                 found = condition.ids.subquery()
@@ -79,7 +80,7 @@ class Translator:
             segment = Segment(here.order_by(resources.c.created, resources.c.id), behind)
             return Plan(here, True, (segment,), counted=counted)
         leaf = self._sorting_leaf(query.sort)
-        if leaf is None or (leaf.attribute.type in TEXT_TYPES and has_cut()):
+        if leaf is None or (leaf.attribute.type in TEXT_TYPES and stored.has_cut()):
             return Plan(here, True)
         return Plan(here, True, tuple(self._segments(here, leaf, query.sort, query.after)), counted=counted)
 

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from .database import Session
 from .indexing import Index, value_rows
 from .tables import identifiers, resources, settings, values
+from .vocabulary import outdate
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
     """
     if is_fresh(session, tenant, index):
         return
+    outdate(session)
     kind, name = index.resource_type.name, _setting(index)
     row = {"tenant": tenant, "kind": kind}
     session.execute(_FORGET, {"tenant_": tenant, "name_": name})

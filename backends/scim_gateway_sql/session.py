@@ -178,8 +178,8 @@ class Session:
         return found
 
     @property
-    def tells_names(self) -> bool:
-        """Whether the database notes that a member got another name, and this session sees one moment."""
+    def tells_changes(self) -> bool:
+        """Whether the database notes what has changed (see ``ddl.py``), and this session sees one moment."""
         return not self._driver.concurrent and not self.write
 
     def prove_by(self, proof: Proof) -> None:
