@@ -18,8 +18,9 @@ from .check import findings
 from .database import Database, Session, Transactions
 from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
-from .handlers import SqlHandler, batches
+from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
+from .pages import batches
 from .prepared import Prepared
 from .startup import CURSOR_KEY, SETTING, Startup
 from .tables import resources

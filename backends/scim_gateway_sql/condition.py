@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import orjson
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     LargeBinary,
     Select,
     and_,
@@ -59,17 +60,30 @@ class Condition:
 _ANY = Condition(true(), False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What stands for the resource that a condition is about: its own row, or a row of one of its values."""
+
+    row: FromClause
+    tenant: ColumnElement[str]
+    id: ColumnElement[str]
+
+
+_RESOURCE = _Subject(resources, resources.c.tenant, resources.c.id)
+
+
 class Translation:
     """Makes the conditions of one filter.
 
     :param stored: tells what has to be known of the index; asked only when it matters.
     """
 
-    def __init__(self, index: Index, tenant: str, stored: Stored) -> None:
+    def __init__(self, index: Index, tenant: str, stored: Stored, subject: _Subject = _RESOURCE) -> None:
         self._index = index
         self._type = index.resource_type
         self._tenant = tenant
         self._stored = stored
+        self._subject = subject
 
     def condition(self, tree: Filter) -> Condition:
         match tree:
@@ -90,9 +104,29 @@ class Translation:
             case ValuePath(path, inner):
                 return self._value_path(path, inner)
 
+    def ids(self, tree: Filter) -> Select[Any] | None:
+        """Selects the ids of the resources that a filter matches, each once, without a look at their own rows.
+
+        :return: ``None`` if the filter is not about a part of a text, or the value index alone cannot answer it.
+        """
+        terms = list(tree.terms) if isinstance(tree, And) else [tree]
+        start = next(filter(scans, terms), None)
+        first = _ANY if start is None else self.condition(start)
+        if first.ids is None or not first.exact:
+            return None
+        (id,) = first.ids.selected_columns
+        value = id.table
+        about_value = Translation(
+            self._index, self._tenant, self._stored, _Subject(value, value.c.tenant, value.c.resource_id)
+        )
+        others = [about_value.condition(term) for term in terms if term is not start]
+        if not all(other.exact for other in others):
+            return None
+        return first.ids.where(*(other.clause for other in others)).distinct()
+
     def _comparison(self, path: AttributePath, operator: Operator, value: Operand) -> Condition:
         if str(path) == "id":
-            return Condition(resources.c.id == value, True) if operator == "eq" and isinstance(value, str) else _ANY
+            return Condition(self._subject.id == value, True) if operator == "eq" and isinstance(value, str) else _ANY
         if path.urn is None and path.name == self._type.members:
             return self._member(path.sub, operator, value)
         identifier = identifier_of(self._index, path, value) if operator == "eq" else None
@@ -109,8 +143,9 @@ class Translation:
             return condition
         # What a large part of the directory has in common is looked up resource by resource, in the order of the page.
         # By the tenant as well: SingleStore looks at a row from inside a sub-select only where both are on one shard.
-        here = condition.ids.where(row.c.tenant == resources.c.tenant, row.c.resource_id == resources.c.id)
-        return Condition(exists(here.correlate(resources)), condition.exact, condition.ids)
+        subject = self._subject
+        here = condition.ids.where(row.c.tenant == subject.tenant, row.c.resource_id == subject.id)
+        return Condition(exists(here.correlate(subject.row)), condition.exact, condition.ids)
 
     def _present(self, path: AttributePath) -> Condition:
         if str(path) == "id":
@@ -140,11 +175,11 @@ class Translation:
     def _member(self, sub: str | None, operator: str, value: Operand) -> Condition:
         holding = select(members.c.group_id).where(members.c.tenant == self._tenant)
         if operator == "pr" and sub in (None, "value"):
-            return Condition(resources.c.id.in_(holding), True)
+            return Condition(self._subject.id.in_(holding), True)
         member_id = member_id_of(self._type, sub, value) if operator == "eq" else None
         if member_id is None:
             return _ANY
-        return Condition(resources.c.id.in_(holding.where(members.c.member_id == member_id)), True)
+        return Condition(self._subject.id.in_(holding.where(members.c.member_id == member_id)), True)
 
     def _value_path(self, path: AttributePath, inner: Filter) -> Condition:
         """Conditions on one element: a row of the element to start from, and the other terms on its neighbours."""
@@ -266,12 +301,12 @@ class Translation:
             identifiers.c.attr == text,
             identifiers.c.name_key == key,
         )
-        return resources.c.id.in_(holder)
+        return self._subject.id.in_(holder)
 
     def _among(self, row: _Values, numbers: Sequence[int], clause: ColumnElement[bool], exact: bool) -> Condition:
         at = row.c.attr == numbers[0] if len(numbers) == 1 else row.c.attr.in_(numbers)
         ids = select(row.c.resource_id).where(row.c.tenant == self._tenant, at, clause)
-        return Condition(resources.c.id.in_(ids), exact, ids)
+        return Condition(self._subject.id.in_(ids), exact, ids)
 
 
 def _is_among(column: ColumnElement[bytes], texts: Sequence[str]) -> ColumnElement[bool]:
@@ -285,6 +320,20 @@ def _simple_paths(urn: str | None, attribute: Attribute) -> Iterable[AttributePa
     if attribute.type != "complex":
         return [AttributePath(urn, attribute.name)]
     return [AttributePath(urn, attribute.name, sub.name) for sub in attribute.sub_attributes if told(sub)]
+
+
+def scans(tree: Filter) -> bool:
+    """Whether a filter asks for a part of a text, which no index has."""
+    match tree:
+        case Comparison(_, operator):
+            return operator in ("co", "ew")
+        case And(terms) | Or(terms):
+            return any(map(scans, terms))
+        case Not(term):
+            return scans(term)
+        case ValuePath(_, inner):
+            return scans(inner)
+    return False
 
 
 def coarse(attribute: Attribute) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,22 +14,19 @@ from scim_gateway.backend import Page, Query, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
 from scim_gateway.schema import Resource, ResourceType
 
+from .condition import scans
 from .database import Database, Session
 from .failures import Duplicate
 from .holders import document_of, with_holders
 from .indexing import Index, Rows, value_rows
-from .lookup import FEW, look_up
-from .pages import cut, scans
+from .lookup import look_up
+from .pages import BATCH, FEW, FEW_MATCHES, cut, documents, page_among
 from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
 from .tables import identifiers, members, resources, values
 from .vocabulary import Stored, Vocabularies
 
-BATCH = 500
-"""Ids in one statement, resources in one fetch."""
-FEW_MATCHES = 5_000
-"""Up to so many matches of a filter that looks at all values are read at once, instead of being counted as well."""
 _TRIES = 5
 
 _HERE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.id == bindparam("id_"))
@@ -65,12 +62,6 @@ _DROP_VALUE = Prepared(
         values.c.resource_id == bindparam("resource_id"),
         values.c.elem == bindparam("elem"),
     )
-)
-_DOCS = Prepared(
-    select(resources.c.id, resources.c.doc).where(
-        resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True))
-    ),
-    among="ids",
 )
 _FIRST = Prepared(
     select(resources.c.doc)
@@ -111,13 +102,6 @@ _STILL_IN = Prepared(
     )
     .limit(1)
 )
-
-
-def batches(items: Iterable[str], size: int = BATCH) -> Iterator[list[str]]:
-    """The items in lists that fit one statement, sorted: rows are locked in one order everywhere."""
-    everything = sorted(items)
-    for start in range(0, len(everything), size):
-        yield everything[start : start + size]
 
 
 class SqlHandler(TextHandler):
@@ -218,9 +202,13 @@ class SqlHandler(TextHandler):
             found = self._in_order(session, query)
         if found is not None:
             return found
-        plan = self._translator.plan(query, Stored(session, self._tenant, self.index, self._vocabularies))
+        stored = Stored(session, self._tenant, self.index, self._vocabularies)
+        few = self._few(session, query, stored)
+        if few is not None and len(few) <= FEW_MATCHES:
+            return page_among(session, self._at, few, query)
+        plan = self._translator.plan(query, stored)
         if plan.segments:
-            return self._page(session, query, plan)
+            return self._page(session, query, plan, many=few is not None)
         with_members = self._translator.mentions_members(query)
         rest = replace(query, filter=None) if plan.exact else query
         page = rest.run(self._candidates(session, plan, with_members))
@@ -248,6 +236,11 @@ class SqlHandler(TextHandler):
         page = replace(query, filter=None).run(map(orjson.loads, docs))
         self._complete(session, page.resources, query.without)
         return page
+
+    def _few(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
+        """The ids of all matches, or so many that they are too many, where that needs no look at the resources."""
+        ids = self._translator.ids(query, stored) if session.sees_one_moment else None
+        return None if ids is None else set(session.execute(ids.limit(FEW_MATCHES + 1)).scalars().all())
 
     def _in_order(self, session: Session, query: Query) -> Texts:
         """A page of everything, in the default order."""
@@ -277,12 +270,12 @@ class SqlHandler(TextHandler):
             known[self._kind] = state, int(total)
         return int(total)
 
-    def _page(self, session: Session, query: Query, plan: Plan) -> Texts:
+    def _page(self, session: Session, query: Query, plan: Plan, *, many: bool) -> Texts:
         offset = max(0, query.start_index - 1) if query.after is None else 0
-        if query.filter is not None and query.after is None and scans(query.filter):
+        if not many and query.filter is not None and query.after is None and scans(query.filter):
             ids = self._ids(session, plan, 0, FEW_MATCHES + 1)
             if len(ids) <= FEW_MATCHES:
-                docs = self._docs(session, ids[offset : offset + query.count])
+                docs = documents(session, self._tenant, ids[offset : offset + query.count])
                 return Texts(docs, len(ids))
         docs = self._docs_in_order(session, plan, offset, query.count) if query.count else []
         if query.after is None and offset == 0 and len(docs) < query.count:
@@ -315,17 +308,10 @@ class SqlHandler(TextHandler):
         """
         for _ in range(_TRIES):
             ids = self._ids(session, plan, offset, count)
-            docs = self._docs(session, ids)
+            docs = documents(session, self._tenant, ids)
             if len(docs) == len(ids):
                 return docs
         raise Unavailable("The directory changes faster than it can be read; try again.", retry_after=1)
-
-    def _docs(self, session: Session, ids: Sequence[str]) -> list[bytes]:
-        """Documents in the order of the ids."""
-        docs: dict[str, bytes] = {}
-        for batch in batches(ids):
-            docs.update(_DOCS.rows(session, {"tenant_": self._tenant, "ids": batch}))
-        return [docs[id] for id in ids if id in docs]
 
     def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
         """All that may match, with members only where the core looks at them."""

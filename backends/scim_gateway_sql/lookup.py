@@ -14,11 +14,9 @@ from scim_gateway.schema import AttributePath
 from .condition import TEXT_TYPES, coarse, compared_by_key, identifier_of, member_id_of
 from .holders import with_holders
 from .indexing import LIMIT, Index, sortable
+from .pages import FEW
 from .prepared import Prepared
 from .tables import identifiers, members, resources, values
-
-FEW = 100
-"""The most documents that a look-up reads; where it finds more, the page is cut in SQL."""
 
 _MINE = and_(resources.c.tenant == bindparam("tenant_"), resources.c.kind == bindparam("kind_"))
 _DOC = select(resources.c.doc, resources.c.created, resources.c.id).where(_MINE).limit(FEW + 1)

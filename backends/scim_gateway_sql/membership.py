@@ -16,8 +16,9 @@ from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
-from .handlers import OF_KIND, SqlHandler, batches
+from .handlers import OF_KIND, SqlHandler
 from .holders import is_contained, kept
+from .pages import batches
 from .prepared import Prepared
 from .tables import members, resources, settings
 

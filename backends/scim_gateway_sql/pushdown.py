@@ -12,7 +12,7 @@ from scim_gateway.backend import Query
 from scim_gateway.filter import paths
 from scim_gateway.ordering import Position, Sort
 
-from .condition import TEXT_TYPES, Condition, Translation
+from .condition import TEXT_TYPES, Condition, Translation, scans
 from .indexing import Index, Leaf, sortable
 from .tables import resources, values
 from .vocabulary import Stored
@@ -58,6 +58,15 @@ class Translator:
         self._tenant = tenant
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
+
+    def ids(self, query: Query, stored: Stored) -> Select[Any] | None:
+        """The ids of the matches of a filter that looks for a part of a text, in no order.
+
+        :return: ``None`` if it does not, or if the page is not one of the default order, or in other cases.
+        """
+        if query.filter is None or query.sort is not None or query.after is not None or not scans(query.filter):
+            return None
+        return Translation(self._index, self._tenant, stored).ids(query.filter)
 
     def plan(self, query: Query, stored: Stored) -> Plan:
         """The plan of a query.

@@ -178,6 +178,11 @@ class Session:
         return found
 
     @property
+    def sees_one_moment(self) -> bool:
+        """Whether all statements see the same, but for what this session changes itself."""
+        return not self._driver.concurrent
+
+    @property
     def tells_changes(self) -> bool:
         """Whether the database notes what has changed (see ``ddl.py``), and this session sees one moment."""
         return not self._driver.concurrent and not self.write

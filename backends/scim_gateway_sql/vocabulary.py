@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import bindparam, select
 
 from .indexing import Index, Leaf
+from .pages import batches
 from .prepared import Prepared
 from .session import Session
 from .tables import resources, values
@@ -32,7 +33,6 @@ _LATELY = 100
 _LATER = 1_000
 _WAIT_SECONDS = 0.1
 _FETCH = 1_000
-_BATCH = 500
 _END = b"\xff"
 """Between two texts: no UTF-8 has this byte."""
 
@@ -99,11 +99,11 @@ class Vocabulary:
     def search(self, form: bytes, *, at_end: bool) -> Iterator[bytes]:
         """The texts that contain, or end with, another one; some perhaps twice."""
         wanted, length = form + _END if at_end else form, len(form)
-        for texts in (self._texts, self._added):
+        for texts in (self._texts, bytes(self._added)):
             at = texts.find(wanted)
             while at >= 0:
                 end = texts.find(_END, at + length)
-                yield bytes(texts[texts.rfind(_END, 0, at) + 1 : end])
+                yield texts[texts.rfind(_END, 0, at) + 1 : end]
                 at = texts.find(wanted, end)
 
 
@@ -156,10 +156,9 @@ class Vocabularies:
         return self._read(session, leaf)
 
     def _catch_up(self, session: Session, leaf: Leaf, vocabulary: Vocabulary, changes: Sequence[_Change]) -> None:
-        ids = sorted({id for _, tenant, id in changes if tenant == self._tenant})
         here = {"tenant_": self._tenant, "kind_": self._index.resource_type.name}
-        for start in range(0, len(ids), _BATCH):
-            for (doc,) in _CHANGED.rows(session, {**here, "ids": ids[start : start + _BATCH]}):
+        for batch in batches({id for _, tenant, id in changes if tenant == self._tenant}):
+            for (doc,) in _CHANGED.rows(session, {**here, "ids": batch}):
                 for (attr, _), form in self._index.rows(orjson.loads(doc)).items():
                     if attr == leaf.number:
                         vocabulary.add(form)
@@ -196,11 +195,18 @@ class Stored:
         self._session = session
         self._cut = {"tenant_": tenant, "cut_": index.cut}
         self._vocabularies = vocabularies
+        self._told: dict[tuple[int, bytes, bool], Sequence[str] | None] = {}
+        self._has_cut: bool | None = None
 
     def has_cut(self) -> bool:
         """Whether a text was too long for the index."""
-        return _CUT.first(self._session, self._cut) is not None
+        if self._has_cut is None:
+            self._has_cut = _CUT.first(self._session, self._cut) is not None
+        return self._has_cut
 
     def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> Sequence[str] | None:
         """The texts that contain, or end with, another one; ``None`` if every row has to be looked at."""
-        return self._vocabularies.search(self._session, leaf, form, at_end=at_end)
+        key = leaf.number, form, at_end
+        if key not in self._told:
+            self._told[key] = self._vocabularies.search(self._session, leaf, form, at_end=at_end)
+        return self._told[key]
