@@ -20,7 +20,7 @@ from .failures import Duplicate
 from .holders import document_of, with_holders
 from .indexing import Index, Rows, value_rows
 from .lookup import look_up
-from .pages import BATCH, FEW, FEW_MATCHES, cut, documents, page_among
+from .pages import BATCH, FEW, FEW_MATCHES, HAS_JSON, all_ids, cut, documents, ids_of, page_among
 from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
@@ -239,8 +239,8 @@ class SqlHandler(TextHandler):
 
     def _few(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
         """The ids of all matches, or so many that they are too many, where that needs no look at the resources."""
-        ids = self._translator.ids(query, stored) if session.sees_one_moment else None
-        return None if ids is None else set(session.execute(ids.limit(FEW_MATCHES + 1)).scalars().all())
+        ids = self._translator.ids(query, stored) if session.sees_one_moment and HAS_JSON else None
+        return None if ids is None else set(ids_of(session.execute(all_ids(ids.limit(FEW_MATCHES + 1)))))
 
     def _in_order(self, session: Session, query: Query) -> Texts:
         """A page of everything, in the default order."""

@@ -6,8 +6,7 @@ there is one source for all dialects; what is left out here is its work for each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -77,16 +76,6 @@ class Prepared:
         text, values = self._ready(session, parameters)
         found: Sequence[Row] = session.run(text.sql, values).fetchall()
         return found if text.columns is None else [text.row(row) for row in found]
-
-    def parts(self, session: Session, parameters: Mapping[str, Any], size: int) -> Iterator[Sequence[Row]]:
-        """The rows that the statement selects, so many at a time; no more are read than are asked for.
-
-        :raises Unavailable: the database cannot do it now.
-        """
-        text, values = self._ready(session, parameters)
-        with closing(session.run(text.sql, values)) as cursor:
-            while found := cursor.fetchmany(size):
-                yield found if text.columns is None else [text.row(row) for row in found]
 
     def first(self, session: Session, parameters: Mapping[str, Any]) -> Row | None:
         """The first row."""
