@@ -238,7 +238,7 @@ class SqlHandler(TextHandler):
         return page
 
     def _few(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
-        """The ids of all matches, or so many that they are too many, where that needs no look at the resources."""
+        """The ids of all matches, or more than are few, where that needs no look at the resources."""
         ids = self._translator.ids(query, stored) if session.sees_one_moment and HAS_JSON else None
         return None if ids is None else set(ids_of(session.execute(all_ids(ids.limit(FEW_MATCHES + 1)))))
 

@@ -88,16 +88,21 @@ def page_among(session: Session, at: Mapping[str, Any], matches: Collection[str]
     :param matches: the ids of all that match.
     """
     if len(matches) <= FEW:
-        return cut(query, _DOCS_AND_PLACES.rows(session, {"tenant_": at["tenant_"], "ids": sorted(matches)}))
+        return cut(query, _with_places(session, at["tenant_"], matches))
     offset = query.start_index - 1
     end = min(offset + query.count, len(matches))
-    ids = _first(session, at, matches, end) if end * _FRONT <= len(matches) else None
-    ids = _sorted(session, at["tenant_"], matches) if ids is None else ids
+    first = _first(session, at, matches, end) if end * _FRONT <= len(matches) else None
+    if first is not None and end <= FEW:
+        page = cut(query, _with_places(session, at["tenant_"], first))
+        return Texts(page.json, len(matches))
+    ids = _sorted(session, at["tenant_"], matches if first is None else first)
     return Texts(documents(session, at["tenant_"], ids[offset:end]), len(matches))
 
 
 def _first(session: Session, at: Mapping[str, Any], matches: Collection[str], count: int) -> list[str] | None:
-    """The first ids in the default order, by following it: this reads few pages of the file.
+    """All that match in the beginning of the default order, at least so many.
+
+    No rule of SQL says that what is grouped keeps its order, so these are in none.
 
     :return: ``None`` where that would be more work than to ask for the place of each.
     """
@@ -107,9 +112,13 @@ def _first(session: Session, at: Mapping[str, Any], matches: Collection[str], co
         place = (at["tenant_"], at["kind_"], length, step * length)
         found += [id for id in ids_of(session.run(_IN_ORDER, place)) if id in matches]
         if len(found) >= count:
-            # All that match in the beginning of the order; no rule of SQL says that a group keeps the order.
-            return _sorted(session, at["tenant_"], found)
+            return found
     return None
+
+
+def _with_places(session: Session, tenant: str, ids: Collection[str]) -> Sequence[Sequence[Any]]:
+    """The document of each, with its place in the default order."""
+    return _DOCS_AND_PLACES.rows(session, {"tenant_": tenant, "ids": sorted(ids)})
 
 
 def _sorted(session: Session, tenant: str, ids: Collection[str]) -> list[str]:
