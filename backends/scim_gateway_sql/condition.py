@@ -7,7 +7,8 @@ stored in the core's own comparable form, so no collation has a say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -58,6 +59,15 @@ class Condition:
 
 
 _ANY = Condition(true(), False)
+_ROWS: list[_Values] = []
+
+
+def _rows() -> Iterator[_Values]:
+    """Rows of the value index, as one statement names them; each is made once, as SQLAlchemy takes its time for it."""
+    for number in itertools.count():
+        if number == len(_ROWS):
+            _ROWS.append(values.alias())
+        yield _ROWS[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,13 @@ class Translation:
     :param stored: tells what has to be known of the index; asked only when it matters.
     """
 
-    def __init__(self, index: Index, tenant: str, stored: Stored, subject: _Subject = _RESOURCE) -> None:
+    def __init__(self, index: Index, tenant: str, stored: Stored) -> None:
         self._index = index
         self._type = index.resource_type
         self._tenant = tenant
         self._stored = stored
-        self._subject = subject
+        self._subject = _RESOURCE
+        self._rows = _rows()
 
     def condition(self, tree: Filter) -> Condition:
         match tree:
@@ -116,10 +127,8 @@ class Translation:
             return None
         (id,) = first.ids.selected_columns
         value = id.table
-        about_value = Translation(
-            self._index, self._tenant, self._stored, _Subject(value, value.c.tenant, value.c.resource_id)
-        )
-        others = [about_value.condition(term) for term in terms if term is not start]
+        self._subject = _Subject(value, value.c.tenant, value.c.resource_id)
+        others = [self.condition(term) for term in terms if term is not start]
         if not all(other.exact for other in others):
             return None
         return first.ids.where(*(other.clause for other in others)).distinct()
@@ -136,7 +145,7 @@ class Translation:
         return _ANY if leaf is None else self._any_value(leaf, operator, value)
 
     def _any_value(self, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
-        row = values.alias()
+        row = next(self._rows)
         matches = self._matches(row, leaf, operator, value)
         condition = self._among(row, (leaf.number,), matches.clause, matches.exact)
         if operator != "eq" or not coarse(leaf.attribute) or condition.ids is None:
@@ -153,7 +162,7 @@ class Translation:
         if path.urn is None and path.name == self._type.members:
             return self._member(path.sub, "pr", None)
         numbers = self._numbers_below(path)
-        row = values.alias()
+        row = next(self._rows)
         return self._among(row, numbers, _is_present(row), True) if numbers else _ANY
 
     def _numbers_below(self, path: AttributePath) -> Sequence[int]:
@@ -214,12 +223,12 @@ class Translation:
             case Comparison(sub, operator, value) if operator != "ne":
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
-                    row = values.alias()
+                    row = next(self._rows)
                     return row, leaf.number, self._matches(row, leaf, operator, value)
             case Present(sub):
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
-                    row = values.alias()
+                    row = next(self._rows)
                     return row, leaf.number, Condition(_is_present(row), True)
         return None
 
