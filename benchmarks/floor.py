@@ -1,4 +1,4 @@
-"""The floor: bare Flask routes that answer the very bytes of a gateway; no gateway on Flask can be faster."""
+"""The floor: bare Flask routes that answer the very bytes of a gateway: what Flask itself costs."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
 from scim_gateway.schema import Resource
@@ -60,8 +61,7 @@ class MembershipHandler(ContainingHandler):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A resource as JSON.
 
     :param json: what ``orjson.dumps`` made of the resource that ``create`` or ``modify`` was given; without the members
@@ -74,8 +74,7 @@ class Text:
     state: Hashable = None
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(NamedTuple):
     """One page of an answer, like :class:`Page`, as JSON (:class:`Text`)."""
 
     json: Sequence[bytes]
@@ -83,7 +82,7 @@ class Texts:
 
 
 class TextHandler(ResourceHandler):
-    """Ability: gives resources as the JSON that was stored. Asked only in ``operation(write=False)``."""
+    """Ability: gives resources as the JSON that was stored; asked only in an operation that reads, or a look-up."""
 
     @abstractmethod
     def text(self, id: str) -> Text:

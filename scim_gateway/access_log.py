@@ -35,22 +35,33 @@ def record(
     """
     if not logger.isEnabledFor(logging.INFO):
         return
+    direct, method, milliseconds = _only_listener(), method[:20], round(seconds * 1000, 2)
+    if direct is not None:
+        # Most of a line was said before: about the same token, route, status and client.
+        direct.write_line(
+            f'{{"ts":"{_time(time.time())}","level":"info","event":"request","request_id":{_dumps(request_id)},'
+            f"{_about(token, method, route, status, scim_type)}"
+            f'"ms":{milliseconds},"bytes":{size},"client":{_quoted(client)}}}'
+        )
+        return
     entry: dict[str, Any] = {
         "request_id": request_id,
         "token": token,
-        "method": method[:20],
+        "method": method,
         "route": route,
         "status": status,
         "scim_type": scim_type,
-        "ms": round(seconds * 1000, 2),
+        "ms": milliseconds,
         "bytes": size,
         "client": client,
     }
-    direct = _only_listener()
-    if direct is not None:
-        direct.write_line(_request_line(time.time(), "info", entry))
-    else:
-        logger.info("%s %s %s", entry["method"], route, status, extra={"entry": entry})
+    logger.info("%s %s %s", method, route, status, extra={"entry": entry})
+
+
+@lru_cache(maxsize=1024)
+def _about(token: str | None, method: str, route: str | None, status: int, scim_type: str | None) -> str:
+    said = {"token": token, "method": method, "route": route, "status": status, "scim_type": scim_type}
+    return f"{_dumps(said)[1:-1]},"
 
 
 def _only_listener() -> _StandardOutput | None:
@@ -97,12 +108,15 @@ class JsonFormatter(logging.Formatter):
         return _dumps(line)
 
 
-def _dumps(line: dict[str, Any]) -> str:
+def _dumps(line: object) -> str:
     try:
         return orjson.dumps(line, default=str).decode()
     except (TypeError, ValueError):
         # orjson takes no lone surrogate; a log line is never the reason that a request fails.
         return json.dumps(line, default=str)
+
+
+_quoted = lru_cache(maxsize=1024)(_dumps)
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):

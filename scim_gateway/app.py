@@ -22,10 +22,12 @@ from scim_gateway.auth import BearerAuthenticator
 from scim_gateway.backend import Backend
 from scim_gateway.blueprint import ScimResponse, create_blueprint
 from scim_gateway.config import ConfigurationError, Settings
+from scim_gateway.direct import Direct
 from scim_gateway.errors import ScimError
 from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS
 from scim_gateway.messages import ERROR
 from scim_gateway.provider import ServiceProvider
+from scim_gateway.wsgi import Service
 
 ENTRY_POINTS = "scim_gateway.backends"
 EXTENSION = "scim-gateway"
@@ -90,11 +92,13 @@ def application(settings: Settings) -> flask.Flask:
             detail = f"Nothing is served here; the SCIM base URL is {settings.base_url}."
         return _json(status, {"schemas": [ERROR], "status": str(status), "detail": detail}, SCIM_JSON)
 
+    # As Flask documents it: a method that is meant to be replaced, which types cannot say.
+    replaceable: Any = app
+    service = Service(gateway.provider, authenticate, settings["public_url"])
+    replaceable.wsgi_app = Direct(app, "scim.scim", service, settings["base_path"])
     proxies = settings["trusted_proxies"]
     if proxies:
-        # As Flask documents it: a method that is meant to be replaced, which types cannot say.
-        behind: Any = app
-        behind.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
+        replaceable.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
     return app
 
 

@@ -46,7 +46,7 @@ from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceT
 from scim_gateway.tokens import MemoryTokenStore, TokenStore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
     """One page of an answer; ``total_results`` counts all matches, before paging (RFC 7644 §3.4.2)."""
 
@@ -54,7 +54,7 @@ class Page:
     total_results: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """A query over one resource type (RFC 7644 §3.4.2); filter and sort are resolved against its schemas.
 
@@ -183,6 +183,14 @@ class Backend(ABC):
         What it gives to its block is the backend's own affair: the core does not look at it.
         """
         return nullcontext()
+
+    def look_up(self) -> AbstractContextManager[object]:
+        """Like ``operation(write=False)``, around what is a single look-up as a rule.
+
+        It may raise :class:`~scim_gateway.errors.StaleResource` where it is more and something has changed in between;
+        the core then does it again in ``operation(write=False)``.
+        """
+        return self.operation(write=False)
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         """What the ids stand for; unknown ones are left out. Inside a write they cannot disappear until its end."""

@@ -49,7 +49,7 @@ class Settled(Generic[T]):
         return self._value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One operation, alone or out of a bulk request.
 
@@ -87,7 +87,7 @@ class Call:
         return parse(self.parameters.get("attributes"), self.parameters.get("excludedAttributes"), self.resource_type)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What an operation came to.
 

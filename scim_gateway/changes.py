@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from scim_gateway.errors import Mutability
 from scim_gateway.schema import Attribute, Resource, ResourceType
 from scim_gateway.text import fold
 
-_TICK = timedelta(milliseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = 1_000_000
 _SET_HERE = frozenset({"id", "meta"})
 
@@ -22,7 +20,7 @@ _SET_HERE = frozenset({"id", "meta"})
 def created(resource: Resource, resource_type: ResourceType) -> Resource:
     """The same resource with ``id`` and ``meta`` of a new one."""
     nanoseconds = time.time_ns()
-    now = _text(_EPOCH + timedelta(milliseconds=nanoseconds // _MILLISECOND))
+    now = _text(nanoseconds // _MILLISECOND)
     meta = {"resourceType": resource_type.name, "created": now, "lastModified": now, "version": "1"}
     return {**resource, "id": new_id(nanoseconds), "meta": meta}
 
@@ -37,14 +35,18 @@ def new_id(nanoseconds: int | None = None) -> str:
     """
     milliseconds, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, _MILLISECOND)
     fraction = rest * 4096 // _MILLISECOND
-    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62)))
+    digits = f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def changed(before: Resource, after: Resource) -> Resource:
     """``after`` with the ``meta`` that follows upon ``before``: later, whatever the clock says, with a new version."""
     meta = before["meta"]
-    earliest = datetime.fromisoformat(meta["lastModified"]) + _TICK
-    now = _text(max(datetime.now(UTC), earliest))
+    last, now = meta["lastModified"], _text(time.time_ns() // _MILLISECOND)
+    # Of the same form, the later one is the greater text.
+    if now <= last or len(now) != len(last):
+        moment = datetime.fromisoformat(last).timestamp()
+        now = max(now, _text(round(moment * 1000) + 1))
     # Both stand at the end, as in a new resource: answers are made of stored texts (splicing.py).
     rest = {name: value for name, value in after.items() if name not in _SET_HERE}
     return {**rest, "id": before["id"], "meta": {**meta, "lastModified": now, "version": str(int(meta["version"]) + 1)}}
@@ -63,7 +65,7 @@ def replaced(before: Resource, sent: Resource, resource_type: ResourceType) -> R
     :raises Mutability: an immutable attribute has another value.
     """
     after = dict(sent)
-    for urn, attribute in resource_type.every_attribute():
+    for urn, attribute in resource_type.remembered:
         owner_before = before if urn is None else before.get(urn, {})
         if attribute.name not in owner_before:
             continue
@@ -83,9 +85,9 @@ def without_write_only(resource: Resource, resource_type: ResourceType) -> Resou
     The gateway authenticates nobody, so a password has no use here and could only leak.
     """
     stored = resource
-    for urn, attribute in resource_type.every_attribute():
+    for urn, attribute in resource_type.write_only:
         owner = stored if urn is None else stored.get(urn, {})
-        if attribute.mutability != "writeOnly" or attribute.name not in owner:
+        if attribute.name not in owner:
             continue
         owner = {name: value for name, value in owner.items() if name != attribute.name}
         if urn is None:
@@ -126,10 +128,15 @@ def _name(urn: str | None, attribute: Attribute) -> str:
 
 
 def _comparable(resource: Resource) -> dict[str, Any]:
-    comparable = {name: value for name, value in resource.items() if name != "meta"}
-    comparable["schemas"] = set(resource.get("schemas", ()))
-    return comparable
+    return {**resource, "meta": None, "schemas": set(resource.get("schemas", ()))}
 
 
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _text(milliseconds: int) -> str:
+    """A time since 1970 as ISO 8601 in UTC, to the millisecond."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_second(seconds)}.{rest:03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()

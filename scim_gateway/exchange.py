@@ -31,9 +31,9 @@ class Principal:
     resource_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """One HTTP request below the SCIM base URL.
+    """One HTTP request below the SCIM base URL; what is known of it grows until it is handed to the service provider.
 
     :param method: upper-case HTTP method.
     :param path: decoded path below the base URL, starting with ``/``; ``/Users/2819c223``.
@@ -55,7 +55,7 @@ class Request:
     client: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """One HTTP answer; ``body`` is empty for 204 and 304.
 

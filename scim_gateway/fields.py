@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import ValidationError, fields
 
@@ -24,12 +22,12 @@ from scim_gateway.schema import Attribute, SchemaExtension
 from scim_gateway.text import instant, printable
 
 _BASE64 = re.compile(r"([A-Za-z0-9+/]*)(={0,2})", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode category Cc
 _BOOLEAN_WORDS = {"true": True, "false": False}
 _LARGEST = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class Leniency:
+class Leniency(NamedTuple):
     """The allowances of a profile that matter to values; what fields are made for."""
 
     ignore_unknown: bool
@@ -112,7 +110,7 @@ class StringField(ValueField):
         if len(value) < self.definition.min_length:
             raise ValidationError(f"needs at least {self.definition.min_length} characters")
         # What is told apart by what nobody sees can be passed off as another.
-        if self.definition.uniqueness != "none" and any(unicodedata.category(char) == "Cc" for char in value):
+        if self.definition.uniqueness != "none" and _CONTROL.search(value):
             raise ValidationError("must not hold control characters")
 
 
@@ -302,7 +300,7 @@ class MultiValuedField(ValueField):
                 raise self.refuse(value)
             value = [value]
         result = self.convert_all(value, body)
-        if self._has_primary and sum(element.get("primary") is True for element in result) > 1:
+        if self._has_primary and len(result) > 1 and several_primary(result):
             raise ValidationError("has more than one element with primary true; leave one")
         return result or None
 
@@ -355,6 +353,11 @@ class MultiValuedField(ValueField):
             else:
                 first[key].update(element)
         return result
+
+
+def several_primary(elements: Sequence[Any]) -> bool:
+    """Whether more than one element is the primary one (RFC 7643 §2.4)."""
+    return sum([element.get("primary") is True for element in elements]) > 1
 
 
 def field_for(attribute: Attribute, name: str, leniency: Leniency, *, by_value: bool = False) -> ValueField:

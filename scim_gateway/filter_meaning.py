@@ -41,15 +41,19 @@ def resolve(tree: Filter, resource_type: ResourceType, profile: Profile, *, unkn
         attribute whose value must not be probed (``returned: never``, ``writeOnly``).
     """
     if type(tree) is Comparison and type(tree.value) is str:
-        path = _text_path(tree.path, tree.operator, resource_type, profile, unknown_is_absent)
+        path = text_path(tree.path, tree.operator, resource_type, profile, unknown_is_absent)
         if path is not None:
             return Comparison(path, tree.operator, tree.value)
     return _ResourceResolver(profile, resource_type, unknown_is_absent).filter(tree)
 
 
 @lru_cache(maxsize=512)
-def _text_path(
-    path: AttributePath, operator: Operator, resource_type: ResourceType, profile: Profile, unknown_is_absent: bool
+def text_path(
+    path: AttributePath,
+    operator: Operator,
+    resource_type: ResourceType,
+    profile: Profile,
+    unknown_is_absent: bool = False,
 ) -> AttributePath | None:
     """The canonical path of an attribute that any text may be compared with as it is; else ``None``."""
     try:

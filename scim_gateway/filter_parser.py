@@ -39,6 +39,7 @@ _SIMPLE = re.compile(
     r'"([^"\\\x00-\x1f\ud800-\udfff]*)"',
     re.IGNORECASE | re.ASCII,
 )
+_HALVES = re.compile(r'([^"]{1,200})"([^"\\\x00-\x1f\ud800-\udfff]*)"')
 _RESERVED = frozenset({"not", "and", "or", "true", "false", "null"})
 # What a store can hold and compare as an integer in every dialect.
 _LARGEST_INTEGER = 2**63
@@ -83,6 +84,14 @@ def parse(text: str, limits: FilterLimits = FilterLimits()) -> Filter:
         return _parsed(text, limits)
     except _Fault as fault:
         raise InvalidFilter(f"The filter is not valid. {fault}") from None
+
+
+def halves(text: str) -> tuple[str, str] | None:
+    """A filter up to its only text, and the text, where the filter ends with it; with any other text in its place, what
+    comes before means the same.
+    """
+    match = _HALVES.fullmatch(text)
+    return None if match is None else (match[1], match[2])
 
 
 def parse_path(text: str, resource_type: ResourceType, limits: FilterLimits = FilterLimits()) -> PatchPath:

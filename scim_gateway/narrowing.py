@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present
+from collections.abc import Sequence
+
+from scim_gateway.filter import And, Comparison, Filter, Never, Not, Or, Present, ValuePath
 from scim_gateway.filter_predicates import compile_filter
 from scim_gateway.schema import AttributePath, ResourceType
 
@@ -44,3 +46,28 @@ def conjuncts(tree: Filter | None) -> tuple[Filter, ...]:
             return tuple(inner for term in terms for inner in conjuncts(term))
         case _:
             return (tree,)
+
+
+def group_asked_for(term: Filter, containers: str | None) -> str | None:
+    """The id of the group, if the term asks for the resources in one group."""
+    if containers is None:
+        return None
+    match term:
+        case Comparison(AttributePath(None, name, "value"), "eq", str(id)) if name == containers:
+            return id
+        case ValuePath(AttributePath(None, name), inner) if name == containers:
+            for part in conjuncts(inner):
+                match part:
+                    case Comparison(AttributePath(None, "value"), "eq", str(id)):
+                        return id
+    return None
+
+
+def all_of(terms: Sequence[Filter]) -> Filter | None:
+    """A filter that asks for all terms; ``None`` if there are none."""
+    return None if not terms else terms[0] if len(terms) == 1 else And(tuple(terms))
+
+
+def any_of(terms: Sequence[Filter]) -> Filter:
+    """A filter that asks for one of the terms."""
+    return terms[0] if len(terms) == 1 else Or(tuple(terms))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import orjson
 
@@ -21,9 +20,11 @@ from scim_gateway.errors import (
     NotImplementedFeature,
     PayloadTooLarge,
     ScimError,
+    StaleResource,
     Unauthorized,
 )
 from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
+from scim_gateway.look_ups import SOME_TEXT, Answering, Form, LookUp, LookUps
 from scim_gateway.media import check_content_type, negotiate
 from scim_gateway.messages import error_body
 from scim_gateway.profile import PROFILES, Profile
@@ -64,7 +65,8 @@ class ServiceProvider:
             kind.name: TypeOperations(backend, kind, settings, relations, representation, splicers.get(kind.name))
             for kind in backend.resource_types
         }
-        searches = Searches(backend, settings, relations, representation, splicers)
+        self._searches = searches = Searches(backend, settings, relations, representation, splicers)
+        self._look_ups = LookUps(self._look_up)
         bulk = Bulk(self._router, settings, self._perform)
         self._operations: Mapping[str, Callable[[Call], Answer]] = {
             "create": lambda call: self._types[call.resource_type.name].create(call),
@@ -83,6 +85,12 @@ class ServiceProvider:
         """Answer a request; whatever happens, the answer is SCIM's (RFC 7644 §3.12)."""
         route, media_type, scim_type = "", SCIM_JSON, None
         try:
+            look_up = self._look_ups.of(request)
+            if look_up is not None:
+                (route, media_type, answering), wanted = look_up
+                known = self._looked_up(answering, request, wanted)
+                if known is not None:
+                    return _response(known, media_type, route, None, head=False)
             match = self._admitted(request)
             route = f"{request.method} {match.route.template}"
             media_type = negotiate(request.headers.get("accept", ""))
@@ -96,6 +104,25 @@ class ServiceProvider:
             logger.exception("%s failed unexpectedly", route, extra={"request_id": request.headers.get("x-request-id")})
             answer = _error(InternalError("The gateway failed; its log says why."))
         return _response(answer, media_type, route, scim_type, head=request.method == "HEAD")
+
+    def _looked_up(self, answering: Answering, request: Request, wanted: str) -> Answer | None:
+        with Acting(_actor(request)):
+            try:
+                return answering(request, wanted)
+            except StaleResource:
+                return None
+
+    def _look_up(self, form: Form) -> LookUp | None:
+        """What look-ups of a form mean, if they can be answered without reading each."""
+        match = self._router.match(form.path if form.filter else f"{form.path}/{SOME_TEXT}")
+        kind, media_type = match.route.resource_type, negotiate(form.accept)
+        if kind is None or form.path != kind.endpoint:
+            return None
+        answering: Answering | None = self._types[kind.name].look_up()
+        if form.filter:
+            parameters = read_parameters((*form.others, ("filter", f'{form.filter}"{SOME_TEXT}"')))
+            answering = self._searches.look_up(kind, parameters, self._profile(form.profile))
+        return answering and LookUp(f"GET {match.route.template}", media_type, answering)
 
     def _admitted(self, request: Request) -> Match:
         """The route, if the request may know of it: anonymous ones see discovery and nothing else (RFC 7644 §2, §4)."""
@@ -118,7 +145,7 @@ class ServiceProvider:
             method=request.method,
             id=match.id,
             base_url=request.base_url,
-            profile=self._profile(request.principal),
+            profile=self._profile(request.principal.profile if request.principal else None),
             principal=request.principal,
             body=lambda: json_body.loads(request.body, max_depth=self.settings.max_depth),
             headers=request.headers,
@@ -131,7 +158,7 @@ class ServiceProvider:
         if operation not in _CHANGES or call.route.resource_type is None:
             return self._permitted(operation, call)
         # A store that keeps an audit trail records who asked for what, and also that it was refused.
-        asked = replace(current(), action=operation, kind=call.route.resource_type.name, id=call.id or None)
+        asked = current()._replace(action=operation, kind=call.route.resource_type.name, id=call.id or None)
         with Acting(asked):
             try:
                 return self._permitted(operation, call)
@@ -158,11 +185,10 @@ class ServiceProvider:
             raise PayloadTooLarge(f"The body has {len(request.body)} bytes; {name} is {limit}.")
         check_content_type(request.headers.get("content-type", ""))
 
-    def _profile(self, principal: Principal | None) -> Profile:
+    def _profile(self, name: str | None) -> Profile:
+        """The IdP profile of that name, if there is one, else the usual one."""
         default = PROFILES[self.settings.profile]
-        if principal is None or principal.profile is None:
-            return default
-        return PROFILES.get(principal.profile, default)
+        return default if name is None else PROFILES.get(name, default)
 
     def _own(self, match: Match, principal: Principal | None) -> Match:
         """The resource that ``/Me`` stands for; its answers name the permanent URL in ``Location`` (RFC 7644 §3.11)."""

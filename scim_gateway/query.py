@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
@@ -15,12 +15,15 @@ from scim_gateway.backend import Backend, Page, Query
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
-from scim_gateway.filter import And, Comparison, Filter, Never, Or, ValuePath, paths
-from scim_gateway.filter_meaning import resolve
+from scim_gateway.exchange import Request
+from scim_gateway.filter import Comparison, Filter, Never, paths
+from scim_gateway.filter_meaning import resolve, text_path
 from scim_gateway.filter_parser import parse as parse_filter
+from scim_gateway.look_ups import LONGEST, SOME_TEXT, Answering
 from scim_gateway.messages import list_response, read_search
-from scim_gateway.narrowing import conjuncts, narrow
+from scim_gateway.narrowing import all_of, any_of, conjuncts, group_asked_for, narrow
 from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
+from scim_gateway.profile import Profile
 from scim_gateway.projection import Projection
 from scim_gateway.projection import parse as parse_projection
 from scim_gateway.provider_settings import ProviderSettings
@@ -40,8 +43,7 @@ _TERMS = 40
 _BATCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A search as it applies to one resource type."""
 
     kind: ResourceType
@@ -56,7 +58,7 @@ class _Part:
         return Query(self.kind, self.filter, self.sort, start_index, count, after, self.projection.without - needed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Window:
     """Which page is asked for.
 
@@ -101,14 +103,46 @@ class Searches:
         window = self._window(search, call)
         with self._backend.operation(write=False):
             if window.start_index is not None:
-                shown, total, _ = self._shown(part, part.query(window.start_index, window.count), call, window.count)
+                shown, total, _ = self._shown(
+                    part, part.query(window.start_index, window.count), call.base_url, window.count
+                )
                 return self._answer(shown, total, window)
             after = window.place if isinstance(window.place, Position) else None
             # One more than asked for tells whether there is a next page.
             query = part.query(1, window.count + 1 if window.count else 0, after)
-            shown, total, following = self._shown(part, query, call, window.count)
+            shown, total, following = self._shown(part, query, call.base_url, window.count)
         mark = Bookmark(window.count, following) if following else None
         return self._answer(shown, total, window, self._seal(search, call, mark))
+
+    def look_up(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
+        """How searches are answered that differ from this one only in the text that an attribute has to be equal to.
+
+        :param parameters: with :data:`SOME_TEXT` in the filter.
+        """
+        search, splicer = search_of(parameters), self._splicers.get(kind.name)
+        if search.filter is None or len(search.filter) + LONGEST > self._settings.filter_limits.max_length:
+            return None
+        tree = self._parse(search)
+        if not (isinstance(tree, Comparison) and tree.operator == "eq" and tree.value == SOME_TEXT):
+            return None
+        path = text_path(tree.path, tree.operator, kind, profile)
+        if path is None or splicer is None or search.cursor is not None or search.sort_by is not None:
+            return None
+        projection = parse_projection(search.attributes, search.excluded_attributes, kind)
+        part = _Part(kind, Comparison(path, "eq", SOME_TEXT), None, projection)
+        window = self._page_of(search)
+        some = part.query(window.start_index or 1, window.count)
+        if self._is_virtual(part) or not splicer.fits(projection, some.without):
+            return None
+        index, count, without = some.start_index, some.count, some.without
+
+        def answer(request: Request, text: str) -> Answer:
+            query = Query(kind, Comparison(path, "eq", text), None, index, count, None, without)
+            with self._backend.look_up():
+                shown, total, _ = self._spliced(splicer, part, query, request.base_url, count)
+            return Answer(200, list_response(shown, total, start_index=index))
+
+        return answer
 
     def all(self, call: Call) -> Answer:
         """A search over all resource types (RFC 7644 §3.4.2.1)."""
@@ -118,9 +152,9 @@ class Searches:
         start = window.start_index or (window.place if isinstance(window.place, int) else 1)
         with self._backend.operation(write=False):
             if any(part.sort for part in parts):
-                found, total = self._merged(parts, start, window.count, call)
+                found, total = self._merged(parts, start, window.count, call.base_url)
             else:
-                found, total = self._in_turn(parts, start, window.count, call)
+                found, total = self._in_turn(parts, start, window.count, call.base_url)
         documents = self._project(found)
         following = start + len(documents)
         mark = Bookmark(window.count, following) if documents and following <= total else None
@@ -159,12 +193,10 @@ class Searches:
                 yield _Part(kind, resolved, sorts[kind.name], projection)
 
     def _window(self, search: Search, call: Call) -> _Window:
-        count = search.count
-        if count is not None:
-            count = min(max(count, 0), self._settings.max_results)
-        page_size = self._settings.default_count if count is None else count
         if search.cursor is None:
-            return _Window(page_size, max(1, search.start_index if search.start_index is not None else 1))
+            return self._page_of(search)
+        count = self._count_of(search)
+        page_size = self._settings.default_count if count is None else count
         if search.start_index is not None:
             raise InvalidValue("cursor and startIndex exclude each other.")
         if not search.cursor:
@@ -172,31 +204,50 @@ class Searches:
         mark = self._cursors().open(search.cursor, search.fingerprint(call.route.template), count)
         return _Window(mark.count, None, mark.place)
 
+    def _page_of(self, search: Search) -> _Window:
+        count = self._count_of(search)
+        page_size = self._settings.default_count if count is None else count
+        return _Window(page_size, max(1, search.start_index if search.start_index is not None else 1))
+
+    def _count_of(self, search: Search) -> int | None:
+        return None if search.count is None else min(max(search.count, 0), self._settings.max_results)
+
     # What is found
 
-    def _run(self, part: _Part, query: Query, call: Call) -> tuple[list[Resource], int]:
+    def _run(self, part: _Part, query: Query, base_url: str) -> tuple[list[Resource], int]:
         """Whole resources of a page, and how many there are."""
-        page, whole = self._find(part, query, call)
-        return self._whole(part, page.resources, whole, call), page.total_results
+        page, whole = self._find(part, query, base_url)
+        return self._whole(part, page.resources, whole, base_url), page.total_results
 
     def _shown(
-        self, part: _Part, query: Query, call: Call, count: int
+        self, part: _Part, query: Query, base_url: str, count: int
     ) -> tuple[Sequence[Document], int, Position | None]:
         """A page as shown, how many matches there are, and where it ends if more was found than belongs to it."""
         splicer = self._splicers.get(part.kind.name)
         if splicer is None or not splicer.fits(part.projection, query.without) or self._is_virtual(part):
-            page, whole = self._find(part, query, call)
-        else:
-            found = splicer.handler.texts(query)
-            if isinstance(found, Texts):
-                texts = found.json[:count]
-                last = orjson.loads(texts[-1]) if len(found.json) > count > 0 else None
-                shown = splicer.page(texts, call.base_url, part.projection)
-                return shown, found.total_results, position_of(last, part.sort) if last else None
-            page, whole = found, False
+            page, whole = self._find(part, query, base_url)
+            return self._completed(part, page, whole, base_url, count)
+        return self._spliced(splicer, part, query, base_url, count)
+
+    def _spliced(
+        self, splicer: Splicer, part: _Part, query: Query, base_url: str, count: int
+    ) -> tuple[Sequence[Document], int, Position | None]:
+        """The same, out of texts if the store gives them."""
+        found = splicer.handler.texts(query)
+        if not isinstance(found, Texts):
+            return self._completed(part, found, False, base_url, count)
+        texts = found.json[:count]
+        last = orjson.loads(texts[-1]) if len(found.json) > count > 0 else None
+        shown = splicer.page(texts, base_url, part.projection)
+        return shown, found.total_results, position_of(last, part.sort) if last else None
+
+    def _completed(
+        self, part: _Part, page: Page, whole: bool, base_url: str, count: int
+    ) -> tuple[Sequence[Document], int, Position | None]:
+        """The same, out of resources."""
         resources = page.resources[:count]
         last = resources[-1] if len(page.resources) > count > 0 else None
-        completed = self._whole(part, resources, whole, call)
+        completed = self._whole(part, resources, whole, base_url)
         return self._project([(part, completed)]), page.total_results, position_of(last, part.sort) if last else None
 
     def _is_virtual(self, part: _Part) -> bool:
@@ -209,18 +260,18 @@ class Searches:
         virtual = self._virtual[kind.name]
         return any(path.name == kind.containers or path in virtual for path in looked_at)
 
-    def _find(self, part: _Part, query: Query, call: Call) -> tuple[Page, bool]:
+    def _find(self, part: _Part, query: Query, base_url: str) -> tuple[Page, bool]:
         """A page, and whether its resources are whole or as stored."""
         if self._is_virtual(part):
-            return query.run(self._candidates(part, call)), True
+            return query.run(self._candidates(part, base_url)), True
         return self._backend.handlers[part.kind.name].query(query), False
 
-    def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, call: Call) -> list[Resource]:
+    def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, base_url: str) -> list[Resource]:
         if whole:
             return list(found)
-        return self._representation.complete(found, part.kind, call.base_url, without=part.projection.without)
+        return self._representation.complete(found, part.kind, base_url, without=part.projection.without)
 
-    def _candidates(self, part: _Part, call: Call) -> Iterator[Resource]:
+    def _candidates(self, part: _Part, base_url: str) -> Iterator[Resource]:
         """Whole resources for a search by what no store holds: groups of a user, locations, versions, names of others.
 
         What the store can tell still narrows them; asked for one group, its members are all there is to look at.
@@ -229,31 +280,31 @@ class Searches:
         stored: list[Filter] = []
         ids: set[str] | None = None
         for term in conjuncts(part.filter):
-            if group := _group_asked_for(term, containers):
+            if group := group_asked_for(term, containers):
                 members = self._relations.members_within(group)
                 ids = members if ids is None else ids & members
             elif not self._any_virtual(part.kind, paths(term)):
                 stored.append(term)
         handler = self._backend.handlers[part.kind.name]
         if ids is None:
-            found: Iterable[Resource] = every(handler, _all_of(stored))
+            found: Iterable[Resource] = every(handler, all_of(stored))
         else:
             found = (
                 resource
                 for some in _chunks(sorted(ids), _TERMS)
-                for resource in every(handler, _all_of([*stored, _any_of([Comparison(_ID, "eq", id) for id in some])]))
+                for resource in every(handler, all_of([*stored, any_of([Comparison(_ID, "eq", id) for id in some])]))
             )
         for batch in _chunks(found, _BATCH):
-            yield from self._representation.complete(batch, part.kind, call.base_url)
+            yield from self._representation.complete(batch, part.kind, base_url)
 
     def _in_turn(
-        self, parts: Iterable[_Part], start: int, count: int, call: Call
+        self, parts: Iterable[_Part], start: int, count: int, base_url: str
     ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
         """One type after the other: an order as good as any, and a page deep inside costs no more than the first."""
         found: list[tuple[_Part, list[Resource]]] = []
         total = 0
         for part in parts:
-            page, matches = self._run(part, part.query(max(1, start - total), count), call)
+            page, matches = self._run(part, part.query(max(1, start - total), count), base_url)
             if count:
                 found.append((part, page))
             total += matches
@@ -261,7 +312,7 @@ class Searches:
         return found, total
 
     def _merged(
-        self, parts: Iterable[_Part], start: int, count: int, call: Call
+        self, parts: Iterable[_Part], start: int, count: int, base_url: str
     ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
         """Resources of all types in one order; all of them have to be looked at."""
         limit = self._settings.max_root_candidates
@@ -270,7 +321,7 @@ class Searches:
         found: list[tuple[tuple[bool, bool, str | float], tuple[str, str], _Part, Resource, bool]] = []
         for part in parts:
             descending = descending or (part.sort is not None and part.sort.descending)
-            page, whole = self._find(part, part.query(1, limit + 1), call)
+            page, whole = self._find(part, part.query(1, limit + 1), base_url)
             total += page.total_results
             if total > limit:
                 raise TooMany(
@@ -284,7 +335,7 @@ class Searches:
         cut = [entry[2:] for entry in found[start - 1 : start - 1 + count]]
         # Neighbours of one type are completed together.
         runs = [(part, whole, [entry[1] for entry in some]) for (part, whole), some in groupby(cut, itemgetter(0, 2))]
-        return [(part, self._whole(part, resources, whole, call)) for part, whole, resources in runs], total
+        return [(part, self._whole(part, resources, whole, base_url)) for part, whole, resources in runs], total
 
     def _virtual_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
         """Attributes, besides its groups, that a resource of the type has only when it is shown."""
@@ -317,34 +368,11 @@ class Searches:
         return Cursors(self._backend.cursor_key, self._settings.cursor_timeout)
 
 
-def _group_asked_for(term: Filter, containers: str | None) -> str | None:
-    """The id of the group, if the term asks for the resources in one group."""
-    if containers is None:
-        return None
-    match term:
-        case Comparison(AttributePath(None, name, "value"), "eq", str(id)) if name == containers:
-            return id
-        case ValuePath(AttributePath(None, name), inner) if name == containers:
-            for part in conjuncts(inner):
-                match part:
-                    case Comparison(AttributePath(None, "value"), "eq", str(id)):
-                        return id
-    return None
-
-
 def _sort_key(position: Position) -> tuple[bool, bool, str | float]:
     value = position.value
     if value is None:
         return True, False, 0
     return False, isinstance(value, str), value
-
-
-def _all_of(terms: Sequence[Filter]) -> Filter | None:
-    return None if not terms else terms[0] if len(terms) == 1 else And(tuple(terms))
-
-
-def _any_of(terms: Sequence[Filter]) -> Filter:
-    return terms[0] if len(terms) == 1 else Or(tuple(terms))
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

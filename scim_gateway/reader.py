@@ -7,12 +7,21 @@ dumped through it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
-from scim_gateway.fields import ExtensionField, Input, Leniency, MultiValuedField, ValueField, field_for
+from scim_gateway.fields import (
+    ExtensionField,
+    Input,
+    Leniency,
+    MultiValuedField,
+    ValueField,
+    field_for,
+    several_primary,
+)
 from scim_gateway.problems import kind_of, problems_in, sentence
 from scim_gateway.profile import Profile
 from scim_gateway.schema import Attribute, Resource, ResourceType, Target
@@ -78,7 +87,8 @@ class ResourceReader:
         """
         problems: list[str] = []
         for requirement in self._requirements[kept]:
-            problems.extend(requirement(resource))
+            if requirement.always or requirement.where in resource:
+                problems.extend(requirement.problems(resource))
         if problems:
             raise InvalidValue(sentence(problems))
 
@@ -241,8 +251,10 @@ class _ResourceSchema(Schema):
 
 def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile: Profile) -> None:
     """Whether ``schemas`` fits the resource type (RFC 7643 §3, §3.3); what is stored follows from the content."""
-    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
     base = resource_type.schema.id
+    if body.get("schemas") == [base]:
+        return
+    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
     if not isinstance(sent, list) or not sent or not all(isinstance(urn, str) for urn in sent):
         if profile.infer_schemas:
             return
@@ -269,18 +281,32 @@ def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile
 # The state of a whole resource
 
 
-def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[Callable[[Resource], Iterator[str]]]:
+@dataclass(frozen=True, slots=True)
+class _Requirement:
+    """What has to hold for an attribute, or for an extension.
+
+    :param where: the member of a resource that it is about.
+    :param always: whether it may be broken by a resource without that member.
+    """
+
+    where: str
+    always: bool
+    problems: Callable[[Resource], Iterator[str]]
+
+
+def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[_Requirement]:
     """What has to hold for a resource of a type; only attributes with something to check appear."""
     unseen = {"readOnly", "writeOnly"} if kept else {"readOnly"}
     for attribute in resource_type.attributes.values():
         if attribute.name != "schemas" and _demanding(attribute, unseen):
-            yield _attribute_requirement(attribute, None, unseen)
+            yield _Requirement(attribute.name, attribute.required, _attribute_requirement(attribute, None, unseen))
     for extension in resource_type.extensions:
+        urn = extension.schema.id
         if extension.required:
-            yield _extension_requirement(extension.schema.id)
+            yield _Requirement(urn, True, _extension_requirement(urn))
         for attribute in extension.schema.attributes:
             if _demanding(attribute, unseen):
-                yield _attribute_requirement(attribute, extension.schema.id, unseen)
+                yield _Requirement(urn, False, _attribute_requirement(attribute, urn, unseen))
 
 
 def _demanding(attribute: Attribute, unseen: Collection[str]) -> bool:
@@ -326,7 +352,7 @@ def _attribute_requirement(
                     if _missing(sub, element.get(sub.name)):
                         where = f"{title}[{index}]" if attribute.multi_valued else title
                         yield f"{where}.{sub.name} is required and must not be empty or blank"
-        if has_primary and sum(element.get("primary") is True for element in elements) > 1:
+        if has_primary and len(elements) > 1 and several_primary(elements):
             yield f"{title} has more than one element with primary true; leave one"
 
     return problems

@@ -15,8 +15,11 @@ from scim_gateway.call import Answer, Call, Settled
 from scim_gateway.changes import changed, created, replaced, same, without_write_only
 from scim_gateway.conditions import check_write, not_modified
 from scim_gateway.errors import Replayed, StaleResource, Unavailable
+from scim_gateway.exchange import Request
+from scim_gateway.look_ups import Answering
 from scim_gateway.messages import PatchOperation, read_patch
 from scim_gateway.patch import MemberOperations, PatchResult, apply, membership_change
+from scim_gateway.projection import Projection, parse
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.reader import ResourceReader
 from scim_gateway.references import Element, ReferenceCheck, id_of, tells
@@ -89,15 +92,33 @@ class TypeOperations:
         """GET of one resource."""
         projection = call.projection()
         with self._backend.operation(write=False):
-            spliced = self._splicer.one(call.id, call.base_url, projection) if self._splicer else None
-            if spliced is None:
-                resource = self._handler.get(call.id, without=projection.without - {"meta"})
-                shown = self._show(call, resource)
-        found = spliced or shown
-        if not_modified(call.headers, found.tag):
+            spliced = self._spliced(call.id, call.base_url, call.headers, projection)
+            if spliced is not None:
+                return spliced
+            resource = self._handler.get(call.id, without=projection.without - {"meta"})
+            shown = self._show(call, resource)
+        if not_modified(call.headers, shown.tag):
+            return Answer(304, None, {"ETag": shown.tag})
+        return Answer(200, shown.document, {"Location": shown.location, "ETag": shown.tag})
+
+    def look_up(self) -> Answering:
+        """How a GET is answered that asks for no certain attributes."""
+        projection = parse(None, None, self._kind)
+
+        def answer(request: Request, id: str) -> Answer | None:
+            with self._backend.look_up():
+                return self._spliced(id, request.base_url, request.headers, projection)
+
+        return answer
+
+    def _spliced(self, id: str, base_url: str, headers: Mapping[str, str], projection: Projection) -> Answer | None:
+        """The answer to a GET out of what is stored as text; ``None`` where that does not do."""
+        found = self._splicer.one(id, base_url, projection) if self._splicer else None
+        if found is None:
+            return None
+        if not_modified(headers, found.tag):
             return Answer(304, None, {"ETag": found.tag})
-        headers = {"Location": found.location, "ETag": found.tag}
-        return Answer(200, None, headers, spliced.json) if spliced else Answer(200, shown.document, headers)
+        return Answer(200, None, {"Location": found.location, "ETag": found.tag}, found.json)
 
     def replace(self, call: Call) -> Answer:
         """PUT of one resource."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scim_gateway.errors import InvalidVersion, MethodNotAllowed, NotFound
 from scim_gateway.schema import ResourceType, ResourceTypes
@@ -63,8 +63,7 @@ class Route:
         return "write"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A route, and the variable part of the URL."""
 
     route: Route

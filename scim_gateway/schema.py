@@ -242,6 +242,16 @@ class ResourceType:
                 yield extension.schema.id, attribute
 
     @cached_property
+    def write_only(self) -> tuple[tuple[str | None, Attribute], ...]:
+        """Each attribute that is checked when it is sent, and not kept."""
+        return tuple(each for each in self.every_attribute() if each[1].mutability == "writeOnly")
+
+    @cached_property
+    def remembered(self) -> tuple[tuple[str | None, Attribute], ...]:
+        """Each attribute of which a value that is there already may outlast a PUT that says otherwise."""
+        return tuple(each for each in self.every_attribute() if _outlasts(each[1]))
+
+    @cached_property
     def unique_paths(self) -> tuple[AttributePath, ...]:
         """The single-valued attributes a client sets whose values the store has to keep unique."""
         return tuple(
@@ -265,6 +275,12 @@ class ResourceType:
     def display_of(self, resource: Mapping[str, Any]) -> str | None:
         """The text that stands for a resource where another one refers to it."""
         return next((resource[name] for name in self.display if resource.get(name)), None)
+
+
+def _outlasts(attribute: Attribute) -> bool:
+    if attribute.mutability in ("readOnly", "immutable"):
+        return True
+    return not attribute.multi_valued and any(_outlasts(sub) for sub in attribute.sub_attributes)
 
 
 def values_at(resource: Mapping[str, Any], path: AttributePath) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from scim_gateway.errors import InvalidCount, InvalidValue, ScimError
 _NUMBER = re.compile(r"\s*[+-]?[0-9]{1,9}\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Search:
     """What a client asks for, by query parameters or by a SearchRequest; texts are as sent."""
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_LENGTH_STORED = len("2011-05-13T04:42:34.000Z")
 _LONGEST_DATE_TIME = len("2011-05-13T04:42:34.+00:00") + 30
 
 
@@ -51,6 +52,9 @@ def _instant(text: str) -> str | None:
         return None
     date, time, fraction, offset = match.groups()
     try:
+        if len(text) == _LENGTH_STORED and text[10] == "T" and text[19] == "." and offset == "Z":
+            datetime.fromisoformat(text)  # whether there is such a day
+            return text
         moment = datetime.fromisoformat(f"{date}T{time}{(offset or 'Z').upper()}").astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
         return None

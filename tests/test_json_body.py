@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_gateway import json_body
+from scim_gateway.bench import people
 from scim_gateway.errors import InvalidSyntax
 
 REFUSED = {
@@ -28,6 +30,7 @@ REFUSED = {
     "number": (b"5", "has to be a JSON object"),
     "null": (b"null", "has to be a JSON object"),
     "name twice": (b'{"emails":[{"a":1,"a":2}]}', "twice stands at emails[0].a"),
+    "name twice before something else": (b'{"a":{"b":1,"b":2},"c":tru}', "line 1, column 24"),
     "name twice in other case": (b'{"userName":"a","username":"b"}', "twice stands at username"),
     "NaN": (b'{"a":{"b":NaN}}', "NaN, which is no JSON, stands at a.b"),
     "infinite": (b'{"a":[1,Infinity]}', "stands at a[1]"),
@@ -123,3 +126,50 @@ def test_any_bytes_give_an_object_or_a_refusal(body: bytes) -> None:
     except InvalidSyntax as refused:
         read = {"refused": refused.detail}
     assert isinstance(read, dict)
+
+
+_BLANKS = st.sampled_from(["", "", "", " ", "\n", "\t", "\r", " \n "])
+_TEXTS = st.one_of(st.sampled_from([":", "a:", '":', '"a":', " :", "\\", "a\u00e9"]), st.text(max_size=3)).map(
+    lambda text: json.dumps(text, ensure_ascii=False)
+)
+_NAMES = st.one_of(st.sampled_from(['"a"', '"A"', '"b"', '"ß"', '":"']), _TEXTS)
+_NUMBERS = st.sampled_from(["0", "-0", "1.5", "1e2", "1e400", "-1", str(2**63), str(2**63 - 1), str(-(2**63)), "1E3"])
+
+
+def _array(values: list[str]) -> str:
+    return f"[{','.join(values)}]"
+
+
+def _objects(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Objects as texts, with names given twice, and blanks where they may be."""
+    member = st.tuples(_BLANKS, _NAMES, _BLANKS, _BLANKS, values, _BLANKS).map(
+        lambda part: f"{part[0]}{part[1]}{part[2]}:{part[3]}{part[4]}{part[5]}"
+    )
+    return st.lists(member, max_size=4).map(lambda members: "{" + ",".join(members) + "}")
+
+
+_VALUES = st.recursive(
+    st.one_of(_TEXTS, _NUMBERS, st.sampled_from(["true", "false", "null", "NaN", "tru", ""])),
+    lambda values: st.one_of(_objects(values), st.lists(values, max_size=3).map(_array)),
+    max_leaves=8,
+)
+
+
+def _outcome(read: Callable[[], object]) -> str:
+    try:
+        return repr(read())
+    except InvalidSyntax as error:
+        return f"refused: {error}"
+
+
+@given(_objects(_VALUES))
+def test_what_is_told_at_a_glance_is_what_a_careful_look_tells(text: str) -> None:
+    body = text.encode()
+    assert _outcome(lambda: json_body.loads(body, max_depth=4)) == _outcome(lambda: json_body._with_care(body, 4))
+
+
+def test_what_identity_providers_send_is_read_at_a_glance() -> None:
+    for document in (people.user(1), people.activation(False), people.group("staff", ["a", "b"])):
+        for separators in ((",", ":"), (", ", ": ")):
+            body = json.dumps(document, separators=separators).encode()
+            assert json_body._at_a_glance(body, 32) == document

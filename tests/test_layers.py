@@ -15,7 +15,7 @@ import scim_gateway
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(scim_gateway.__file__).parent
 
-WITH_FLASK = {"app", "blueprint", "serve", "gunicorn_conf"}
+WITH_FLASK = {"app", "blueprint", "direct", "serve", "gunicorn_conf", "wsgi"}
 WITH_CLICK = {"serve", "gunicorn_conf"}
 WITH_GUNICORN = {"serve", "gunicorn_worker", "gunicorn_refusal"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}

@@ -117,6 +117,9 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     def operation(self, *, write: bool) -> AbstractContextManager[object]:
         return self._writing() if write else self.directory.operation(write=False)
 
+    def look_up(self) -> AbstractContextManager[object]:
+        return self.directory.look_up()
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         operation = Operation(Deadline(self.context.times.request))

@@ -94,6 +94,9 @@ class SqlBackend(Backend):
     def operation(self, *, write: bool) -> AbstractContextManager[Session]:
         return self._database.operation(write=write)
 
+    def look_up(self) -> AbstractContextManager[Session]:
+        return self._database.look_up()
+
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}
         with self._database.session() as session:

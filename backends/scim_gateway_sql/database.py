@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
@@ -28,10 +28,12 @@ from .failures import (
     meaning_of,
     meaning_without_log,
 )
-from .locks import Row
+from .glance import GlancingSession, LookUp
+from .operation import Operation
 from .portable import NOW, instant
 from .session import Proof, Session
 from .shared_commit import SharedCommit
+from .this_thread import ThisThread
 
 __all__ = ("Database", "Session", "Transactions")
 
@@ -41,8 +43,6 @@ START_SECONDS = 5.0
 """How long an operation waits for another thread that prepares the database."""
 CONNECT_SECONDS = 5.0
 """How long a server that refuses connections is tried again, as when it restarts."""
-PATIENCE_SECONDS = 12.0
-"""How long a write that trouble with the database undid is done again before it is answered 503."""
 FRESH_SECONDS = 1.0
 """How long after its last use a connection to a server is taken to be one still."""
 PROOF_SECONDS = 8.0
@@ -63,40 +63,6 @@ class _NotConfirmed(Exception):
     def __init__(self, session: Session) -> None:
         super().__init__(_UNKNOWN)
         self.session = session
-
-
-class _Thread(threading.local):
-    """What one thread is doing, and what its last write is to do again."""
-
-    session: Session | None = None
-    _rows: Collection[Row] = ()
-    _since: float | None = None
-    _seen = 0.0
-
-    def rows(self) -> Collection[Row]:
-        """What the write that is done again depended on."""
-        rows, self._rows = self._rows, ()
-        return rows if time.monotonic() - self._seen < PATIENCE_SECONDS else ()
-
-    def undone(self, session: Session | None) -> None:
-        """A write was undone and may be done again."""
-        self._rows = frozenset(session.locks.rows) if session is not None and session.locks is not None else ()
-        self._seen = time.monotonic()
-
-    def again(self, trouble: Unavailable) -> Exception:
-        """What to raise for a write that trouble has undone: it is done again as long as that makes sense."""
-        now = time.monotonic()
-        if self._since is None or now - self._seen > PATIENCE_SECONDS:
-            self._since = now
-        self._seen = now
-        if now - self._since < PATIENCE_SECONDS:
-            return Contended(trouble)
-        self._since = None
-        return trouble
-
-    def done(self) -> None:
-        """A write has succeeded."""
-        self._since = None
 
 
 class Database:
@@ -124,7 +90,7 @@ class Database:
         self._starting = threading.Lock()
         self._shared = None if self.driver.concurrent else SharedCommit(self.driver, self._keep)
         self._breaker = Breaker()
-        self._here = _Thread()
+        self._here = ThisThread()
         self._idle = []
         # One for each thread that waits for a connection: unlike a count, it is safe to change without a lock.
         self._waiting: list[None] = []
@@ -146,6 +112,16 @@ class Database:
             raise RuntimeError("a write operation cannot begin inside another operation")
         return contextlib.nullcontext(current)
 
+    def look_up(self) -> AbstractContextManager[Session]:
+        """Like an operation that reads, without a transaction as long as it is a single statement.
+
+        :raises StaleResource: it was more than one, and there was a change in between: do it again as an operation.
+        """
+        if self._process != os.getpid():
+            self._start_over()
+        current = self._here.session
+        return LookUp(self) if current is None else contextlib.nullcontext(current)
+
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
         current = self._here.session
@@ -155,17 +131,9 @@ class Database:
             raise RuntimeError("a write needs operation(write=True)")
         return contextlib.nullcontext(current)
 
-    @contextlib.contextmanager
-    def _alone(self, write: bool) -> Iterator[Session]:
+    def _alone(self, write: bool) -> AbstractContextManager[Session]:
         engine = self._engine or self._start()
-        with self._write(engine) if write else self._transaction(engine, False) as session:
-            self._here.session = session
-            try:
-                yield session
-            finally:
-                self._here.session = None
-        for action in session.afterwards:
-            action()
+        return Operation(self._here, self._write(engine) if write else self._transaction(engine, False))
 
     @contextlib.contextmanager
     def _of_one_call(self, write: bool) -> Iterator[Session]:
@@ -193,6 +161,31 @@ class Database:
     def now(session: Session) -> datetime:
         """The time by the database's own clock, to the millisecond."""
         return instant(int(session.execute(NOW).scalar_one()))
+
+    # Look-ups
+
+    def begin_look_up(self) -> Session:
+        """The session of a look-up, which is this thread's from now on."""
+        engine = self._engine or self._start()
+        connection = self._take(engine, False)
+        if self.driver.concurrent:
+            session = self._here.session = Session(connection, self.driver, False)
+            session.renew = lambda: self._renewed(engine)
+        else:
+            session = self._here.session = GlancingSession(connection, self.driver)
+        return session
+
+    def end_look_up(self, session: Session, *, failed: bool) -> None:
+        """Give its connection back."""
+        self._here.session = None
+        # A connection that is still inside a transaction would show the next one what was, for as long as it is kept.
+        ended = not isinstance(session, GlancingSession) or session.end()
+        if ended and not failed:
+            self._keep(session)
+            return
+        if session.lost:
+            self._forget_idle()
+        session.close()
 
     # Writes
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine
+
+Convert = Callable[[Any], Any]
+Row = tuple[Any, ...]
+Columns = Sequence[Convert | None] | None
+"""What turns the driver's values of each column into others; ``None`` if nothing has to."""
 
 
 class Driver(ABC):
@@ -40,6 +46,16 @@ class Driver(ABC):
     def rollback(self, connection: Connection, write: bool) -> None:
         """Undo it."""
 
+    @abstractmethod
+    def rows(
+        self, connection: Any, sql: str, parameters: Sequence[Any], columns: Sequence[Convert | None] | None
+    ) -> Sequence[Row]:
+        """All rows that a statement selects.
+
+        :param connection: of the driver.
+        :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
+        """
+
     def unhurried(self, connection: Connection) -> None:
         """Let the statements of a transaction take their time, where it is limited: those that build a table."""
         return
@@ -54,3 +70,11 @@ class Driver(ABC):
     def largest(self) -> int | None:
         """The most bytes that a statement may have; ``None`` for no limit."""
         return None
+
+
+def converted(rows: Sequence[Row], columns: Sequence[Convert | None]) -> Sequence[Row]:
+    """Rows with other values."""
+    return [
+        tuple([value if convert is None else convert(value) for value, convert in zip(row, columns, strict=True)])
+        for row in rows
+    ]

@@ -17,7 +17,7 @@ from typing import Any
 
 from scim_gateway.filter_predicates import comparable_form
 from scim_gateway.schema import Attribute, AttributePath, Resource, ResourceType, values_at
-from scim_gateway.text import collision_key
+from scim_gateway.text import collision_key, fold, instant
 
 FORMAT = 1
 """Raised when what this module stores for the same resource changes; every index is then built anew."""
@@ -51,12 +51,30 @@ def sortable(attribute: Attribute, value: Any) -> bytes | None:
 
 def encoder_of(attribute: Attribute) -> Encoder:
     """What makes :func:`sortable` of the values of an attribute."""
+    if attribute.type in ("string", "reference"):
+        return _exact if attribute.case_exact else _folded
+    if attribute.type == "dateTime":
+        return _moment
     encode, form = _ENCODERS.get(attribute.type, _nothing), comparable_form(attribute)
     return lambda value: encode(form(value))
 
 
-def _text(form: Any) -> bytes | None:
-    return None if form is None else form.encode("utf-8", "surrogatepass")
+# Most values are texts: these are what the general way comes to, in one step.
+
+
+def _exact(value: Any) -> bytes | None:
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else None
+
+
+def _folded(value: Any) -> bytes | None:
+    if not isinstance(value, str):
+        return None
+    return value.lower().encode() if value.isascii() else fold(value).encode("utf-8", "surrogatepass")
+
+
+def _moment(value: Any) -> bytes | None:
+    form = instant(value) if isinstance(value, str) else None
+    return None if form is None else form.encode()
 
 
 def _flag(form: Any) -> bytes | None:
@@ -85,9 +103,6 @@ def _nothing(_form: Any) -> None:
 
 
 _ENCODERS: Mapping[str, Encoder] = {
-    "string": _text,
-    "reference": _text,
-    "dateTime": _text,
     "boolean": _flag,
     "integer": _whole,
     "decimal": _double,
@@ -163,10 +178,12 @@ class Index:
 
     def changes(self, before: Resource, after: Resource) -> tuple[Rows, Rows]:
         """The rows that go and the rows that come, when one becomes the other."""
-        touched = [name for name in self._by_owner if before.get(name) != after.get(name)]
-        old, new = self._rows_of(before, touched), self._rows_of(after, touched)
-        if any(attr == self.cut for attr, _ in (*old, *new)):
-            # Long texts are numbered through all attributes.
+        touched = [name for name, value in after.items() if before.get(name) != value]
+        touched += before.keys() - after.keys()
+        owners = [name for name in touched if name in self._by_owner]
+        old, new = self._rows_of(before, owners), self._rows_of(after, owners)
+        # Long texts are numbered through all attributes; the first of them is number 0.
+        if (self.cut, 0) in old or (self.cut, 0) in new:
             old, new = self.rows(before), self.rows(after)
         return (
             {at: form for at, form in old.items() if new.get(at) != form},
@@ -221,9 +238,6 @@ def told(attribute: Attribute) -> bool:
     return attribute.mutability != "writeOnly" and attribute.returned != "never"
 
 
-def value_rows(tenant: str, id: str, rows: Rows) -> list[dict[str, Any]]:
-    """Rows of the value index as they are stored."""
-    return [
-        {"tenant": tenant, "attr": attr, "sortable": form, "resource_id": id, "elem": elem}
-        for (attr, elem), form in sorted(rows.items())
-    ]
+def value_rows(tenant: str, id: str, rows: Rows) -> list[tuple[str, int, bytes, str, int]]:
+    """Rows of the value index as they are stored: tenant, number of the path, form, resource, number of the element."""
+    return [(tenant, at[0], rows[at], id, at[1]) for at in sorted(rows)]

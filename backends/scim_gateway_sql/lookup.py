@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, select
 
 from scim_gateway.backend import Query
 from scim_gateway.filter import Comparison, Operand
@@ -27,10 +27,14 @@ _KEY = and_(
     identifiers.c.attr == bindparam("attr_"),
     identifiers.c.name_key == bindparam("name_key_"),
 )
-_HAS_KEY = and_(_KEY, identifiers.c.tenant == resources.c.tenant, identifiers.c.resource_id == resources.c.id)
-_MEMBER_HAS_KEY = and_(_KEY, identifiers.c.tenant == members.c.tenant, identifiers.c.resource_id == members.c.member_id)
-_BY_IDENTIFIER = Prepared(_DOC.where(_HAS_KEY))
-_BY_IDENTIFIER_WITH_HOLDERS = with_holders(_HAS_KEY, _MEMBER_HAS_KEY)
+
+
+def _has_key(found: FromClause) -> ColumnElement[bool]:
+    return and_(_KEY, identifiers.c.tenant == found.c.tenant, identifiers.c.resource_id == found.c.id)
+
+
+_BY_IDENTIFIER = Prepared(_DOC.where(_has_key(resources)))
+_BY_IDENTIFIER_WITH_HOLDERS = with_holders(_has_key)
 _BY_VALUE = Prepared(
     _DOC.where(
         resources.c.id.in_(

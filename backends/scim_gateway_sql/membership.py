@@ -148,6 +148,10 @@ class SqlMembershipHandler(SqlHandler, MemberTextHandler):
             except Duplicate:
                 raise StaleResource(id) from None
 
+    def _wrote(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None = None) -> None:
+        session.regrouped = True
+        super()._wrote(session, id, state, before)
+
     def _is_changed(self, session: Session, before: Resource, after: Resource, change: MemberChange) -> bool | None:
         """Whether memberships were changed, by what is stored after a commit without an answer.
 

@@ -7,21 +7,22 @@ it relies on by itself: the server's defaults may be anything.
 from __future__ import annotations
 
 import contextlib
+import io
 import ipaddress
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pymysql
 import pymysql.connections
-from pymysql.constants import CLIENT, CR, ER
-from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
+from pymysql.constants import CLIENT, COMMAND, CR, ER
 from sqlalchemy import Connection, Engine, create_engine
 
-from .driver import Driver
+from .driver import Convert, Driver, Row, converted
 from .failures import DRIVER_ERRORS
+from .mysql_answers import Columns, columns_of
 from .mysql_dialect import DRIVER_NAME
 
 CONNECT_SECONDS = 3.0
@@ -34,8 +35,9 @@ _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
 _LAST_WORD_SECONDS = 1.0
-# Columns whose descriptions a connection keeps: more than all statements of the hot path have.
-_DESCRIPTIONS = 256
+# Statements whose columns a connection knows: more than there are, but for those with lists of many lengths.
+_STATEMENTS = 256
+_AT_ONCE = 65_536
 
 
 _COMMON = (
@@ -81,6 +83,17 @@ class ServerAddress:
         return f"{self.database} at {self.unix_socket or f'{self.host}:{self.port}'}"
 
 
+class _Received(io.RawIOBase):
+    """What arrives on a socket, which is closed by itself; no Python of its own for each read."""
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__()
+        vars(self)["readinto"] = sock.recv_into
+
+    def readable(self) -> bool:
+        return True
+
+
 class ServerConnection(pymysql.connections.Connection):
     """A connection that never falls back to plain text, and waits for as long as it is told."""
 
@@ -89,7 +102,7 @@ class ServerConnection(pymysql.connections.Connection):
     encoding: str
 
     def __init__(self, **settings: Any) -> None:
-        self._descriptions: dict[bytes, FieldDescriptorPacket] = {}
+        self._columns: dict[str, Columns | None] = {}
         self._sends = False
         self._reason: pymysql.MySQLError | None = None
         super().__init__(**settings)
@@ -141,26 +154,63 @@ class ServerConnection(pymysql.connections.Connection):
         """What the server gave as its reason before it hung up."""
         self._next_seq_id = 1
         self._read_timeout = _LAST_WORD_SECONDS
+        pymysql_own: Any = self
         try:
-            self._read_packet()
+            pymysql_own._read_packet()
         except pymysql.MySQLError as error:
             return error if error.args and 0 < error.args[0] < CR.CR_ERROR_FIRST else None
         return None
 
-    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
-        pymysql_own: Any = super()
-        packet: Any = pymysql_own._read_packet()
-        if packet_type is not FieldDescriptorPacket:
-            return cast(MysqlPacket, packet)
-        # The columns of a statement are described again with each answer, in the same bytes: to take that apart for a
-        # user and his groups is a third of the driver's work for a look-up.
-        text: bytes = packet.get_all_data()
-        description = self._descriptions.get(text)
-        if description is None:
-            if len(self._descriptions) >= _DESCRIPTIONS:
-                self._descriptions.clear()
-            description = self._descriptions[text] = FieldDescriptorPacket(text, self.encoding)
-        return description
+    def connect(self, sock: Any = None) -> None:
+        super().connect(sock)
+        pymysql_own: Any = self
+        pymysql_own._rfile = io.BufferedReader(_Received(pymysql_own._sock), _AT_ONCE)
+
+    def select(self, sql: str, parameters: Sequence[Any], values: Sequence[Convert | None] | None) -> Sequence[Row]:
+        """All rows that a statement selects.
+
+        :param values: what turns PyMySQL's values of each column into others; ``None`` if nothing has to.
+        """
+        pymysql_own: Any = self
+        # What a cursor would make of it, with less ado for keys, which are bytes.
+        text = sql % tuple([f"X'{each.hex()}'" if type(each) is bytes else self.escape(each) for each in parameters])
+        pymysql_own._execute_command(COMMAND.COM_QUERY, text)
+        columns = self._columns.get(sql)
+        rows: list[Row] | None = None
+        while True:
+            try:
+                # What has arrived; it waits until there is something, or the connection has ended.
+                data: bytes = pymysql_own._rfile.peek()
+            except BaseException as error:
+                self._force_close()
+                if isinstance(error, OSError):
+                    raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
+                raise
+            if columns is None or (rows is None and not data.startswith(columns.head)):
+                return self._described(sql, values, data)
+            if rows is None:
+                rows, at, number = [], len(columns.head), columns.number
+            at, number, ended = columns.take(data, at, number, rows)
+            pymysql_own._rfile.read(at)
+            if ended:
+                return rows
+            # It waits for the rest of a row, or says what is wrong.
+            pymysql_own._next_seq_id = number
+            packet = pymysql_own._read_packet()
+            if packet.is_eof_packet():
+                return rows
+            rows.append(columns.row(packet.get_all_data()))
+            at, number = 0, pymysql_own._next_seq_id
+
+    def _described(self, sql: str, values: Sequence[Convert | None] | None, data: bytes) -> Sequence[Row]:
+        """All rows of an answer as PyMySQL takes them; how it began is kept for the next one."""
+        pymysql_own: Any = self
+        pymysql_own._read_query_result()
+        result = pymysql_own._result
+        if len(self._columns) >= _STATEMENTS:
+            self._columns.clear()
+        self._columns[sql] = columns_of(data, result.converters, values)
+        return converted(result.rows, values) if values else result.rows
 
     def _request_authentication(self) -> None:
         # Older PyMySQL goes on without TLS where the server, or somebody in between, says that there is none.
@@ -295,6 +345,12 @@ class MysqlDriver(Driver):
         except DRIVER_ERRORS as error:
             # A connection that may be inside a transaction is of no use to anybody else.
             connection.invalidate(error)
+
+    def rows(
+        self, connection: Any, sql: str, parameters: Sequence[Any], columns: Sequence[Convert | None] | None
+    ) -> Sequence[Row]:
+        found: Sequence[Row] = connection.select(sql, parameters, columns)
+        return found
 
     def unhurried(self, connection: Connection) -> None:
         driver_connection: Any = connection.connection.driver_connection

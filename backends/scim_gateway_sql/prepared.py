@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,12 +18,15 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from .driver import Convert, Row
+
 if TYPE_CHECKING:
     from .database import Session
 
-Convert = Callable[[Any], Any]
-Row = tuple[Any, ...]
 Statement: TypeAlias = "Select[Any] | CompoundSelect[Any] | Insert | Update | Delete"
+
+_TOGETHER = 32
+"""Rows that SQLite is given in one statement; each number of them is a text of its own, which the driver keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class _Text:
     :param fixed: values of parameters that are part of the statement, such as a limit.
     :param columns: what turns the columns of a row into values; ``None`` if nothing has to.
     :param as_they_are: takes the parameters in their order, where the driver takes them as they are.
+    :param together: makes the text that inserts so many rows at once, where the driver does not do so itself.
     """
 
     sql: str
@@ -39,6 +45,7 @@ class _Text:
     fixed: Mapping[str, Any]
     columns: tuple[Convert | None, ...] | None
     as_they_are: Callable[[Mapping[str, Any]], Row] | None
+    together: Callable[[int], str] | None
 
     def values(self, parameters: Mapping[str, Any]) -> Row:
         """The parameters in the order of the text."""
@@ -46,13 +53,14 @@ class _Text:
             return self.as_they_are(parameters)
         if self.fixed:
             parameters = {**self.fixed, **parameters}
-        return tuple(parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.names)
-
-    def row(self, row: Sequence[Any]) -> Row:
-        """A row with its columns as values."""
-        assert self.columns is not None
         return tuple(
-            value if convert is None else convert(value) for value, convert in zip(row, self.columns, strict=True)
+            [parameters[name] if convert is None else convert(parameters[name]) for name, convert in self.names]
+        )
+
+    def converted(self, row: Row) -> Row:
+        """Values that are in the order of the text already."""
+        return tuple(
+            value if convert is None else convert(value) for value, (_, convert) in zip(row, self.names, strict=True)
         )
 
 
@@ -73,15 +81,17 @@ class Prepared:
 
         :raises Unavailable: the database cannot do it now.
         """
-        text, values = self._ready(session, parameters)
-        found: Sequence[Row] = session.run(text.sql, values).fetchall()
-        return found if text.columns is None else [text.row(row) for row in found]
+        text = self._texts.get((session.sql.name, 0)) if self._among is None else None
+        if text is None:
+            text, values = self._ready(session, parameters)
+        else:
+            values = text.values(parameters)
+        return session.rows(text.sql, values, text.columns)
 
     def first(self, session: Session, parameters: Mapping[str, Any]) -> Row | None:
         """The first row."""
-        text, values = self._ready(session, parameters)
-        row: Row | None = session.run(text.sql, values).fetchone()
-        return row if row is None or text.columns is None else text.row(row)
+        rows = self.rows(session, parameters)
+        return rows[0] if rows else None
 
     def changed(self, session: Session, parameters: Mapping[str, Any]) -> int:
         """How many rows the statement has changed.
@@ -99,7 +109,23 @@ class Prepared:
         :raises Duplicate: a unique key is taken.
         """
         text = self._text(session.sql, 0)
-        session.run_each(text.sql, [text.values(parameters) for parameters in several])
+        self._send(session, text, [text.values(parameters) for parameters in several])
+
+    def each_row(self, session: Session, rows: Sequence[Row]) -> None:
+        """The same with the values of each set as a row, in the order in which they stand in the statement.
+
+        :raises Duplicate: a unique key is taken.
+        """
+        text = self._text(session.sql, 0)
+        self._send(session, text, rows if text.as_they_are is not None else [text.converted(row) for row in rows])
+
+    @staticmethod
+    def _send(session: Session, text: _Text, rows: Sequence[Row]) -> None:
+        if text.together is not None and 1 < len(rows) <= _TOGETHER:
+            session.changed = True
+            session.run(text.together(len(rows)), tuple(chain.from_iterable(rows)))
+        else:
+            session.run_each(text.sql, rows)
 
     def _ready(self, session: Session, parameters: Mapping[str, Any]) -> tuple[_Text, Row]:
         if self._among is None:
@@ -134,7 +160,21 @@ def _compile(statement: Statement, dialect: Dialect, among: str | None, items: i
     columns = tuple(_of_column(column.type, dialect) for column in selected)
     plain = len(names) > 1 and not fixed and not any(convert for _, convert in names)
     as_they_are = itemgetter(*(name for name, _ in names)) if plain else None
-    return _Text(sql, tuple(names), fixed, columns if any(columns) else None, as_they_are)
+    together = _together(sql) if isinstance(statement, Insert) and dialect.name == "sqlite" else None
+    return _Text(sql, tuple(names), fixed, columns if any(columns) else None, as_they_are, together)
+
+
+def _together(sql: str) -> Callable[[int], str] | None:
+    """What makes the text that inserts several rows; ``None`` where there is more to it than the rows.
+
+    For every row that runs alone, SQLite's driver lets another thread go on, and has to wait until it stops again.
+    """
+    start, _, row = sql.rpartition(" VALUES ")
+    if not start.startswith("INSERT INTO ") or row.strip("(?, )"):
+        return None
+    # Where a key is taken, the rows before it stay, as when each is inserted alone: nothing is copied for the case.
+    start = start.replace("INSERT", "INSERT OR FAIL", 1)
+    return cache(lambda number: f"{start} VALUES {', '.join([row] * number)}")
 
 
 def _of_parameter(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

@@ -66,6 +66,7 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
     session.execute(_DROP_IDENTIFIERS, here)
     session.execute(_DROP_VALUES, here)
     held: set[tuple[str, bytes]] = set()
+    columns = values.columns.keys()
     after = ""
     while docs := session.execute(_DOCS, {**here, "after_": after}).all():
         claims, rows, displays = [], [], []
@@ -73,7 +74,7 @@ def refresh_index(session: Session, tenant: str, index: Index) -> None:
             resource = orjson.loads(doc)
             if (wanted := index.resource_type.display_of(resource)) != display:
                 displays.append({"tenant_": tenant, "id_": id, "display_": wanted})
-            rows += value_rows(tenant, id, index.rows(resource))
+            rows += [dict(zip(columns, row, strict=True)) for row in value_rows(tenant, id, index.rows(resource))]
             for attr, key in index.unique_keys(resource).items():
                 if (attr, key) in held:
                     _log.error("%s %s has the same %s as another one: rename one of them", kind, id, attr)

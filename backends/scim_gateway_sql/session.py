@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
-from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from scim_gateway.backend import Reference
 
-from .driver import Driver
+from .driver import Convert, Driver, Row
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
 from .locks import Locks
 
@@ -29,7 +28,8 @@ class Session:
     :ivar afterwards: what this process does once it is committed, such as to remember it.
     :ivar changed: whether something may have been changed.
     :ivar holders: what holds the resources that were read, where that came with them (:mod:`.holders`).
-    :ivar largest: the most bytes that a statement may have, if there is a limit.
+    :ivar regrouped: whether what holds a resource may have been changed: a membership, or a name.
+    :ivar sql: the dialect that statements are written in.
     :ivar renew: makes another connection for the rest of a read whose own was lost.
     """
 
@@ -40,25 +40,25 @@ class Session:
         "_raw",
         "afterwards",
         "changed",
-        "dialect",
         "holders",
-        "largest",
         "locks",
         "proofs",
+        "regrouped",
         "renew",
+        "sql",
         "write",
     )
 
-    def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
+    def __init__(self, connection: Connection, driver: Driver, write: bool, raw: Any = None) -> None:
+        """:param raw: the driver's own connection, where it is known."""
         self._connection = connection
         self._driver = driver
-        self._raw: Any = None
-        self._listeners: Iterable[Callable[..., tuple[str, Any]]] | None = None
+        self._raw = raw
+        self._listeners: Sequence[Callable[..., tuple[str, Any]]] | None = None
         self.afterwards: list[Callable[[], None]] = []
-        self.changed = False
+        self.changed = self.regrouped = False
         self.holders: dict[str, Sequence[Reference]] = {}
-        self.dialect = driver.dialect
-        self.largest = driver.largest()
+        self.sql = connection.dialect
         self.write = write
         self.locks = Locks(self) if write and driver.concurrent else None
         self.proofs: list[Proof] = []
@@ -73,7 +73,7 @@ class Session:
         :raises Unavailable: the database cannot do it now.
         """
         if not statement.is_select:
-            self.changed = True
+            self.changed = self.regrouped = True
         try:
             return self._connection.execute(statement, parameters)
         except DRIVER_ERRORS as error:
@@ -86,13 +86,30 @@ class Session:
         :raises Duplicate: a unique key is taken.
         :raises Unavailable: the database cannot do it now.
         """
-        cursor = self._driver_connection().cursor()
+        cursor = (self._raw or self._driver_connection()).cursor()
         try:
-            cursor.execute(*self._heard(cursor, sql, values, False))
+            if self._listeners is None or self._listeners:
+                sql, values = self._heard(cursor, sql, values, False)
+            cursor.execute(sql, values)
         except self._connection.dialect.loaded_dbapi.Error as error:
             self._go_on(self._meaning_of(error), error)
             return self.run(sql, values)
         return cursor
+
+    def rows(self, sql: str, values: Sequence[Any], columns: Sequence[Convert | None] | None) -> Sequence[Row]:
+        """All rows of a statement in the driver's own words (:mod:`.prepared`).
+
+        :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
+        :raises Unavailable: the database cannot do it now.
+        """
+        raw = self._raw or self._driver_connection()
+        try:
+            if self._listeners is None or self._listeners:
+                sql, values = self._heard(raw.cursor(), sql, values, False)
+            return self._driver.rows(raw, sql, values, columns)
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            self._go_on(self._meaning_of(error), error)
+            return self.rows(sql, values, columns)
 
     def run_each(self, sql: str, several: Sequence[Sequence[Any]]) -> None:
         """Run a statement that changes something with each of several values.
@@ -107,10 +124,19 @@ class Session:
         except self._connection.dialect.loaded_dbapi.Error as error:
             raise self._meaning_of(error) from error
 
+    def alone(self) -> None:
+        """As a rule the statement that comes next is the only one."""
+        return
+
     @property
-    def sql(self) -> Dialect:
-        """The dialect that statements are written in."""
-        return self._connection.dialect
+    def dialect(self) -> str:
+        """The database as statements for it are told apart."""
+        return self._driver.dialect
+
+    @property
+    def largest(self) -> int | None:
+        """The most bytes that a statement may have, if there is a limit."""
+        return self._driver.largest()
 
     def _go_on(self, meaning: Exception, error: Exception) -> None:
         """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
@@ -123,14 +149,15 @@ class Session:
     def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
         """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
         if self._listeners is None:
-            self._listeners = self._connection.dispatch.before_cursor_execute
+            self._listeners = tuple(self._connection.dispatch.before_cursor_execute)
         for listener in self._listeners:
             sql, values = listener(self._connection, cursor, sql, values, None, several)
         return sql, values
 
     def _driver_connection(self) -> Any:
         if self._raw is None:
-            self._raw = self._connection.connection.driver_connection
+            # The driver's, too, as drivers are synchronous; to ask for that one takes SQLAlchemy several times as long.
+            self._raw = self._connection.connection.dbapi_connection
         return self._raw
 
     def _meaning_of(self, error: Exception) -> Exception:
@@ -145,7 +172,7 @@ class Session:
     @property
     def connection(self) -> Connection:
         """The connection, for what is not said in a statement of SQLAlchemy's; it may change something."""
-        self.changed = True
+        self.changed = self.regrouped = True
         return self._connection
 
     def close(self) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -37,31 +38,39 @@ class _Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.writes = 0
+        self.raw: Any = connection.connection.driver_connection
         self.trouble: Exception | None = None
+        self._ended = False
         # Held until the end; an Event would be made of three such objects, for each write.
         self._under_way = threading.Lock()
         self._under_way.acquire()
 
-    @contextlib.contextmanager
-    def part(self) -> Iterator[None]:
-        """One write, which is undone alone where others were done before it."""
-        raw: Any = self.connection.connection.driver_connection
-        shared = self.writes > 0
-        if shared:
-            raw.execute("SAVEPOINT part")
-        try:
-            yield
-            if shared:
-                raw.execute("RELEASE part")
-        except BaseException as error:
-            if shared and not _undone(raw):
-                self.trouble = error if isinstance(error, Exception) else _STOPPING
-            raise
-        self.writes += 1
+    def begin_part(self) -> None:
+        """Begin one write, which can be undone alone where others were done before it."""
+        if self.writes:
+            self.raw.execute("SAVEPOINT part")
+
+    def end_part(self, error: BaseException | None) -> None:
+        """End it: done, or undone because of an error."""
+        if error is None and self.writes:
+            try:
+                self.raw.execute("RELEASE part")
+            except BaseException as failed:
+                self._undo_part(failed)
+                raise
+        if error is None:
+            self.writes += 1
+        elif self.writes:
+            self._undo_part(error)
+
+    def _undo_part(self, error: BaseException) -> None:
+        if not _undone(self.raw):
+            self.trouble = error if isinstance(error, Exception) else _STOPPING
 
     def end(self, trouble: Exception | None) -> None:
         """Let all of its writes know what became of it."""
         self.trouble = trouble
+        self._ended = True
         self._under_way.release()
 
     def outcome(self) -> None:
@@ -69,8 +78,9 @@ class _Transaction:
 
         :raises Unavailable: it was undone.
         """
-        self._under_way.acquire()
-        self._under_way.release()  # for others who wait, too
+        if not self._ended:  # whoever ends it has nothing to wait for, and is not to stand in line with those who do
+            self._under_way.acquire()
+            self._under_way.release()  # for others who wait, too
         if isinstance(self.trouble, Unavailable):
             raise copy.copy(self.trouble) from self.trouble  # One of their own for each thread.
         if self.trouble is not None:
@@ -105,13 +115,16 @@ class SharedCommit:
         self._turns = Turns()
         self._open: _Transaction | None = None
 
-    @contextlib.contextmanager
-    def write(self, connect: Callable[[], Connection]) -> Iterator[Session]:
+    def write(self, connect: Callable[[], Connection]) -> AbstractContextManager[Session]:
         """A write: done for good at the end of the block, undone by any exception.
 
         :param connect: gives a connection.
         :raises Unavailable: other writes took too long, or the database cannot do it now.
         """
+        return _Write(self, connect)
+
+    def enter(self, connect: Callable[[], Connection]) -> tuple[_Transaction, Session]:
+        """Wait for the turn, and go on with the transaction of the write before, or begin one."""
         if not self._turns.take(WAIT_SECONDS):
             raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
         try:
@@ -119,19 +132,7 @@ class SharedCommit:
         except BaseException:
             self._turns.end()
             raise
-        session = Session(transaction.connection, self._driver, True)
-        sees_others = transaction.writes > 0
-        try:
-            try:
-                with transaction.part():
-                    yield session
-            finally:
-                self._leave(transaction, session)
-        except Exception:  # it is raised again, unless what it may be due to, as a name that is taken, is undone itself
-            if sees_others:
-                transaction.outcome()
-            raise
-        transaction.outcome()
+        return transaction, Session(transaction.connection, self._driver, True, transaction.raw)
 
     def _begin(self, connection: Connection) -> _Transaction:
         try:
@@ -144,7 +145,7 @@ class SharedCommit:
         self._open = _Transaction(connection)
         return self._open
 
-    def _leave(self, transaction: _Transaction, session: Session) -> None:
+    def leave(self, transaction: _Transaction, session: Session) -> None:
         """Let the next write go on with the transaction; where there is none, or nothing to go on with, end it."""
         worth_it = transaction.trouble is None and 0 < transaction.writes < MOST
         if worth_it and self._turns.hand_over():
@@ -179,3 +180,43 @@ class SharedCommit:
                 log(error)  # a defect of ours, of which those who wait are not told more than that it is undone
             return trouble
         return None
+
+
+class _Write:
+    """The block of one write. No generators one inside the other, which would take as long as a statement."""
+
+    __slots__ = ("_connect", "_sees_others", "_session", "_shared", "_transaction")
+
+    def __init__(self, shared: SharedCommit, connect: Callable[[], Connection]) -> None:
+        self._shared = shared
+        self._connect = connect
+
+    def __enter__(self) -> Session:
+        self._transaction, self._session = self._shared.enter(self._connect)
+        self._sees_others = self._transaction.writes > 0
+        try:
+            self._transaction.begin_part()
+        except BaseException as error:
+            self._shared.leave(self._transaction, self._session)
+            self._hear(error)
+            raise
+        return self._session
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        try:
+            try:
+                self._transaction.end_part(error)
+            finally:
+                self._shared.leave(self._transaction, self._session)
+        except Exception as failed:
+            self._hear(failed)
+            raise
+        self._hear(error)
+
+    def _hear(self, error: BaseException | None) -> None:
+        """Wait until the transaction is done for good; who failed does so for what may have been due to the others.
+
+        Where that is undone itself, as a name that was taken, this is what is raised instead.
+        """
+        if error is None or (self._sees_others and isinstance(error, Exception)):
+            self._transaction.outcome()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from scim_gateway.errors import Unavailable
 
-from .driver import Driver
+from .driver import Convert, Driver, Row, converted
 
 BUSY_SECONDS = 5.0
 """How long a write waits for the writes of other processes."""
@@ -69,6 +70,12 @@ class SqliteDriver(Driver):
     def rollback(self, connection: Connection, write: bool) -> None:
         _driver_connection(connection).rollback()
 
+    def rows(
+        self, connection: Any, sql: str, parameters: Sequence[Any], columns: Sequence[Convert | None] | None
+    ) -> Sequence[Row]:
+        found: Sequence[Row] = connection.execute(sql, parameters).fetchall()
+        return found if columns is None else converted(found, columns)
+
     def state(self, connection: Any) -> object | None:
         # What others have committed, and what this connection has changed itself.
         (others,) = connection.execute("PRAGMA data_version").fetchone()
@@ -97,6 +104,9 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute("PRAGMA trusted_schema = OFF")
+    # What a savepoint may have to undo is kept in memory: it is a copy of every page that a write touches, and goes to
+    # a file otherwise (https://sqlite.org/tempfiles.html, "Statement Journal Files").
+    connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

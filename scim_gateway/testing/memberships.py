@@ -157,6 +157,35 @@ class MembershipTests(BackendSuite):
         }
         assert found[bob["id"]] == [Reference(second["id"], "Group", "a")]
 
+    def test_a_write_is_told_what_holds_a_member_by_what_it_has_done_itself(
+        self, backend: Backend, groups: MembershipHandler
+    ) -> None:
+        if not isinstance(groups, ContainingHandler):
+            pytest.skip("this backend does not tell what holds a member")
+        ada, staff, others = user("ada"), group("staff"), group("others")
+        create(backend, ada, staff, others)
+        users = backend.handlers["User"]
+
+        def held_by() -> list[str | None]:
+            assert isinstance(groups, ContainingHandler)
+            return [each.display for each in groups.containing([ada["id"]]).get(ada["id"], ())]
+
+        with backend.operation(write=True):
+            before = users.get(ada["id"])
+            users.modify(before, changed(before, title="Director"))
+            assert held_by() == []
+            joined = changed(staff)
+            groups.change_members(staff, joined, MemberChange({ada["id"]: "User"}))
+            users.get(ada["id"])
+            assert held_by() == ["staff"]
+            renamed = changed(joined, displayName="Staff")
+            groups.modify(joined, renamed)
+            assert held_by() == ["Staff"]
+            groups.create(group("more", ada))
+            assert held_by() == ["Staff", "more"]
+            groups.change_members(renamed, changed(renamed), MemberChange(remove=frozenset({ada["id"]})))
+            assert held_by() == ["more"]
+
     def test_a_group_of_hundreds_changes_by_differences(self, backend: Backend, groups: MembershipHandler) -> None:
         # More than a store takes at once: members to write, and ids to look for.
         many = [user(f"user{number}") for number in range(521)]

@@ -170,6 +170,11 @@ def test_an_answered_write_is_on_the_disk(backend: SqlBackend) -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5000}
 
 
+def test_what_is_kept_to_undo_one_write_among_others_is_written_to_no_file(backend: SqlBackend) -> None:
+    with backend._database.operation(write=True) as session:
+        assert session.connection.exec_driver_sql("PRAGMA temp_store").scalar() == 2
+
+
 @pytest.mark.rfc("A-07")
 def test_tenants_in_one_database_do_not_see_each_other(tmp_path: Path) -> None:
     red, blue = (open_backend(tmp_path, tenant=name) for name in ("red", "blue"))

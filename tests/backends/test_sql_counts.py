@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from core_client import Core
 from scim_gateway_sql import SqlBackend
-from sqlalchemy import event
+from scim_gateway_sql.holders import MANY
+from scim_gateway_sql.tables import members
+from sqlalchemy import event, insert
 
 from scim_gateway.bench import people
 from scim_gateway.testing import suite_resource_types
@@ -51,8 +53,20 @@ def count(core: Core, users: list[str]) -> Counter:
     return send
 
 
+def alone(core: Core) -> bool:
+    """Whether a write has the database for itself."""
+    assert isinstance(core.backend, SqlBackend)
+    return not core.backend.database.driver.concurrent
+
+
 def group(core: Core, name: str, *ids: str) -> str:
     return str(core.json("POST", "/Groups", people.group(name, ids), expect=201)["id"])
+
+
+def sent_again(core: Core) -> int:
+    """Statements of a look-up that needs more than one: where a read sees one moment, the first is sent again."""
+    assert isinstance(core.backend, SqlBackend)
+    return 1 if core.backend.database.driver.dialect == "sqlite" else 0
 
 
 def test_a_look_up_gets_the_user_and_the_groups_at_once(core: Core, users: list[str], count: Counter) -> None:
@@ -66,11 +80,44 @@ def test_a_look_up_gets_the_user_and_the_groups_at_once(core: Core, users: list[
 def test_a_group_in_a_group_takes_one_statement_more_for_each_level(
     core: Core, users: list[str], count: Counter
 ) -> None:
+    again = sent_again(core)
     inner = group(core, "inner", users[0])
     outer = group(core, "outer", inner)
-    assert count("GET", f"/Users/{users[0]}") == 2
+    assert count("GET", f"/Users/{users[0]}") == 2 + again
     group(core, "outermost", outer)
-    assert count("GET", f"/Users/{users[0]}") == 3
+    assert count("GET", f"/Users/{users[0]}") == 3 + again
+
+
+def test_a_group_in_several_groups_is_told_once(core: Core, users: list[str], count: Counter) -> None:
+    inner, other = group(core, "inner", users[0]), group(core, "other", users[0])
+    above = {group(core, name, inner) for name in ("a", "b", "c")}
+    found = [(each["value"], each["type"]) for each in core.json("GET", f"/Users/{users[0]}")["groups"]]
+    assert found[:2] == [(inner, "direct"), (other, "direct")]
+    assert sorted(found[2:]) == sorted((id, "indirect") for id in above)
+    assert count("GET", f"/Users/{users[0]}") == 2 + sent_again(core)
+
+
+def test_what_a_group_has_left_behind_is_nobodys_group(core: Core, users: list[str], count: Counter) -> None:
+    kept = [group(core, "kept", *users[:2]), group(core, "kept too", *users[:2])]
+    assert isinstance(core.backend, SqlBackend)
+    with core.backend.database.session(write=True) as session:
+        for member in (users[0], users[39]):
+            row = {"tenant": core.backend.tenant, "group_id": "gone", "member_id": member}
+            session.execute(insert(members), row)
+    for user, ids in ((users[0], kept), (users[1], kept), (users[39], [])):
+        assert [each["value"] for each in core.json("GET", f"/Users/{user}").get("groups", ())] == ids
+
+
+def test_who_is_in_many_groups_takes_one_statement_more_in_the_same_order(
+    core: Core, users: list[str], count: Counter
+) -> None:
+    """A document is sent with each group, so the groups are asked for by themselves where they are many."""
+    ids = [group(core, f"group {number}", users[0]) for number in range(MANY)]
+    for statements in (1, 2 + sent_again(core)):
+        assert [each["value"] for each in core.json("GET", f"/Users/{users[0]}")["groups"]] == ids
+        assert count("GET", f"/Users/{users[0]}") == statements
+        assert count("GET", "/Users", filter=f'userName eq "{people.user_name(0)}"') == statements
+        ids.append(group(core, f"group {len(ids)}", users[0]))
 
 
 def test_a_page_asks_for_resources_total_and_groups(users: list[str], count: Counter) -> None:
@@ -100,18 +147,21 @@ def test_the_size_of_a_page_does_not_matter(users: list[str], count: Counter) ->
     assert of_forty <= of_two
 
 
-def test_a_change_of_a_user_takes_as_few_as_it_can(users: list[str], count: Counter) -> None:
+def test_a_change_of_a_user_takes_as_few_as_it_can(core: Core, users: list[str], count: Counter) -> None:
     # The row, what it is called, what it is found by; nobody can hold it yet.
     assert count("POST", "/Users", people.user(777)) == 3
-    # Read, changed, two lists of values, its groups.
-    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 5
-    assert count("PUT", f"/Users/{users[1]}", {**people.user(1), "title": "Director"}) == 5
-    assert count("DELETE", f"/Users/{users[2]}") == 7
+    # Read, changed, two lists of values, its groups. SQLite, where writes are alone, reads those with the user, and
+    # what only has another value is one list.
+    spared = 1 if alone(core) else 0
+    assert count("PUT", f"/Users/{users[1]}", {**people.user(1), "title": "Director"}) == 5 - spared
+    assert count("PUT", f"/Users/{users[1]}", {**people.user(1), "title": "Chair"}) == 5 - 2 * spared
+    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 5 - 2 * spared
+    assert count("DELETE", f"/Users/{users[2]}") == 7 - spared
 
 
-def test_a_change_that_changes_nothing_writes_nothing(users: list[str], count: Counter) -> None:
+def test_a_change_that_changes_nothing_writes_nothing(core: Core, users: list[str], count: Counter) -> None:
     count("PATCH", f"/Users/{users[0]}", people.activation(False))
-    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == 2
+    assert count("PATCH", f"/Users/{users[0]}", people.activation(False)) == (1 if alone(core) else 2)
 
 
 def test_a_membership_change_costs_the_same_in_a_group_of_any_size(

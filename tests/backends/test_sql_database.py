@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import scim_gateway_sql.database
+import scim_gateway_sql.this_thread
 from scim_gateway_sql import SqlBackend, handlers
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.failures import Contended, Lost
@@ -132,7 +133,7 @@ def test_a_statement_of_its_own_that_trouble_undid_is_503_as_nobody_would_do_it_
 
 
 def test_trouble_that_does_not_end_is_503_in_the_end(server: SqlBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(scim_gateway_sql.this_thread, "PATIENCE_SECONDS", 0.2)
 
     def work(_session: Session) -> None:
         raise Lost("gone")

@@ -16,6 +16,7 @@ import scim_gateway_sql.breaker
 import scim_gateway_sql.database
 import scim_gateway_sql.mysql
 import scim_gateway_sql.mysql_dialect
+import scim_gateway_sql.this_thread
 from core_client import GROUP, PATCH_OP, USER, Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.failures import Locked
@@ -65,7 +66,7 @@ def impatience(backend: SqlBackend) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.2)
-        patch.setattr(scim_gateway_sql.database, "PATIENCE_SECONDS", 0.2)
+        patch.setattr(scim_gateway_sql.this_thread, "PATIENCE_SECONDS", 0.2)
         patch.setattr(scim_gateway_sql.mysql, "CONNECT_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql, "ANSWER_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql_dialect, "PING_SECONDS", 0.4)
@@ -498,7 +499,7 @@ def test_a_row_that_stays_locked_is_503_after_a_while_and_nothing_changes(
 ) -> None:
     quick = tuple(each.replace("timeout = 4", "timeout = 1") for each in scim_gateway_sql.mysql._COMMON)
     monkeypatch.setattr(scim_gateway_sql.mysql, "_COMMON", quick)
-    monkeypatch.setattr(scim_gateway_sql.database, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(scim_gateway_sql.this_thread, "PATIENCE_SECONDS", 0.0)
     backend = SqlBackend.from_settings({"database_url": mariadb}, TYPES)
     ada = user("ada")
     create(backend, ada)

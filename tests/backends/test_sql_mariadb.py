@@ -8,6 +8,7 @@ import pytest
 import scim_gateway_sql.database
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
+from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
@@ -63,11 +64,16 @@ class TestSqlBackendOnMariaDb(BackendTests):
     ) -> None:
         ada = user("ada")
         create(backend, ada, group("staff", ada))
+        at = {"tenant_": backend.tenant, "kind_": "User"}
+        by_id, by_name = {"id_": ada["id"]}, {"attr_": "userName", "name_key_": b"ada"}
         with backend.database.session() as session:
-            text = _GET_WITH_HOLDERS._text(session.sql, 0)
-            values = text.values({"tenant_": backend.tenant, "kind_": "User", "id_": ada["id"]})
-            plan = session.run(f"EXPLAIN {text.sql}", values).fetchall()
-        assert [key for _, kind, _, _, _, key, *_ in plan if kind == "DEPENDENT SUBQUERY"] == ["scim_member_by_member"]
+            for statement, found_by in ((_GET_WITH_HOLDERS, by_id), (_BY_IDENTIFIER_WITH_HOLDERS, by_name)):
+                text = statement._text(session.sql, 0)
+                plan = session.run(f"EXPLAIN {text.sql}", text.values({**at, **found_by})).fetchall()
+                keys = {table: (kind, key) for _, _, table, kind, _, key, *_ in plan}
+                assert keys["r"] == ("const", "PRIMARY")
+                assert keys["m"] == keys["a"] == ("ref", "scim_member_by_member")
+                assert keys["g"] == ("eq_ref", "PRIMARY")
 
 
 class TestSqlBackendWithItsStatementsForSingleStore(UniquenessTests, ChangeTests, MembershipTests, SurroundingsTests):

@@ -402,27 +402,6 @@ def test_what_a_server_says_before_it_hangs_up_is_heard_though_the_statement_cou
     assert not connection.open
 
 
-def test_columns_are_described_as_the_driver_itself_does_however_many_there_are(mariadb: str) -> None:
-    driver = driver_for({"database_url": mariadb, "database_tls": "off"})
-    assert isinstance(driver, MysqlDriver)
-    at = driver.address
-    plain = pymysql.connect(host=at.host, port=at.port, user=at.user, password=at.password, charset="utf8mb4")
-    ours = driver.connect()
-    # The same name with values of another type, names by the hundred, and those of the beginning once more.
-    again = [f"SELECT {value} AS c" for value in ("1", "'ä'", "X'00FF'", "NULL", "1.5")]
-    statements = [*again, *(f"SELECT {number} AS column_{number}" for number in range(600)), *again]
-    for statement in statements:
-        answers = []
-        for connection in (plain, ours):
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                answers.append((cursor.description, cursor.fetchall()))
-        assert answers[0] == answers[1]
-    assert len(ours._descriptions) < 600
-    plain.close()
-    ours.close()
-
-
 def test_tenants_in_one_database_do_not_see_each_other(mariadb: str) -> None:
     red, blue = (SqlBackend.from_settings({"database_url": mariadb, "tenant": name}, TYPES) for name in ("red", "blue"))
     ada = user("ada")

@@ -261,10 +261,12 @@ def test_a_store_that_cannot_be_reached_is_503_with_retry_after(
     def unreachable(*_: Any, **__: Any) -> Any:
         raise Unavailable("The directory cannot be reached; try again.", retry_after=7)
 
-    monkeypatch.setattr(type(backend), "operation", unreachable)
+    for access in ("operation", "look_up"):
+        monkeypatch.setattr(type(backend), access, unreachable)
     for answer in (
         scim.get("/Users"),
         scim.get("/Users/x"),
+        scim.get("/Users", query={"filter": 'userName eq "x"'}),
         scim.get("/Users", query={"filter": "title pr"}),
         scim.post("/Users", new_user()),
         scim.put("/Users/x", new_user()),

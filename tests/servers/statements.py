@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql.cursors
+from scim_gateway_sql.mysql import ServerConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ def statements_sent() -> Iterator[list[Statement]]:
     """All statements of this process, on any connection, from here on."""
     found: list[Statement] = []
     execute, execute_many = pymysql.cursors.Cursor.execute, pymysql.cursors.Cursor.executemany
+    select = ServerConnection.select
 
     def watched(self: Any, query: Any, args: Any = None) -> int:
         # Several rows become one INSERT, which comes here as bytes without marks; it was noted before.
@@ -39,9 +41,14 @@ def statements_sent() -> Iterator[list[Statement]]:
             found.append(Statement(query, self.mogrify(query, args[0])))
         return execute_many(self, query, args)
 
+    def watched_select(self: Any, sql: str, parameters: Any, values: Any) -> Any:
+        found.append(Statement(sql, self.cursor().mogrify(sql, parameters)))
+        return select(self, sql, parameters, values)
+
     cursors: Any = pymysql.cursors.Cursor
-    cursors.execute, cursors.executemany = watched, watched_many
+    connections: Any = ServerConnection
+    cursors.execute, cursors.executemany, connections.select = watched, watched_many, watched_select
     try:
         yield found
     finally:
-        cursors.execute, cursors.executemany = execute, execute_many
+        cursors.execute, cursors.executemany, connections.select = execute, execute_many, select
