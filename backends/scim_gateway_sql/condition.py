@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -36,6 +35,7 @@ from scim_gateway.schema import Attribute, AttributePath, ResourceType
 from scim_gateway.text import fold
 
 from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
+from .pages import scans
 from .tables import identifiers, members, resources, values
 from .vocabulary import Stored
 
@@ -318,9 +318,9 @@ class Translation:
         return Condition(self._subject.id.in_(ids), exact, ids)
 
 
-def _is_among(column: ColumnElement[bytes], texts: Sequence[str]) -> ColumnElement[bool]:
-    """One parameter for any number of texts; only SQLite is ever asked so."""
-    each = func.json_each(orjson.dumps(texts).decode()).table_valued("value")
+def _is_among(column: ColumnElement[bytes], texts: ColumnElement[str]) -> ColumnElement[bool]:
+    """Only SQLite is ever asked so."""
+    each = func.json_each(texts).table_valued("value")
     return column.in_(select(cast(each.c.value, LargeBinary)))
 
 
@@ -329,20 +329,6 @@ def _simple_paths(urn: str | None, attribute: Attribute) -> Iterable[AttributePa
     if attribute.type != "complex":
         return [AttributePath(urn, attribute.name)]
     return [AttributePath(urn, attribute.name, sub.name) for sub in attribute.sub_attributes if told(sub)]
-
-
-def scans(tree: Filter) -> bool:
-    """Whether a filter asks for a part of a text, which no index has."""
-    match tree:
-        case Comparison(_, operator):
-            return operator in ("co", "ew")
-        case And(terms) | Or(terms):
-            return any(map(scans, terms))
-        case Not(term):
-            return scans(term)
-        case ValuePath(_, inner):
-            return scans(inner)
-    return False
 
 
 def coarse(attribute: Attribute) -> bool:

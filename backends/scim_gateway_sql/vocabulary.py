@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, String, bindparam, literal, select
 
 from .indexing import Index, Leaf
 from .pages import HAS_JSON, batches
@@ -96,15 +96,15 @@ class Vocabulary:
         self._added += text + _END
         self.holds_nul = self.holds_nul or b"\0" in text
 
-    def search(self, form: bytes, *, at_end: bool) -> set[bytes] | None:
-        """The texts that contain, or end with, another one; ``None`` for too many."""
+    def search(self, form: bytes, *, at_end: bool) -> list[bytes] | None:
+        """The texts that contain, or end with, another one, some perhaps twice; ``None`` for too many."""
         wanted, length = form + _END if at_end else form, len(form)
-        found: set[bytes] = set()
+        found: list[bytes] = []
         for texts in (self._texts, bytes(self._added)):
             at = texts.find(wanted)
             while at >= 0 and len(found) <= MOST_TEXTS:
                 end = texts.find(_END, at + length)
-                found.add(texts[texts.rfind(_END, 0, at) + 1 : end])
+                found.append(texts[texts.rfind(_END, 0, at) + 1 : end])
                 at = texts.find(wanted, end)
         return found if len(found) <= MOST_TEXTS else None
 
@@ -133,7 +133,7 @@ class Vocabularies:
             self._lock.release()
         found = None if vocabulary is None or vocabulary.holds_nul else vocabulary.search(form, at_end=at_end)
         # None is cut, perhaps within a character: nobody asks for texts while there is one that is (condition.py).
-        return None if found is None else [text.decode() for text in sorted(found)]
+        return None if found is None else [text.decode() for text in found]
 
     def _of(self, session: Session, leaf: Leaf) -> Vocabulary | None:
         """The texts of an attribute as of the moment that the session sees, and perhaps more."""
@@ -190,7 +190,7 @@ class Stored:
         self._session = session
         self._cut = {"tenant_": tenant, "cut_": index.cut}
         self._vocabularies = vocabularies
-        self._told: dict[tuple[int, bytes, bool], Sequence[str] | None] = {}
+        self._told: dict[tuple[int, bytes, bool], str | None] = {}
         self._has_cut: bool | None = None
 
     def has_cut(self) -> bool:
@@ -199,9 +199,33 @@ class Stored:
             self._has_cut = _CUT.first(self._session, self._cut) is not None
         return self._has_cut
 
-    def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> Sequence[str] | None:
-        """The texts that contain, or end with, another one; ``None`` if every row has to be looked at."""
+    def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> ColumnElement[str] | None:
+        """The texts that contain, or end with, another one, in JSON; ``None`` if every row has to be looked at."""
+        told = self.told(leaf, form, at_end)
+        return None if told is None else literal(told)
+
+    def told(self, leaf: Leaf, form: bytes, at_end: bool) -> str | None:
+        """The same by itself."""
         key = leaf.number, form, at_end
         if key not in self._told:
-            self._told[key] = self._vocabularies.search(self._session, leaf, form, at_end=at_end)
+            texts = self._vocabularies.search(self._session, leaf, form, at_end=at_end)
+            self._told[key] = None if texts is None else orjson.dumps(texts).decode()
         return self._told[key]
+
+
+class Later(Stored):
+    """Notes what will be asked when a statement is sent, instead of answering: it holds as long as no text is cut.
+
+    :ivar asked: what each parameter of the statement stands for.
+    """
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[Leaf, bytes, bool]] = {}
+
+    def has_cut(self) -> bool:
+        return False
+
+    def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> ColumnElement[str] | None:
+        name = f"texts_{len(self.asked)}_"
+        self.asked[name] = leaf, form, at_end
+        return bindparam(name, type_=String())
