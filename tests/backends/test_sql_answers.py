@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import FIELD_TYPE
 from scim_gateway_sql.address import driver_for
-from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
+from scim_gateway_sql.mysql import MysqlDriver
+from scim_gateway_sql.mysql_connection import ServerConnection
 
 Row = tuple[bytes | None, str | None, int | None]
 SQL = "SELECT doc, name, number FROM t WHERE id = %s"
@@ -251,6 +252,6 @@ def test_a_server_is_read_as_the_driver_itself_reads_it_however_many_statements_
         with plain.cursor() as cursor:
             cursor.execute(statement)
             assert list(ours.select(statement, (), None)) == list(cursor.fetchall())
-    assert len(ours._columns) < 600
+    assert len(ours._known) < 600
     plain.close()
     ours.close()
