@@ -94,9 +94,8 @@ def application(settings: Settings) -> flask.Flask:
 
     # As Flask documents it: a method that is meant to be replaced, which types cannot say.
     replaceable: Any = app
-    if settings["base_path"].strip("/") and settings["base_path"].isascii():
-        service = Service(gateway.provider, authenticate, settings["public_url"])
-        replaceable.wsgi_app = Direct(app, "scim.scim", service, settings["base_path"])
+    service = Service(gateway.provider, authenticate, settings["public_url"])
+    replaceable.wsgi_app = Direct(app, "scim.scim", service, settings["base_path"])
     proxies = settings["trusted_proxies"]
     if proxies:
         replaceable.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)

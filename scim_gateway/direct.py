@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class Direct:
         self._below = f"{self._prefix}/"
         self._endpoint = endpoint
         self._view = app.view_functions[endpoint]
-        self._views = len(app.view_functions)
+        self._rules = len([*app.url_map.iter_rules()])
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -54,20 +54,20 @@ class Direct:
         body = response.body
         if response.status not in WITHOUT_CONTENT:
             headers.setdefault("Content-Length", str(len(body)))
-        start_response(_status_line(response.status), _lines(headers))
+        start_response(_status_line(response.status), list(headers.items()))
         return [body] if body and environ["REQUEST_METHOD"] != "HEAD" else []
 
     def _is_watched(self) -> bool:
         """Whether anybody but the blueprint may have something to do with a request below the prefix."""
-        app, config, views = self._app, self._app.config, self._app.view_functions
+        app, config = self._app, self._app.config
         return bool(
             app.before_request_funcs
             or app.after_request_funcs
             or app.teardown_request_funcs
             or app.teardown_appcontext_funcs
             or app.url_value_preprocessors
-            or views.get(self._endpoint) is not self._view
-            or len(views) != self._views
+            or app.view_functions.get(self._endpoint) is not self._view
+            or len([*app.url_map.iter_rules()]) != self._rules
             or flask.appcontext_pushed.receivers
             or flask.request_started.receivers
             or flask.request_finished.receivers
@@ -83,14 +83,3 @@ class Direct:
 @lru_cache(maxsize=64)
 def _status_line(status: int) -> str:
     return f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown').upper()}"
-
-
-def _lines(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The headers as WSGI takes them.
-
-    :raises ValueError: one would begin a line of its own.
-    """
-    for value in headers.values():
-        if "\n" in value or "\r" in value:
-            raise ValueError("a header has more than one line")
-    return list(headers.items())

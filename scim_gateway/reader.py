@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
 from scim_gateway.fields import (
@@ -133,6 +133,9 @@ class ResourceReader:
 class _ResourceSchema(Schema):
     """The marshmallow Schema of a resource type under certain allowances; :meth:`for_type` makes it."""
 
+    class Meta:
+        unknown = EXCLUDE
+
     resource_type: ResourceType
     leniency: Leniency
 
@@ -156,8 +159,11 @@ class _ResourceSchema(Schema):
     def _prepare(self, resource_type: ResourceType, leniency: Leniency) -> None:
         self.resource_type, self.leniency = resource_type, leniency
         self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
-        urns = {extension.schema.id for extension in resource_type.extensions}
-        self._in_order = tuple((key, field.deserialize, key in urns) for key, field in self._fields_by_key.items())
+        self._urns = {
+            name: field.data_key
+            for name, field in self.load_fields.items()
+            if field.data_key and field.data_key != name
+        }
         self._names: dict[str, str] = {}
         names = [attribute.name for attribute in resource_type.attributes.values()]
         for name in (*names, *(extension.schema.id for extension in resource_type.extensions)):
@@ -195,30 +201,12 @@ class _ResourceSchema(Schema):
         return cast(ValueField, field)
 
     def read(self, body: Mapping[str, Any]) -> tuple[Resource, Sequence[str]]:
-        """The resource in a body, and the names of what was ignored.
-
-        It is what ``load`` of marshmallow would come to; of the fields only those are asked that have something to
-        say, as most attributes of a resource are not sent.
-        """
+        """The resource in a body, and the names of what was ignored."""
         given = self._canonical(body)
-        schemas = [self.resource_type.schema.id]
-        resource: Resource = {"schemas": schemas}
-        errors: dict[str, Any] = {}
-        for key, deserialize, is_extension in self._in_order:
-            if key not in given:
-                continue
-            try:
-                value = deserialize(given[key], key, given)
-            except ValidationError as error:
-                errors[key] = error.messages
-                continue
-            if value is not None:
-                resource[key] = value
-                if is_extension:
-                    schemas.append(key)
-        if errors:
-            raise InvalidValue(sentence(problems_in(errors)))
-        return resource, given.dropped
+        try:
+            return self.load(given), given.dropped
+        except ValidationError as error:
+            raise InvalidValue(sentence(problems_in(error.messages))) from None
 
     def _canonical(self, body: Mapping[str, Any]) -> Input:
         """The body with canonical names at its top level, without what is ignored, and with defaults."""
@@ -245,11 +233,28 @@ class _ResourceSchema(Schema):
                 given[name] = default
         return given
 
+    @post_load
+    def _assemble(self, loaded: dict[str, Any], **kwargs: Any) -> Resource:
+        """The resource without unassigned attributes, extensions under their URN, and ``schemas`` as fits."""
+        resource: Resource = {"schemas": [self.resource_type.schema.id]}
+        for name, value in loaded.items():
+            if value is None:
+                continue
+            urn = self._urns.get(name)
+            if urn is None:
+                resource[name] = value
+            else:
+                resource[urn] = value
+                resource["schemas"].append(urn)
+        return resource
+
 
 def _check_schemas(body: Mapping[str, Any], resource_type: ResourceType, profile: Profile) -> None:
     """Whether ``schemas`` fits the resource type (RFC 7643 §3, §3.3); what is stored follows from the content."""
-    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
     base = resource_type.schema.id
+    if body.get("schemas") == [base]:
+        return
+    sent = next((value for key, value in body.items() if key == "schemas" or key.lower() == "schemas"), None)
     if not isinstance(sent, list) or not sent or not all(isinstance(urn, str) for urn in sent):
         if profile.infer_schemas:
             return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from scim_gateway.abilities import MembershipHandler
 from scim_gateway.backend import Backend, Reference
@@ -16,8 +15,7 @@ from scim_gateway.relations import Membership, Relations
 from scim_gateway.schema import Resource, ResourceType
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A resource as shown to a client.
 
     :param document: what the projection leaves of it.
@@ -75,8 +73,13 @@ class Representation:
         groups: Mapping[str, Sequence[Membership]] = {}
         if resource_type.containers and not new and not {resource_type.containers, "meta"} <= without:
             groups = self._relations.memberships([resource["id"] for resource in resources])
-        fields = [field for field in self.fields[resource_type.name] if field.attribute.name not in without]
-        known = self._look_up(resources, resource_type, fields, known or {})
+        # Most resources refer to nothing.
+        fields = [
+            field
+            for field in self.fields[resource_type.name]
+            if field.attribute.name not in without and any(field.elements(resource) for resource in resources)
+        ]
+        known = self._look_up(resources, resource_type, fields, known or {}) if fields else {}
         completed = []
         described: dict[tuple[str, bool], dict[str, Any]] = {}
         digests: dict[tuple[tuple[str, bool], ...], str] = {}
@@ -85,7 +88,7 @@ class Representation:
             id = resource["id"]
             memberships = groups.get(id, ())
             # Neighbours are in the same groups as a rule.
-            key = tuple((membership.group.id, membership.direct) for membership in memberships)
+            key = tuple([(membership.group.id, membership.direct) for membership in memberships])
             if key not in digests:
                 digests[key] = digest(memberships)
             version, location = tag_of(resource["meta"]["version"], digests[key]), endpoint + id

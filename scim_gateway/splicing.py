@@ -12,14 +12,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from scim_gateway.abilities import MembershipHandler, MemberTextHandler, TextHandler
-from scim_gateway.backend import Backend
+from scim_gateway.backend import Backend, Reference
 from scim_gateway.projection import Projection
-from scim_gateway.relations import Relations
+from scim_gateway.relations import Membership, Relations
 from scim_gateway.representation import Representation, digest, tag_of
 from scim_gateway.schema import ResourceType
 
@@ -99,6 +100,8 @@ class Splicer:
         self._apart = frozenset({kind.members} if kind.members and isinstance(handler, MembershipHandler) else ())
         self._lists = handler if isinstance(handler, MemberTextHandler) else None
         self._inside = lru_cache(maxsize=64)(self._look_for)
+        # Neighbours are in the same groups as a rule.
+        self._added = lru_cache(maxsize=256)(self._tell)
 
     def one(self, id: str, base_url: str, projection: Projection) -> Spliced | None:
         """The answer to a GET; ``None`` where the resource has to be read in another way.
@@ -134,6 +137,11 @@ class Splicer:
     def page(self, texts: Sequence[bytes], base_url: str, projection: Projection) -> list[orjson.Fragment]:
         """The resources of a page."""
         inside = self._inside(projection)
+        if len(texts) == 1 and inside is not None and (end := _end_of(texts[0], inside)):
+            # What a look-up finds.
+            id = end[1].decode()
+            found = self._splice(texts[0], end, self._holders((id,), base_url)[id], b"", base_url)
+            return [orjson.Fragment(found.json)]
         ends = [None if inside is None else _end_of(text, inside) for text in texts]
         holders = self._holders([end[1].decode() for end in ends if end], base_url)
         rest = [text for text, end in zip(texts, ends, strict=True) if end is None]
@@ -173,17 +181,18 @@ class Splicer:
         """For each id what its groups add to the entity tag, and to the text."""
         if not self._kind.containers or not ids:
             return dict.fromkeys(ids, _NOTHING)
-        added: dict[str, _Added] = {}
-        # Neighbours are in the same groups as a rule.
-        made: dict[tuple[tuple[str, bool], ...], _Added] = {(): _NOTHING}
-        name = b"," + orjson.dumps(self._kind.containers) + b":"
-        for id, groups in self._relations.memberships(ids).items():
-            key = tuple((each.group.id, each.direct) for each in groups)
-            if key not in made:
-                shown = [self._representation.group(each, base_url) for each in groups]
-                made[key] = digest(groups), name + orjson.dumps(shown)
-            added[id] = made[key]
-        return added
+        return {
+            id: self._added(tuple([(*_of(each.group), each.direct) for each in groups]), base_url)
+            for id, groups in self._relations.memberships(ids).items()
+        }
+
+    def _tell(self, groups: tuple[tuple[str, str, str | None, bool], ...], base_url: str) -> _Added:
+        """What groups add to the entity tag, and to the text, of whoever is in them."""
+        if not groups:
+            return _NOTHING
+        told = [Membership(Reference(id, kind, display), direct) for id, kind, display, direct in groups]
+        shown = [self._representation.group(each, base_url) for each in told]
+        return digest(told), b"," + orjson.dumps(self._kind.containers) + b":" + orjson.dumps(shown)
 
     def _members(self, id: str, base_url: str) -> bytes:
         """The attribute with the members, with the comma before it; nothing if there are none."""
@@ -204,6 +213,9 @@ class Splicer:
         """The name of a type and the URL of its resources, as JSON."""
         place = orjson.dumps(self._representation.location(kind, "", base_url))
         return orjson.dumps(kind.name).decode(), place[1:-1].decode()
+
+
+_of = attrgetter("id", "resource_type", "display")
 
 
 def make_splicers(backend: Backend, relations: Relations, representation: Representation) -> Mapping[str, Splicer]:

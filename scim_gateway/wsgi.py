@@ -79,9 +79,9 @@ class Headers(Mapping[str, str]):
     def __iter__(self) -> Iterator[str]:
         names = {"x-request-id": None}
         for key in self._environ:
-            if key.startswith("HTTP_"):
+            if key.startswith("HTTP_") and key != "HTTP_CONTENT_TYPE":
                 names[key[5:].replace("_", "-").lower()] = None
-        if self._environ.get("CONTENT_TYPE"):
+        if "CONTENT_TYPE" in self._environ:
             names["content-type"] = None
         return iter(names)
 
@@ -135,8 +135,11 @@ class Service:
         except Exception:  # an authenticator is the application's: whatever it raises, the answer is a SCIM error
             # What went wrong is for the log; who asked learns where to look (checklist R-12).
             logger.exception("A request failed unexpectedly", extra={"request_id": request_id})
-            detail = f"Internal error; the gateway's log has it as request {request_id}."
-            response = error_response(InternalError(detail))
+            response = _defect(request_id)
+        lines = "".join(response.headers.values())
+        if "\n" in lines or "\r" in lines:
+            logger.error("A header of an answer has more than one line", extra={"request_id": request_id})
+            response = _defect(request_id)
         access_log.record(
             request_id=request_id,
             token=principal.name if principal else None,
@@ -166,7 +169,7 @@ class Service:
         """Discovery, if it is public; the service provider knows, and refuses what is not."""
         if "authorization" in request.headers or request.method not in _WITHOUT_BODY:
             raise error
-        response = self._provider.handle(replace(request, query=_query(environ)))
+        response = self._provider.handle(replace(request, query=_query(environ), principal=None))
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise error
         return response
@@ -200,6 +203,10 @@ def error_response(error: ScimError) -> Response:
     return Response(error.status, headers, orjson.dumps(error_body(error)), scim_type=error.scim_type)
 
 
+def _defect(request_id: str) -> Response:
+    return error_response(InternalError(f"Internal error; the gateway's log has it as request {request_id}."))
+
+
 def _query(environ: WSGIEnvironment) -> tuple[tuple[str, str], ...]:
     text = environ.get("QUERY_STRING", "")
     if not text:
@@ -226,8 +233,9 @@ def _decoded(text: str) -> str:
 @lru_cache(maxsize=256)
 def _base_url(scheme: str, host: str | None, name: str | None, port: str | None, prefix: str) -> str:
     number = int(port) if port is not None and port.isdecimal() else None
+    server = None if name is None else (name, number)
     # A Host header that is missing or no host at all leaves what the server itself goes by.
-    known = get_host(scheme, host, None if name is None else (name, number)) or f"{name}:{port}"
+    known = get_host(scheme, host, server) or get_host(scheme, None, server) or "localhost"
     return f"{scheme}://{known}{quote(prefix.rstrip('/'), safe=_UNRESERVED)}"
 
 

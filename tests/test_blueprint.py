@@ -16,7 +16,7 @@ from scim_gateway.access_log import JsonFormatter
 from scim_gateway.auth import BearerAuthenticator
 from scim_gateway.blueprint import create_blueprint
 from scim_gateway.direct import Direct
-from scim_gateway.errors import Forbidden, Unavailable
+from scim_gateway.errors import Forbidden, Unauthorized, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.tokens import MemoryTokenStore
@@ -338,7 +338,8 @@ def test_an_empty_answer_has_no_media_type_and_no_body(client):
         ({"base_url": "https://scim.example.com/"}, "https://scim.example.com/scim/v2"),
         ({"base_url": "http://[::1]:8000/"}, "http://[::1]:8000/scim/v2"),
         ({"base_url": "http://localhost/mounted/here/"}, "http://localhost/mounted/here/scim/v2"),
-        ({"headers": {**VALID, "Host": 'a"b<'}}, "http://localhost:80/scim/v2"),
+        ({"headers": {**VALID, "Host": 'a"b<'}}, "http://localhost/scim/v2"),
+        ({"headers": {**VALID, "Host": ""}, "environ_overrides": {"SERVER_NAME": "::1"}}, "http://[::1]/scim/v2"),
         (
             {"headers": {**VALID, "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}},
             "http://localhost/scim/v2",
@@ -348,6 +349,41 @@ def test_an_empty_answer_has_no_media_type_and_no_body(client):
 def test_the_base_url_is_what_the_client_used(client, echo, environ, base_url):
     client.get("/scim/v2/Users", **{"headers": VALID, **environ})
     assert echo.last.base_url == base_url
+
+
+def test_an_authenticator_may_go_through_the_headers(echo):
+    seen: dict[str, str] = {}
+
+    def by_header(request: Request) -> Principal:
+        seen.update(request.headers)
+        assert len(request.headers) == len(seen)
+        return Principal("ann")
+
+    app = flask.Flask("host")
+    app.register_blueprint(create_blueprint(echo, name="scim", authenticate=by_header), url_prefix="/")
+    overrides = {"HTTP_CONTENT_TYPE": "text/plain", "HTTP_X_USER": "ann", "HTTP_X_REQUEST_ID": "r1"}
+    app.test_client().get("/Users", environ_overrides=overrides)
+    assert seen == {"host": "localhost", "user-agent": seen["user-agent"], "x-user": "ann", "x-request-id": "r1"}
+
+
+def test_an_authenticator_that_names_somebody_and_then_refuses_lets_nobody_in(echo):
+    def undecided(request: Request) -> Principal:
+        request.principal = Principal("ann")
+        raise Unauthorized("Not ann.")
+
+    app = flask.Flask("host")
+    app.register_blueprint(create_blueprint(echo, name="scim", authenticate=undecided), url_prefix="/")
+    assert app.test_client().get("/Users").status_code == 401
+    assert app.test_client().get("/Schemas").status_code == 200
+    assert [request.principal for request in echo.asked] == [None]
+
+
+def test_a_header_of_an_answer_that_has_more_than_one_line_is_a_defect_and_not_sent(client, echo, log, monkeypatch):
+    monkeypatch.setattr(echo, "handle", lambda _: Response(200, {"Location": "x\r\nSet-Cookie: y=1"}, b"{}"))
+    answer = client.get("/scim/v2/Users", headers=VALID)
+    assert (answer.status_code, answer.json["schemas"]) == (500, [ERROR])
+    assert "Location" not in answer.headers
+    assert {entry["status"] for entry in log.read() if "status" in entry} == {500}
 
 
 def test_a_public_url_is_the_base_url_whatever_the_client_used(echo):

@@ -203,6 +203,11 @@ def view_below_the_base_path(app: flask.Flask) -> None:
     app.add_url_rule(f"{BELOW}/Users", "first", deny)
 
 
+def rule_for_a_view_that_there_was(app: flask.Flask) -> None:
+    app.view_functions["healthz"] = deny
+    app.add_url_rule(f"{BELOW}/Users", "healthz")
+
+
 def blueprint_below_the_base_path(app: flask.Flask) -> None:
     inner = flask.Blueprint("inner", __name__)
     inner.add_url_rule("/Users", view_func=deny)
@@ -214,6 +219,7 @@ def trusted_hosts(app: flask.Flask) -> None:
 
 
 HONOURED = [before_request, before_request_of_another_blueprint, before_request_of_our_blueprint, after_request]
+HONOURED += [rule_for_a_view_that_there_was]
 HONOURED += [
     url_value_preprocessor,
     view_wrapped,
@@ -350,7 +356,8 @@ HEADERS: dict[str, list[str | None]] = {
     "CONTENT_TYPE": [None, "", "application/json", "text/plain", "application/json; charset=latin-1"],
     "CONTENT_LENGTH": [None, "", "0", "5", "x", "-1", "99999999999"],
     "SCRIPT_NAME": ["/", "/mounted", "/mounted/", "//m", "/\xc3\xa9", "/a b\r\nX: y", "/\xff"],
-    "SERVER_PORT": ["443", "80"],
+    "SERVER_NAME": ["::1", "/run/socket"],
+    "SERVER_PORT": ["", "443", "x"],
     "REMOTE_ADDR": [None, "", "::1", 'x"\n{', "\xff"],
     "wsgi.url_scheme": ["http"],
 }

@@ -178,9 +178,9 @@ class Database:
     def end_look_up(self, session: Session, *, failed: bool) -> None:
         """Give its connection back."""
         self._here.session = None
-        if isinstance(session, GlancingSession):
-            session.end()
-        if not failed:
+        # A connection that is still inside a transaction would show the next one what was, for as long as it is kept.
+        ended = not isinstance(session, GlancingSession) or session.end()
+        if ended and not failed:
             self._keep(session)
             return
         if session.lost:

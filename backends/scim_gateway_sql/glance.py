@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +72,14 @@ class GlancingSession(Session):
             if super().rows(sql, values, columns) != found:
                 raise StaleResource("")
 
-    def end(self) -> None:
-        """End the transaction, if one has begun; nothing was changed in it."""
-        if self.begun:
-            with contextlib.suppress(*DRIVER_ERRORS):
+    def end(self) -> bool:
+        """End the transaction, if one has begun; nothing was changed in it. Whether that could be done."""
+        try:
+            if self.begun:
                 self._driver.rollback(self._connection, False)
+        except DRIVER_ERRORS:
+            return False
+        return True
 
 
 class LookUp:

@@ -18,13 +18,14 @@ from .condition import scans
 from .database import Database, Session
 from .failures import Duplicate
 from .holders import document_of, with_holders
-from .indexing import Index, Rows, value_rows
+from .indexing import Index
 from .lookup import look_up
-from .pages import BATCH, FEW, FEW_MATCHES, cut, documents, page_among
+from .pages import BATCH, FEW, FEW_MATCHES, HAS_JSON, all_ids, cut, documents, ids_of, page_among
 from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
-from .tables import identifiers, members, resources, values
+from .tables import identifiers, members, resources
+from .value_index import add_values, change_values, drop_values
 from .vocabulary import Stored, Vocabularies
 
 _TRIES = 5
@@ -51,16 +52,6 @@ _RELEASE = Prepared(
         identifiers.c.attr == bindparam("attr_"),
         identifiers.c.name_key == bindparam("name_key_"),
         identifiers.c.resource_id == bindparam("id_"),
-    )
-)
-_ADD_VALUE = Prepared(insert(values))
-_DROP_VALUE = Prepared(
-    delete(values).where(
-        values.c.tenant == bindparam("tenant"),
-        values.c.attr == bindparam("attr"),
-        values.c.sortable == bindparam("sortable"),
-        values.c.resource_id == bindparam("resource_id"),
-        values.c.elem == bindparam("elem"),
     )
 )
 _FIRST = Prepared(
@@ -158,7 +149,7 @@ class SqlHandler(TextHandler):
                 raise Conflict(f"There is a resource with id {id!r} already.") from None
             self._wrote(session, id, state)
             self._exchange(session, id, {}, self.index.unique_keys(resource))
-            self._add_values(session, id, self.index.rows(resource))
+            add_values(session, self._tenant, id, self.index.rows(resource))
 
     def modify(self, before: Resource, after: Resource) -> None:
         with self._database.session(write=True) as session:
@@ -167,9 +158,7 @@ class SqlHandler(TextHandler):
             self._replace(session, _MODIFY, before, {f"{column}_": value for column, value in state.items()})
             self._wrote(session, id, state, before)
             self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
-            going, coming = self.index.changes(before, after)
-            self._drop_values(session, id, going)
-            self._add_values(session, id, coming)
+            change_values(session, self._tenant, id, *self.index.changes(before, after))
 
     def delete(self, resource: Resource) -> None:
         with self._database.session(write=True) as session:
@@ -182,7 +171,7 @@ class SqlHandler(TextHandler):
                 # It has joined a group since the core looked; now that its row is locked nobody can add it any more.
                 raise StaleResource(id)
             self._exchange(session, id, self.index.unique_keys(resource), {})
-            self._drop_values(session, id, self.index.rows(resource))
+            drop_values(session, self._tenant, id, self.index.rows(resource))
 
     def query(self, query: Query) -> Page:
         with self._database.session() as session:
@@ -241,8 +230,8 @@ class SqlHandler(TextHandler):
 
     def _few(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
         """The ids of all matches, or so many that they are too many, where that needs no look at the resources."""
-        ids = self._translator.ids(query, stored) if session.sees_one_moment else None
-        return None if ids is None else set(session.execute(ids.limit(FEW_MATCHES + 1)).scalars().all())
+        ids = self._translator.ids(query, stored) if session.sees_one_moment and HAS_JSON else None
+        return None if ids is None else set(ids_of(session.execute(all_ids(ids.limit(FEW_MATCHES + 1)))))
 
     def _in_order(self, session: Session, query: Query) -> Texts:
         """A page of everything, in the default order."""
@@ -374,11 +363,3 @@ class SqlHandler(TextHandler):
     def _is_gone(self, session: Session, id: str) -> bool:
         # Ids never come back: a row that is there was not deleted.
         return _STORED.first(session, {"tenant_": self._tenant, "id_": id}) is None
-
-    def _add_values(self, session: Session, id: str, rows: Rows) -> None:
-        if rows:
-            _ADD_VALUE.each_row(session, value_rows(self._tenant, id, rows))
-
-    def _drop_values(self, session: Session, id: str, rows: Rows) -> None:
-        if rows:
-            _DROP_VALUE.each_row(session, value_rows(self._tenant, id, rows))

@@ -67,7 +67,9 @@ def _exact(value: Any) -> bytes | None:
 
 
 def _folded(value: Any) -> bytes | None:
-    return fold(value).encode("utf-8", "surrogatepass") if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return value.lower().encode() if value.isascii() else fold(value).encode("utf-8", "surrogatepass")
 
 
 def _moment(value: Any) -> bytes | None:

@@ -6,8 +6,7 @@ there is one source for all dialects; what is left out here is its work for each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -19,7 +18,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from .driver import Convert, Row, converted
+from .driver import Convert, Row
 
 if TYPE_CHECKING:
     from .database import Session
@@ -88,16 +87,6 @@ class Prepared:
         else:
             values = text.values(parameters)
         return session.rows(text.sql, values, text.columns)
-
-    def parts(self, session: Session, parameters: Mapping[str, Any], size: int) -> Iterator[Sequence[Row]]:
-        """The rows that the statement selects, so many at a time; no more are read than are asked for.
-
-        :raises Unavailable: the database cannot do it now.
-        """
-        text, values = self._ready(session, parameters)
-        with closing(session.run(text.sql, values)) as cursor:
-            while found := cursor.fetchmany(size):
-                yield found if text.columns is None else converted(found, text.columns)
 
     def first(self, session: Session, parameters: Mapping[str, Any]) -> Row | None:
         """The first row."""

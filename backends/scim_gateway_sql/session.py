@@ -36,6 +36,7 @@ class Session:
     __slots__ = (
         "_connection",
         "_driver",
+        "_listeners",
         "_raw",
         "afterwards",
         "changed",
@@ -48,10 +49,12 @@ class Session:
         "write",
     )
 
-    def __init__(self, connection: Connection, driver: Driver, write: bool) -> None:
+    def __init__(self, connection: Connection, driver: Driver, write: bool, raw: Any = None) -> None:
+        """:param raw: the driver's own connection, where it is known."""
         self._connection = connection
         self._driver = driver
-        self._raw: Any = None
+        self._raw = raw
+        self._listeners: Sequence[Callable[..., tuple[str, Any]]] | None = None
         self.afterwards: list[Callable[[], None]] = []
         self.changed = self.regrouped = False
         self.holders: dict[str, Sequence[Reference]] = {}
@@ -83,9 +86,11 @@ class Session:
         :raises Duplicate: a unique key is taken.
         :raises Unavailable: the database cannot do it now.
         """
-        cursor = self._driver_connection().cursor()
+        cursor = (self._raw or self._driver_connection()).cursor()
         try:
-            cursor.execute(*self._heard(cursor, sql, values, False))
+            if self._listeners is None or self._listeners:
+                sql, values = self._heard(cursor, sql, values, False)
+            cursor.execute(sql, values)
         except self._connection.dialect.loaded_dbapi.Error as error:
             self._go_on(self._meaning_of(error), error)
             return self.run(sql, values)
@@ -99,7 +104,7 @@ class Session:
         """
         raw = self._raw or self._driver_connection()
         try:
-            if self._connection.engine._has_events or self._connection._has_events:
+            if self._listeners is None or self._listeners:
                 sql, values = self._heard(raw.cursor(), sql, values, False)
             return self._driver.rows(raw, sql, values, columns)
         except self._connection.dialect.loaded_dbapi.Error as error:
@@ -143,11 +148,10 @@ class Session:
 
     def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
         """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
-        connection = self._connection
-        # SQLAlchemy looks here, too, before it asks who listens.
-        if connection.engine._has_events or connection._has_events:
-            for listener in connection.dispatch.before_cursor_execute:
-                sql, values = listener(connection, cursor, sql, values, None, several)
+        if self._listeners is None:
+            self._listeners = tuple(self._connection.dispatch.before_cursor_execute)
+        for listener in self._listeners:
+            sql, values = listener(self._connection, cursor, sql, values, None, several)
         return sql, values
 
     def _driver_connection(self) -> Any:

@@ -38,8 +38,9 @@ class _Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.writes = 0
-        self._raw: Any = connection.connection.driver_connection
+        self.raw: Any = connection.connection.driver_connection
         self.trouble: Exception | None = None
+        self._ended = False
         # Held until the end; an Event would be made of three such objects, for each write.
         self._under_way = threading.Lock()
         self._under_way.acquire()
@@ -47,13 +48,13 @@ class _Transaction:
     def begin_part(self) -> None:
         """Begin one write, which can be undone alone where others were done before it."""
         if self.writes:
-            self._raw.execute("SAVEPOINT part")
+            self.raw.execute("SAVEPOINT part")
 
     def end_part(self, error: BaseException | None) -> None:
         """End it: done, or undone because of an error."""
         if error is None and self.writes:
             try:
-                self._raw.execute("RELEASE part")
+                self.raw.execute("RELEASE part")
             except BaseException as failed:
                 self._undo_part(failed)
                 raise
@@ -63,12 +64,13 @@ class _Transaction:
             self._undo_part(error)
 
     def _undo_part(self, error: BaseException) -> None:
-        if not _undone(self._raw):
+        if not _undone(self.raw):
             self.trouble = error if isinstance(error, Exception) else _STOPPING
 
     def end(self, trouble: Exception | None) -> None:
         """Let all of its writes know what became of it."""
         self.trouble = trouble
+        self._ended = True
         self._under_way.release()
 
     def outcome(self) -> None:
@@ -76,8 +78,9 @@ class _Transaction:
 
         :raises Unavailable: it was undone.
         """
-        self._under_way.acquire()
-        self._under_way.release()  # for others who wait, too
+        if not self._ended:  # whoever ends it has nothing to wait for, and is not to stand in line with those who do
+            self._under_way.acquire()
+            self._under_way.release()  # for others who wait, too
         if isinstance(self.trouble, Unavailable):
             raise copy.copy(self.trouble) from self.trouble  # One of their own for each thread.
         if self.trouble is not None:
@@ -129,7 +132,7 @@ class SharedCommit:
         except BaseException:
             self._turns.end()
             raise
-        return transaction, Session(transaction.connection, self._driver, True)
+        return transaction, Session(transaction.connection, self._driver, True, transaction.raw)
 
     def _begin(self, connection: Connection) -> _Transaction:
         try:

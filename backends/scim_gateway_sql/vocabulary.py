@@ -8,7 +8,6 @@ commits. A read sees a moment; where that is older than the newest change consid
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -17,7 +16,7 @@ import orjson
 from sqlalchemy import bindparam, select
 
 from .indexing import Index, Leaf
-from .pages import batches
+from .pages import HAS_JSON, batches
 from .prepared import Prepared
 from .session import Session
 from .tables import resources, values
@@ -56,8 +55,6 @@ _CHANGED = Prepared(
 _CUT = Prepared(
     select(values.c.elem).where(values.c.tenant == bindparam("tenant_"), values.c.attr == bindparam("cut_")).limit(1)
 )
-_HAS_JSON = sqlite3.sqlite_version_info >= (3, 38)
-"""Whether this SQLite can be given a list of texts; before, it depends on how it was built."""
 
 _Change = tuple[int, str, str]
 
@@ -123,7 +120,7 @@ class Vocabularies:
 
         :return: with texts that nobody has, or had before; ``None`` if they cannot be told, or are too many.
         """
-        if not (_HAS_JSON and session.tells_changes) or not self._lock.acquire(timeout=_WAIT_SECONDS):
+        if not (HAS_JSON and session.tells_changes) or not self._lock.acquire(timeout=_WAIT_SECONDS):
             return None
         try:
             vocabulary = self._of(session, leaf)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.indexing import LIMIT, Index
+from scim_gateway_sql.session import Session
+from scim_gateway_sql.tables import values
+from scim_gateway_sql.value_index import add_values, change_values, drop_values
+from sqlalchemy import select
 
 from scim_gateway.schema import CORE_USER, ENTERPRISE_USER
 from scim_gateway.testing import suite_resource_types
@@ -40,3 +48,34 @@ def test_what_goes_and_what_comes_make_one_index_of_the_other(before: dict[str, 
     assert going.items() <= old.items()
     assert {at: form for at, form in old.items() if going.get(at) != form} | coming == new
     assert not going.items() & coming.items()
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    folder = tmp_path_factory.mktemp("index")
+    backend = SqlBackend(f"sqlite:///{folder / 'directory.db'}", suite_resource_types())
+    with backend.database.operation(write=True) as session:
+        yield session
+    backend.close()
+
+
+def stored(session: Session, id: str) -> dict[tuple[int, int], bytes]:
+    found = session.execute(
+        select(values.c.attr, values.c.elem, values.c.sortable).where(
+            values.c.tenant == "t", values.c.resource_id == id
+        )
+    )
+    return {(attr, elem): form for attr, elem, form in found}
+
+
+@given(_USERS, _USERS)
+@example({"active": True, "title": "a"}, {"active": False, "title": "B"})
+def test_what_is_stored_after_a_change_is_what_would_be_stored_of_a_new_one(
+    session: Session, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    id = str(uuid.uuid4())
+    add_values(session, "t", id, INDEX.rows(before))
+    change_values(session, "t", id, *INDEX.changes(before, after))
+    assert stored(session, id) == INDEX.rows(after)
+    drop_values(session, "t", id, INDEX.rows(after))
+    assert stored(session, id) == {}

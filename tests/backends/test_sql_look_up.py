@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,18 @@ def test_listeners_hear_of_the_statement_of_a_look_up(core: Core) -> None:
     )
     core.json("GET", f"/Users/{user}")
     assert [text.partition(" ")[0] for text in heard] == ["SELECT"]
+
+
+def test_a_connection_whose_transaction_could_not_be_ended_serves_no_other_look_up(
+    core: Core, other: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, _, _ = nested(core)
+
+    def rollback(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend_of(core).database.driver, "rollback", rollback)
+        assert len(core.json("GET", f"/Users/{user}")["groups"]) == 2
+    other.json("PATCH", f"/Users/{user}", people.activation(False), expect=200)
+    assert core.json("GET", f"/Users/{user}")["active"] is False
