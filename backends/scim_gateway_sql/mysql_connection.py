@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -30,6 +31,11 @@ PREPARED = 32
 """The most statements that the server keeps for a connection."""
 # The server has lost a statement that it kept, or cannot carry it out in this way.
 _NOT_PREPARED = frozenset({ER.PARSE_ERROR, ER.WRONG_ARGUMENTS, ER.UNKNOWN_STMT_HANDLER, 1615})
+
+
+_QUERY = struct.Struct("<IB")
+# A short statement is not refused while it is sent.
+_send: Callable[[Any, bytes], None] = vars(pymysql.connections.Connection)["_write_bytes"]
 
 
 class _Known:
@@ -149,7 +155,12 @@ class ServerConnection(pymysql.connections.Connection):
         # What a cursor would make of it, with less ado for keys, which are bytes.
         literals = [f"X'{each.hex()}'" if type(each) is bytes else self.escape(each) for each in parameters]
         try:
-            pymysql_own._execute_command(COMMAND.COM_QUERY, known.text % tuple(literals))
+            text = (known.text % tuple(literals)).encode(self.encoding)
+            if len(text) < _AT_ONCE and self.open and pymysql_own._result is None:
+                pymysql_own._next_seq_id = 1
+                _send(self, _QUERY.pack(len(text) + 1, COMMAND.COM_QUERY) + text)
+            else:
+                pymysql_own._execute_command(COMMAND.COM_QUERY, text)
             return self._answer(known, values)
         except pymysql.MySQLError as error:
             if known.text is sql or _NOT_PREPARED.isdisjoint(error.args[:1]):
