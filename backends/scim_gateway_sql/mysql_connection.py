@@ -1,7 +1,7 @@
 """A connection to a server of MySQL's protocol: PyMySQL's, but one that knows a statement which it has sent before.
 
 It knows how the answers begin (:mod:`.mysql_answers`), and on MariaDB the name under which the server keeps the
-statement, where to read a text and to find what is meant takes the server a third of its time for a look-up.
+statement, where to read a text and to find what is meant takes the server a fifth of its time for a look-up.
 """
 
 from __future__ import annotations
