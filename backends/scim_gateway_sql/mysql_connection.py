@@ -156,7 +156,7 @@ class ServerConnection(pymysql.connections.Connection):
         literals = [f"X'{each.hex()}'" if type(each) is bytes else self.escape(each) for each in parameters]
         try:
             text = (known.text % tuple(literals)).encode(self.encoding)
-            if len(text) < _AT_ONCE and self.open and pymysql_own._result is None:
+            if len(text) < _AT_ONCE and pymysql_own._sock is not None and pymysql_own._result is None:
                 pymysql_own._next_seq_id = 1
                 _send(self, _QUERY.pack(len(text) + 1, COMMAND.COM_QUERY) + text)
             else:
@@ -165,6 +165,10 @@ class ServerConnection(pymysql.connections.Connection):
         except pymysql.MySQLError as error:
             if known.text is sql or _NOT_PREPARED.isdisjoint(error.args[:1]):
                 raise
+        except BaseException:
+            # What was not read would be taken for the answer to the next statement.
+            self._force_close()
+            raise
         # The next one may be another server, behind something that stands in between: nothing is kept there any more.
         self._known.clear()
         self._prepared = PREPARED
@@ -178,15 +182,13 @@ class ServerConnection(pymysql.connections.Connection):
             try:
                 # What has arrived; it waits until there is something, or the connection has ended.
                 data: bytes = pymysql_own._rfile.peek()
-            except BaseException as error:
+            except OSError as error:
                 self._force_close()
-                if isinstance(error, OSError):
-                    raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
-                raise
+                raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
             if columns is None or (rows is None and not data.startswith(columns.head)):
                 return self._described(known, values, data)
             if rows is None:
-                rows, at, number = [], len(columns.head), columns.number
+                rows, at, number = [], columns.start, columns.number
             at, number, ended = columns.take(data, at, number, rows)
             pymysql_own._rfile.read(at)
             if ended:

@@ -180,6 +180,27 @@ def test_parameters_are_sent_as_a_cursor_sends_them() -> None:
     assert connection._sock.sent == struct.pack("<iB", len(sent) + 1, 3) + sent
 
 
+def test_a_value_that_cannot_be_read_ends_the_connection() -> None:
+    """What is left of the answer would be taken for that to the next statement."""
+    connection = connected(ServerConnection, answer(ROWS[:1]), answer([(b"\xff", None, 0), *ROWS]), answer(ROWS))
+    assert select(connection, (bytes.decode, None, None)) == [("{}", "ä", 1)]
+    with pytest.raises(UnicodeDecodeError):
+        select(connection, (bytes.decode, None, None))
+    assert not connection.open
+    with pytest.raises(pymysql.MySQLError):
+        select(connection)
+
+
+def test_columns_are_known_inside_a_transaction_and_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = answer(ROWS).replace(END, b"\xfe\x01\0\x03\0")
+    connection = connected(
+        ServerConnection, answer(ROWS), inside, *cut(inside, [len(packets(b"\3", *COLUMNS, END)) - 3])
+    )
+    assert select(connection) == ROWS
+    monkeypatch.setattr(connection, "_described", None)
+    assert [select(connection), select(connection)] == [ROWS, ROWS]
+
+
 def test_other_columns_than_before_are_taken_as_they_are() -> None:
     other = answer([(b"7", "8", 9)], columns=[described(f"c{n}", FIELD_TYPE.LONGLONG, BINARY) for n in range(3)])
     connection = connected(ServerConnection, answer(ROWS), other, other, answer(ROWS))
