@@ -6,7 +6,7 @@ dumped through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ class ResourceReader:
         self.resource_type = resource_type
         self._schemas: dict[Leniency, _ResourceSchema] = {}
         self._requirements = {kept: tuple(_requirements(resource_type, kept)) for kept in (False, True)}
+        self._beyond_fields = tuple(each for each in self._requirements[False] if each.beyond_fields)
 
     def read(self, body: Mapping[str, Any], profile: Profile, *, on_unknown: OnUnknown | None = None) -> Resource:
         """The resource that a POST or PUT body describes.
@@ -55,7 +56,7 @@ class ResourceReader:
             raise InvalidSyntax(f"The body has to be a JSON object, not {kind_of(body)}.")
         _check_schemas(body, self.resource_type, profile)
         resource, dropped = self._schema(profile).read(body)
-        self.check(resource)
+        _meet(self._beyond_fields, resource)
         if dropped and on_unknown is not None:
             on_unknown(dropped)
         return resource
@@ -85,12 +86,7 @@ class ResourceReader:
         :param kept: the resource is as it is kept, without the writeOnly values that once came with it.
         :raises InvalidValue: a required value is missing, or several elements are primary.
         """
-        problems: list[str] = []
-        for requirement in self._requirements[kept]:
-            if requirement.always or requirement.where in resource:
-                problems.extend(requirement.problems(resource))
-        if problems:
-            raise InvalidValue(sentence(problems))
+        _meet(self._requirements[kept], resource)
 
     def with_schemas(self, resource: Resource) -> Resource:
         """The resource with ``schemas`` as its content asks for, and no empty extension (RFC 7643 §3.3)."""
@@ -287,11 +283,22 @@ class _Requirement:
 
     :param where: the member of a resource that it is about.
     :param always: whether it may be broken by a resource without that member.
+    :param beyond_fields: whether it may be broken by what the fields let through, each of which sees its own value.
     """
 
     where: str
     always: bool
+    beyond_fields: bool
     problems: Callable[[Resource], Iterator[str]]
+
+
+def _meet(requirements: Iterable[_Requirement], resource: Resource) -> None:
+    problems: list[str] = []
+    for requirement in requirements:
+        if requirement.always or requirement.where in resource:
+            problems.extend(requirement.problems(resource))
+    if problems:
+        raise InvalidValue(sentence(problems))
 
 
 def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[_Requirement]:
@@ -299,25 +306,27 @@ def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[_Requirem
     unseen = {"readOnly", "writeOnly"} if kept else {"readOnly"}
     for attribute in resource_type.attributes.values():
         if attribute.name != "schemas" and _demanding(attribute, unseen):
-            yield _Requirement(attribute.name, attribute.required, _attribute_requirement(attribute, None, unseen))
+            problems = _attribute_requirement(attribute, None, unseen)
+            yield _Requirement(attribute.name, attribute.required, _requires(attribute, unseen), problems)
     for extension in resource_type.extensions:
         urn = extension.schema.id
         if extension.required:
-            yield _Requirement(urn, True, _extension_requirement(urn))
+            yield _Requirement(urn, True, True, _extension_requirement(urn))
         for attribute in extension.schema.attributes:
             if _demanding(attribute, unseen):
-                yield _Requirement(urn, False, _attribute_requirement(attribute, urn, unseen))
+                problems = _attribute_requirement(attribute, urn, unseen)
+                yield _Requirement(urn, False, _requires(attribute, unseen), problems)
 
 
 def _demanding(attribute: Attribute, unseen: Collection[str]) -> bool:
     if attribute.mutability in unseen:
         return False
+    return _requires(attribute, unseen) or (attribute.multi_valued and attribute.sub("primary") is not None)
+
+
+def _requires(attribute: Attribute, unseen: Collection[str]) -> bool:
     parts = (sub for sub in attribute.sub_attributes if sub.mutability not in unseen)
-    return (
-        attribute.required
-        or any(sub.required for sub in parts)
-        or (attribute.multi_valued and attribute.sub("primary") is not None)
-    )
+    return attribute.required or any(sub.required for sub in parts)
 
 
 def _extension_requirement(urn: str) -> Callable[[Resource], Iterator[str]]:
