@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
 from scim_gateway.fields import (
@@ -29,6 +30,9 @@ from scim_gateway.text import collision_key, printable
 
 # A URN from these name spaces, correctly spelled, means what it says: a message, or a resource of another type.
 _SPEAKING_URNS = ("urn:ietf:params:scim:api:", "urn:ietf:params:scim:schemas:core:2.0:")
+
+_PARTS = 64
+"""Sets of attributes that clients send together, for each of which a Schema is kept."""
 
 OnUnknown = Callable[[Sequence[str]], None]
 """Called with the names of attributes that were ignored because no schema knows them."""
@@ -155,6 +159,8 @@ class _ResourceSchema(Schema):
     def _prepare(self, resource_type: ResourceType, leniency: Leniency) -> None:
         self.resource_type, self.leniency = resource_type, leniency
         self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
+        self._names_of_fields = {field.data_key or name: name for name, field in self.load_fields.items()}
+        self._part = lru_cache(maxsize=_PARTS)(self._made_part)
         self._urns = {
             name: field.data_key
             for name, field in self.load_fields.items()
@@ -200,9 +206,17 @@ class _ResourceSchema(Schema):
         """The resource in a body, and the names of what was ignored."""
         given = self._canonical(body)
         try:
-            return self.load(given), given.dropped
+            loaded = self._part(frozenset(given)).load(given)
         except ValidationError as error:
             raise InvalidValue(sentence(problems_in(error.messages))) from None
+        return self._assembled(loaded), given.dropped
+
+    def _made_part(self, keys: frozenset[str]) -> _ResourceSchema:
+        """The same Schema with no other fields than for what was sent, which is a small part of what may be.
+
+        marshmallow asks each field, also for what is not there. A client sends the same attributes again and again.
+        """
+        return type(self)(partial=True, only=[name for key, name in self._names_of_fields.items() if key in keys])
 
     def _canonical(self, body: Mapping[str, Any]) -> Input:
         """The body with canonical names at its top level, without what is ignored, and with defaults."""
@@ -229,10 +243,10 @@ class _ResourceSchema(Schema):
                 given[name] = default
         return given
 
-    @post_load
-    def _assemble(self, loaded: dict[str, Any], **kwargs: Any) -> Resource:
+    def _assembled(self, loaded: Mapping[str, Any]) -> Resource:
         """The resource without unassigned attributes, extensions under their URN, and ``schemas`` as fits."""
-        resource: Resource = {"schemas": [self.resource_type.schema.id]}
+        schemas = [self.resource_type.schema.id]
+        resource: Resource = {"schemas": schemas}
         for name, value in loaded.items():
             if value is None:
                 continue
@@ -241,7 +255,7 @@ class _ResourceSchema(Schema):
                 resource[name] = value
             else:
                 resource[urn] = value
-                resource["schemas"].append(urn)
+                schemas.append(urn)
         return resource
 
 
