@@ -103,7 +103,10 @@ class _Names(fields.Field[tuple[str, ...]]):
 class _Anything(fields.Field[Any]):
     """A member whose content something else looks at."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+    def deserialize(
+        self, value: Any, attr: str | None = None, data: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        """The value as it is: there is nothing around it that a field would look at, either."""
         return value
 
 
