@@ -7,11 +7,11 @@ stored in the core's own comparable form, so no collation has a say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     FromClause,
@@ -35,6 +35,7 @@ from scim_gateway.schema import Attribute, AttributePath, ResourceType
 from scim_gateway.text import fold
 
 from .indexing import LIMIT, Index, Leaf, sortable, told, unique_key
+from .pages import scans
 from .tables import identifiers, members, resources, values
 from .vocabulary import Stored
 
@@ -58,6 +59,15 @@ class Condition:
 
 
 _ANY = Condition(true(), False)
+_ROWS: list[_Values] = []
+
+
+def _rows() -> Iterator[_Values]:
+    """Rows of the value index, as one statement names them; each is made once, as SQLAlchemy takes its time for it."""
+    for number in itertools.count():
+        if number == len(_ROWS):
+            _ROWS.append(values.alias())
+        yield _ROWS[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,13 @@ class Translation:
     :param stored: tells what has to be known of the index; asked only when it matters.
     """
 
-    def __init__(self, index: Index, tenant: str, stored: Stored, subject: _Subject = _RESOURCE) -> None:
+    def __init__(self, index: Index, tenant: str, stored: Stored) -> None:
         self._index = index
         self._type = index.resource_type
         self._tenant = tenant
         self._stored = stored
-        self._subject = subject
+        self._subject = _RESOURCE
+        self._rows = _rows()
 
     def condition(self, tree: Filter) -> Condition:
         match tree:
@@ -116,10 +127,8 @@ class Translation:
             return None
         (id,) = first.ids.selected_columns
         value = id.table
-        about_value = Translation(
-            self._index, self._tenant, self._stored, _Subject(value, value.c.tenant, value.c.resource_id)
-        )
-        others = [about_value.condition(term) for term in terms if term is not start]
+        self._subject = _Subject(value, value.c.tenant, value.c.resource_id)
+        others = [self.condition(term) for term in terms if term is not start]
         if not all(other.exact for other in others):
             return None
         return first.ids.where(*(other.clause for other in others)).distinct()
@@ -136,7 +145,7 @@ class Translation:
         return _ANY if leaf is None else self._any_value(leaf, operator, value)
 
     def _any_value(self, leaf: Leaf, operator: Operator, value: Operand) -> Condition:
-        row = values.alias()
+        row = next(self._rows)
         matches = self._matches(row, leaf, operator, value)
         condition = self._among(row, (leaf.number,), matches.clause, matches.exact)
         if operator != "eq" or not coarse(leaf.attribute) or condition.ids is None:
@@ -153,7 +162,7 @@ class Translation:
         if path.urn is None and path.name == self._type.members:
             return self._member(path.sub, "pr", None)
         numbers = self._numbers_below(path)
-        row = values.alias()
+        row = next(self._rows)
         return self._among(row, numbers, _is_present(row), True) if numbers else _ANY
 
     def _numbers_below(self, path: AttributePath) -> Sequence[int]:
@@ -214,12 +223,12 @@ class Translation:
             case Comparison(sub, operator, value) if operator != "ne":
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
-                    row = values.alias()
+                    row = next(self._rows)
                     return row, leaf.number, self._matches(row, leaf, operator, value)
             case Present(sub):
                 leaf = self._leaf_of_element(path, sub)
                 if leaf is not None:
-                    row = values.alias()
+                    row = next(self._rows)
                     return row, leaf.number, Condition(_is_present(row), True)
         return None
 
@@ -309,9 +318,9 @@ class Translation:
         return Condition(self._subject.id.in_(ids), exact, ids)
 
 
-def _is_among(column: ColumnElement[bytes], texts: Sequence[str]) -> ColumnElement[bool]:
-    """One parameter for any number of texts; only SQLite is ever asked so."""
-    each = func.json_each(orjson.dumps(texts).decode()).table_valued("value")
+def _is_among(column: ColumnElement[bytes], texts: ColumnElement[str]) -> ColumnElement[bool]:
+    """Only SQLite is ever asked so."""
+    each = func.json_each(texts).table_valued("value")
     return column.in_(select(cast(each.c.value, LargeBinary)))
 
 
@@ -320,20 +329,6 @@ def _simple_paths(urn: str | None, attribute: Attribute) -> Iterable[AttributePa
     if attribute.type != "complex":
         return [AttributePath(urn, attribute.name)]
     return [AttributePath(urn, attribute.name, sub.name) for sub in attribute.sub_attributes if told(sub)]
-
-
-def scans(tree: Filter) -> bool:
-    """Whether a filter asks for a part of a text, which no index has."""
-    match tree:
-        case Comparison(_, operator):
-            return operator in ("co", "ew")
-        case And(terms) | Or(terms):
-            return any(map(scans, terms))
-        case Not(term):
-            return scans(term)
-        case ValuePath(_, inner):
-            return scans(inner)
-    return False
 
 
 def coarse(attribute: Attribute) -> bool:

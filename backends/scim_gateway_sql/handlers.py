@@ -14,13 +14,12 @@ from scim_gateway.backend import Page, Query, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
 from scim_gateway.schema import Resource, ResourceType
 
-from .condition import scans
 from .database import Database, Session
 from .failures import Duplicate
 from .holders import document_of, with_holders
 from .indexing import Index
 from .lookup import look_up
-from .pages import BATCH, FEW, FEW_MATCHES, HAS_JSON, all_ids, cut, documents, ids_of, page_among
+from .pages import BATCH, FEW, FEW_MATCHES, cut, documents, page_among, scans
 from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
@@ -157,7 +156,8 @@ class SqlHandler(TextHandler):
             session.fit(state["doc"], state["display"])
             self._replace(session, _MODIFY, before, {f"{column}_": value for column, value in state.items()})
             self._wrote(session, id, state, before)
-            self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
+            if any(before.get(member) != after.get(member) for member in self.index.unique_members):
+                self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
             change_values(session, self._tenant, id, *self.index.changes(before, after))
 
     def delete(self, resource: Resource) -> None:
@@ -194,7 +194,7 @@ class SqlHandler(TextHandler):
         if found is not None:
             return found
         stored = Stored(session, self._tenant, self.index, self._vocabularies)
-        few = self._few(session, query, stored)
+        few = self._translator.matches(session, query, stored)
         if few is not None and len(few) <= FEW_MATCHES:
             return page_among(session, self._at, few, query)
         plan = self._translator.plan(query, stored)
@@ -227,11 +227,6 @@ class SqlHandler(TextHandler):
         page = replace(query, filter=None).run(map(orjson.loads, docs))
         self._complete(session, page.resources, query.without)
         return page
-
-    def _few(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
-        """The ids of all matches, or so many that they are too many, where that needs no look at the resources."""
-        ids = self._translator.ids(query, stored) if session.sees_one_moment and HAS_JSON else None
-        return None if ids is None else set(ids_of(session.execute(all_ids(ids.limit(FEW_MATCHES + 1)))))
 
     def _in_order(self, session: Session, query: Query) -> Texts:
         """A page of everything, in the default order."""

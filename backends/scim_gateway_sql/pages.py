@@ -1,10 +1,10 @@
-"""Pages out of rows, and out of the ids of all that match."""
+"""Pages out of rows, and out of the ids of all that match; and which filters look at more rows than they find."""
 
 from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Select, and_, bindparam, func, select
 
 from scim_gateway.abilities import Texts
 from scim_gateway.backend import Query
+from scim_gateway.filter import And, Comparison, Filter, Not, Or, ValuePath
 
 from .prepared import Prepared
 from .tables import resources
@@ -51,9 +52,9 @@ def all_ids(ids: Select[Any]) -> Select[Any]:
     return select(func.json_group_array(each.c[0]))
 
 
-def ids_of(answer: Any) -> list[str]:
+def ids_of(value: str) -> list[str]:
     """The ids that were selected as one value."""
-    found: list[str] = orjson.loads(answer.fetchone()[0])
+    found: list[str] = orjson.loads(value)
     return found
 
 
@@ -73,6 +74,20 @@ def cut(query: Query, rows: Sequence[Sequence[Any]]) -> Texts:
     return Texts([row[0] for row in in_order[start : start + query.count]], len(rows))
 
 
+def scans(tree: Filter) -> bool:
+    """Whether a filter asks for a part of a text, which no index has."""
+    match tree:
+        case Comparison(_, operator):
+            return operator in ("co", "ew")
+        case And(terms) | Or(terms):
+            return any(map(scans, terms))
+        case Not(term):
+            return scans(term)
+        case ValuePath(_, inner):
+            return scans(inner)
+    return False
+
+
 def documents(session: Session, tenant: str, ids: Sequence[str]) -> list[bytes]:
     """Documents in the order of the ids."""
     docs: dict[str, bytes] = {}
@@ -81,23 +96,28 @@ def documents(session: Session, tenant: str, ids: Sequence[str]) -> list[bytes]:
     return [docs[id] for id in ids if id in docs]
 
 
-def page_among(session: Session, at: Mapping[str, Any], matches: Collection[str], query: Query) -> Texts:
+def page_among(session: Session, at: Mapping[str, Any], matches: Set[str], query: Query) -> Texts:
     """A page in the default order out of all that match.
 
     :param at: tenant and resource type.
     :param matches: the ids of all that match.
     """
     if len(matches) <= FEW:
-        return cut(query, _DOCS_AND_PLACES.rows(session, {"tenant_": at["tenant_"], "ids": sorted(matches)}))
+        return cut(query, _with_places(session, at["tenant_"], matches))
     offset = query.start_index - 1
     end = min(offset + query.count, len(matches))
-    ids = _first(session, at, matches, end) if end * _FRONT <= len(matches) else None
-    ids = _sorted(session, at["tenant_"], matches) if ids is None else ids
+    first = _first(session, at, matches, end) if end * _FRONT <= len(matches) else None
+    if first is not None and end <= FEW:
+        page = cut(query, _with_places(session, at["tenant_"], first))
+        return Texts(page.json, len(matches))
+    ids = _sorted(session, at["tenant_"], matches if first is None else first)
     return Texts(documents(session, at["tenant_"], ids[offset:end]), len(matches))
 
 
-def _first(session: Session, at: Mapping[str, Any], matches: Collection[str], count: int) -> list[str] | None:
-    """The first ids in the default order, by following it: this reads few pages of the file.
+def _first(session: Session, at: Mapping[str, Any], matches: Set[str], count: int) -> list[str] | None:
+    """All that match in the beginning of the default order, at least so many.
+
+    No rule of SQL says that what is grouped keeps its order, so these are in none.
 
     :return: ``None`` where that would be more work than to ask for the place of each.
     """
@@ -105,11 +125,15 @@ def _first(session: Session, at: Mapping[str, Any], matches: Collection[str], co
     length = _STEP * len(matches)
     for step in range(_STEPS):
         place = (at["tenant_"], at["kind_"], length, step * length)
-        found += [id for id in ids_of(session.run(_IN_ORDER, place)) if id in matches]
+        found += matches & set(ids_of(session.run(_IN_ORDER, place).fetchone()[0]))
         if len(found) >= count:
-            # All that match in the beginning of the order; no rule of SQL says that a group keeps the order.
-            return _sorted(session, at["tenant_"], found)
+            return found
     return None
+
+
+def _with_places(session: Session, tenant: str, ids: Collection[str]) -> Sequence[Sequence[Any]]:
+    """The document of each, with its place in the default order."""
+    return _DOCS_AND_PLACES.rows(session, {"tenant_": tenant, "ids": sorted(ids)})
 
 
 def _sorted(session: Session, tenant: str, ids: Collection[str]) -> list[str]:

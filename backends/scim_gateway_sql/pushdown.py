@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
 from scim_gateway.backend import Query
-from scim_gateway.filter import paths
+from scim_gateway.filter import Filter, paths
 from scim_gateway.ordering import Position, Sort
 
-from .condition import TEXT_TYPES, Condition, Translation, scans
+from .condition import TEXT_TYPES, Condition, Translation
 from .indexing import Index, Leaf, sortable
+from .pages import FEW_MATCHES, HAS_JSON, all_ids, ids_of, scans
+from .session import Session
 from .tables import resources, values
-from .vocabulary import Stored
+from .vocabulary import Later, Stored
 
+_MOST_MADE = 256
 _SORTABLE_TYPES = frozenset({"string", "reference", "dateTime", "boolean", "integer"})
 
 
@@ -50,6 +53,20 @@ class Plan:
         return self.matching.with_only_columns(func.count()) if self.counted is None else self.counted
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How the matches of a filter are found.
+
+    :param tree: the filter; held, so that no other one is taken for it.
+    :param statement: selects the ids, if the value index alone can tell them.
+    :param asked: what its parameters stand for.
+    """
+
+    tree: Filter
+    statement: Select[Any] | None
+    asked: Mapping[str, tuple[Leaf, bytes, bool]]
+
+
 class Translator:
     """Makes plans for the queries of one resource type."""
 
@@ -58,15 +75,38 @@ class Translator:
         self._tenant = tenant
         self._kind = index.resource_type.name
         self._members = index.resource_type.members
+        self._made: dict[int, _Found] = {}
 
-    def ids(self, query: Query, stored: Stored) -> Select[Any] | None:
-        """The ids of the matches of a filter that looks for a part of a text, in no order.
+    def matches(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
+        """The ids of all matches of a filter that looks for a part of a text, or one more than are few.
 
-        :return: ``None`` if it does not, or if the page is not one of the default order, or in other cases.
+        :return: ``None`` if it does not, if the page is in another order, or if the value index is not enough.
         """
-        if query.filter is None or query.sort is not None or query.after is not None or not scans(query.filter):
+        tree = query.filter
+        if tree is None or query.sort is not None or query.after is not None or not scans(tree):
             return None
-        return Translation(self._index, self._tenant, stored).ids(query.filter)
+        if not (HAS_JSON and session.sees_one_moment):
+            return None
+        found = self._found(tree)
+        if found.statement is None or stored.has_cut():
+            return None
+        texts = {name: stored.told(*asked) for name, asked in found.asked.items()}
+        if None not in texts.values():
+            return set(ids_of(session.execute(found.statement, texts).scalar_one()))
+        ids = Translation(self._index, self._tenant, stored).ids(tree)
+        return None if ids is None else set(ids_of(session.execute(_one_more(ids)).scalar_one()))
+
+    def _found(self, tree: Filter) -> _Found:
+        """The statement for a filter; like its text, which becomes the same object each time, it is translated once."""
+        found = self._made.get(id(tree))
+        if found is None:
+            later = Later()
+            ids = Translation(self._index, self._tenant, later).ids(tree)
+            found = _Found(tree, None if ids is None else _one_more(ids), later.asked)
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            self._made[id(tree)] = found
+        return found
 
     def plan(self, query: Query, stored: Stored) -> Plan:
         """The plan of a query.
@@ -130,6 +170,10 @@ class Translator:
         if query.sort is not None and query.sort.target.path.name == self._members:
             return True
         return any(path.urn is None and path.name == self._members for path in paths(query.filter))
+
+
+def _one_more(ids: Select[Any]) -> Select[Any]:
+    return all_ids(ids.limit(FEW_MATCHES + 1))
 
 
 def _later(position: Position) -> ColumnElement[bool]:

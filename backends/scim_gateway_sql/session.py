@@ -62,6 +62,13 @@ class Session:
         self.proofs: list[Proof] = []
         self.renew: Callable[[], Connection] | None = None
 
+    def __enter__(self) -> Session:
+        """Be part of the operation around, which ends the transaction."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[*tuple[Any, ...]]:

@@ -9,11 +9,11 @@ commits. A read sees a moment; where that is older than the newest change consid
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, String, bindparam, literal, select
 
 from .indexing import Index, Leaf
 from .pages import HAS_JSON, batches
@@ -69,17 +69,19 @@ def outdate(session: Session) -> None:
 class Vocabulary:
     """The texts of one attribute.
 
-    :param change: the newest change that they are known to include.
-    :param used: which look-up used them last.
+    :ivar change: the newest change that they are known to include.
+    :ivar used: which look-up used them last.
+    :ivar holds_nul: whether JSON of SQLite, which ends a text at a NUL, cannot tell one of them.
     """
 
-    __slots__ = ("_added", "_texts", "change", "used")
+    __slots__ = ("_added", "_texts", "change", "holds_nul", "used")
 
     def __init__(self, change: _Change, texts: bytes, used: int) -> None:
         self._texts = texts
         self._added = bytearray(_END)
         self.change = change
         self.used = used
+        self.holds_nul = b"\0" in texts
 
     def __len__(self) -> int:
         return len(self._texts) + len(self._added)
@@ -92,16 +94,19 @@ class Vocabulary:
     def add(self, text: bytes) -> None:
         """A text that somebody has got."""
         self._added += text + _END
+        self.holds_nul = self.holds_nul or b"\0" in text
 
-    def search(self, form: bytes, *, at_end: bool) -> Iterator[bytes]:
-        """The texts that contain, or end with, another one; some perhaps twice."""
+    def search(self, form: bytes, *, at_end: bool) -> list[bytes] | None:
+        """The texts that contain, or end with, another one, some perhaps twice; ``None`` for too many."""
         wanted, length = form + _END if at_end else form, len(form)
+        found: list[bytes] = []
         for texts in (self._texts, bytes(self._added)):
             at = texts.find(wanted)
-            while at >= 0:
+            while at >= 0 and len(found) <= MOST_TEXTS:
                 end = texts.find(_END, at + length)
-                yield texts[texts.rfind(_END, 0, at) + 1 : end]
+                found.append(texts[texts.rfind(_END, 0, at) + 1 : end])
                 at = texts.find(wanted, end)
+        return found if len(found) <= MOST_TEXTS else None
 
 
 class Vocabularies:
@@ -126,16 +131,9 @@ class Vocabularies:
             vocabulary = self._of(session, leaf)
         finally:
             self._lock.release()
-        if vocabulary is None:
-            return None
-        found: set[bytes] = set()
-        for text in vocabulary.search(form, at_end=at_end):
-            found.add(text)
-            # JSON of SQLite ends a text at a NUL.
-            if len(found) > MOST_TEXTS or b"\0" in text:
-                return None
+        found = None if vocabulary is None or vocabulary.holds_nul else vocabulary.search(form, at_end=at_end)
         # None is cut, perhaps within a character: nobody asks for texts while there is one that is (condition.py).
-        return [text.decode() for text in sorted(found)]
+        return None if found is None else [text.decode() for text in found]
 
     def _of(self, session: Session, leaf: Leaf) -> Vocabulary | None:
         """The texts of an attribute as of the moment that the session sees, and perhaps more."""
@@ -192,7 +190,7 @@ class Stored:
         self._session = session
         self._cut = {"tenant_": tenant, "cut_": index.cut}
         self._vocabularies = vocabularies
-        self._told: dict[tuple[int, bytes, bool], Sequence[str] | None] = {}
+        self._told: dict[tuple[int, bytes, bool], str | None] = {}
         self._has_cut: bool | None = None
 
     def has_cut(self) -> bool:
@@ -201,9 +199,33 @@ class Stored:
             self._has_cut = _CUT.first(self._session, self._cut) is not None
         return self._has_cut
 
-    def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> Sequence[str] | None:
-        """The texts that contain, or end with, another one; ``None`` if every row has to be looked at."""
+    def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> ColumnElement[str] | None:
+        """The texts that contain, or end with, another one, in JSON; ``None`` if every row has to be looked at."""
+        told = self.told(leaf, form, at_end)
+        return None if told is None else literal(told)
+
+    def told(self, leaf: Leaf, form: bytes, at_end: bool) -> str | None:
+        """The same by itself."""
         key = leaf.number, form, at_end
         if key not in self._told:
-            self._told[key] = self._vocabularies.search(self._session, leaf, form, at_end=at_end)
+            texts = self._vocabularies.search(self._session, leaf, form, at_end=at_end)
+            self._told[key] = None if texts is None else orjson.dumps(texts).decode()
         return self._told[key]
+
+
+class Later(Stored):
+    """Notes what will be asked when a statement is sent, instead of answering: it holds as long as no text is cut.
+
+    :ivar asked: what each parameter of the statement stands for.
+    """
+
+    def __init__(self) -> None:
+        self.asked: dict[str, tuple[Leaf, bytes, bool]] = {}
+
+    def has_cut(self) -> bool:
+        return False
+
+    def texts(self, leaf: Leaf, form: bytes, *, at_end: bool) -> ColumnElement[str] | None:
+        name = f"texts_{len(self.asked)}_"
+        self.asked[name] = leaf, form, at_end
+        return bindparam(name, type_=String())
