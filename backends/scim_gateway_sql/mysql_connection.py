@@ -139,6 +139,8 @@ class ServerConnection(pymysql.connections.Connection):
 
     def connect(self, sock: Any = None) -> None:
         super().connect(sock)
+        self._known.clear()
+        self._prepared = 0
         pymysql_own: Any = self
         pymysql_own._rfile = io.BufferedReader(_Received(pymysql_own._sock), _AT_ONCE)
 

@@ -71,6 +71,14 @@ def test_a_statement_that_the_server_has_forgotten_is_sent_as_a_whole(connection
     assert count(connection, "Com_prepare_sql") == 1
 
 
+def test_nothing_is_kept_beyond_a_connection(connection: ServerConnection) -> None:
+    expected = select(connection, 0, "a", 9, times=OFTEN)
+    connection.close()
+    connection.connect()
+    assert select(connection, 0, "a", 9, times=OFTEN) == expected
+    assert count(connection, "Com_prepare_sql") == count(connection, "Com_execute_sql") == 1
+
+
 def test_a_table_may_change_under_a_kept_statement(connection: ServerConnection) -> None:
     sql = "SELECT * FROM kept WHERE id = %s"
     assert select(connection, 3, sql=sql, times=OFTEN) == [(3, "ä")]
