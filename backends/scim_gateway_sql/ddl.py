@@ -209,6 +209,18 @@ _SQLITE_4 = (
     """,
 )
 
+#: Of which resources the id does not begin with the time of creation, in milliseconds and in the form that makes texts
+#: of times sort as times do. Where there is none, the order of ids is that of ``created`` and ``id`` (RFC 9562 §5.7).
+OUT_OF_ORDER = """
+    NOT (
+        created GLOB '????-??-??T??:??:??.[0-9][0-9][0-9]Z' AND substr(id, 9, 1) = '-'
+        AND substr(id, 1, 8) || substr(id, 10, 4)
+            = printf('%012x', CAST(round((julianday(created) - 2440587.5) * 86400000.0) AS INTEGER))
+    )
+"""
+
+_SQLITE_5 = (f"CREATE INDEX scim_resource_out_of_order ON scim_resource (tenant, kind) WHERE {OUT_OF_ORDER}",)
+
 _MYSQL_1 = (
     f"""
     CREATE TABLE IF NOT EXISTS scim_resource (
@@ -315,5 +327,6 @@ DIRECTORY = MigrationSet(
         ),
         Migration(3, "whether a member got another name", {"sqlite": _SQLITE_3, "mysql": (), "singlestore": ()}),
         Migration(4, "which documents have changed", {"sqlite": _SQLITE_4, "mysql": (), "singlestore": ()}),
+        Migration(5, "which ids do not tell when", {"sqlite": _SQLITE_5, "mysql": (), "singlestore": ()}),
     ),
 )
