@@ -184,7 +184,7 @@ _SQLITE_3 = (
 
 # A row for each change of a document, numbered in the order of the commits: whoever has kept something of the documents
 # in memory sees what has changed since (vocabulary.py). The first row makes this database's history its own; the newest
-# is always there, and enough of those before it.
+# is always there. Whoever writes removes old ones: a trigger that did would cost each write more than the note itself.
 _SQLITE_4 = (
     "CREATE TABLE scim_change (number INTEGER PRIMARY KEY, tenant TEXT NOT NULL, resource_id TEXT NOT NULL)",
     "INSERT INTO scim_change VALUES (1, '', hex(randomblob(16)))",
@@ -198,13 +198,6 @@ _SQLITE_4 = (
     CREATE TRIGGER scim_resource_is_changed AFTER UPDATE OF doc ON scim_resource
     BEGIN
         INSERT INTO scim_change (tenant, resource_id) VALUES (new.tenant, new.id);
-    END
-    """,
-    """
-    CREATE TRIGGER scim_change_is_old AFTER INSERT ON scim_change
-    WHEN new.number % 1024 = 0
-    BEGIN
-        DELETE FROM scim_change WHERE number <= new.number - 4096;
     END
     """,
 )
