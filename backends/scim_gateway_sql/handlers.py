@@ -327,6 +327,7 @@ class SqlHandler(TextHandler):
             raise StaleResource(before["id"])
 
     def _wrote(self, session: Session, id: str, state: Mapping[str, Any], before: Resource | None = None) -> None:
+        self._vocabularies.wrote(session)
         if session.locks is not None:
             session.locks.wrote(self._tenant, id, state["revision"])
             session.prove_by(lambda later: self._is_stored(later, id, state, before))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from scim_gateway.abilities import Texts
 from scim_gateway.backend import Query
 from scim_gateway.filter import And, Comparison, Filter, Not, Or, ValuePath
 
+from .ddl import OUT_OF_ORDER
 from .prepared import Prepared
 from .tables import resources
 
@@ -29,17 +30,11 @@ FEW_MATCHES = 5_000
 """Up to so many matches of a filter that looks at all values are read at once, instead of being counted as well."""
 FEW = 100
 """The most documents that are read to cut a page out of them; of more matches, the page is cut first."""
-_FRONT = 5
-_STEPS = 4
-_STEP = 5
-"""Reading ``_STEPS`` times as many ids in their order costs about as much as finding the place of one by its id."""
 
-# Only SQLite is asked so: for each row that the driver takes by itself, threads that wait for each other change places.
-_IN_ORDER = """
-    SELECT json_group_array(id) FROM (
-        SELECT id FROM scim_resource WHERE tenant = ? AND kind = ? ORDER BY created, id LIMIT ? OFFSET ?
-    )
-"""
+_OUT_OF_ORDER = """
+    SELECT 1 FROM scim_resource INDEXED BY scim_resource_out_of_order
+    WHERE tenant = ? AND kind = ? AND (condition) LIMIT 1
+""".replace("condition", OUT_OF_ORDER)  # the planner takes an index of some rows only where its own words ask for them
 _AMONG = and_(resources.c.tenant == bindparam("tenant_"), resources.c.id.in_(bindparam("ids", expanding=True)))
 _PLACES = Prepared(select(resources.c.created, resources.c.id).where(_AMONG), among="ids")
 _DOCS = Prepared(select(resources.c.id, resources.c.doc).where(_AMONG), among="ids")
@@ -96,44 +91,19 @@ def documents(session: Session, tenant: str, ids: Sequence[str]) -> list[bytes]:
     return [docs[id] for id in ids if id in docs]
 
 
-def page_among(session: Session, at: Mapping[str, Any], matches: Set[str], query: Query) -> Texts:
-    """A page in the default order out of all that match.
+def page_among(session: Session, at: Mapping[str, Any], matches: Collection[str], query: Query) -> Texts:
+    """A page in the default order out of all that match (SQLite).
 
     :param at: tenant and resource type.
     :param matches: the ids of all that match.
     """
+    tenant = at["tenant_"]
     if len(matches) <= FEW:
-        return cut(query, _with_places(session, at["tenant_"], matches))
-    offset = query.start_index - 1
-    end = min(offset + query.count, len(matches))
-    first = _first(session, at, matches, end) if end * _FRONT <= len(matches) else None
-    if first is not None and end <= FEW:
-        page = cut(query, _with_places(session, at["tenant_"], first))
-        return Texts(page.json, len(matches))
-    ids = _sorted(session, at["tenant_"], matches if first is None else first)
-    return Texts(documents(session, at["tenant_"], ids[offset:end]), len(matches))
-
-
-def _first(session: Session, at: Mapping[str, Any], matches: Set[str], count: int) -> list[str] | None:
-    """All that match in the beginning of the default order, at least so many.
-
-    No rule of SQL says that what is grouped keeps its order, so these are in none.
-
-    :return: ``None`` where that would be more work than to ask for the place of each.
-    """
-    found: list[str] = []
-    length = _STEP * len(matches)
-    for step in range(_STEPS):
-        place = (at["tenant_"], at["kind_"], length, step * length)
-        found += matches & set(ids_of(session.run(_IN_ORDER, place).fetchone()[0]))
-        if len(found) >= count:
-            return found
-    return None
-
-
-def _with_places(session: Session, tenant: str, ids: Collection[str]) -> Sequence[Sequence[Any]]:
-    """The document of each, with its place in the default order."""
-    return _DOCS_AND_PLACES.rows(session, {"tenant_": tenant, "ids": sorted(ids)})
+        return cut(query, _DOCS_AND_PLACES.rows(session, {"tenant_": tenant, "ids": sorted(matches)}))
+    by_id = session.run(_OUT_OF_ORDER, (tenant, at["kind_"])).fetchone() is None
+    ids = sorted(matches) if by_id else _sorted(session, tenant, matches)
+    start = query.start_index - 1
+    return Texts(documents(session, tenant, ids[start : start + query.count]), len(matches))
 
 
 def _sorted(session: Session, tenant: str, ids: Collection[str]) -> list[str]:

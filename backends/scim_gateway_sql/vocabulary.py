@@ -26,7 +26,10 @@ MOST_TEXTS = 5_000
 MOST_BYTES = 12 * 2**20
 """Memory for the texts of one resource type."""
 MOST_CHANGES = 2_000
-"""Up to so many changes are caught up with; after more, the texts are read anew. The table keeps twice as many."""
+"""Up to so many changes are caught up with; after more, the texts are read anew."""
+_KEPT = 4_096
+_AT_ONCE = 1_024
+"""After so many writes of a process it removes the notes of all changes but those that are kept."""
 _LITTLE = 64 * 2**10
 _LATELY = 100
 _LATER = 1_000
@@ -44,6 +47,7 @@ _OUTDATE = (
     "UPDATE scim_change SET number = number + 1 WHERE number = (SELECT max(number) FROM scim_change)",
     "DELETE FROM scim_change WHERE number < (SELECT max(number) FROM scim_change)",
 )
+_REMOVE = "DELETE FROM scim_change WHERE number <= (SELECT max(number) FROM scim_change) - ?"
 _CHANGED = Prepared(
     select(resources.c.doc).where(
         resources.c.tenant == bindparam("tenant_"),
@@ -118,7 +122,14 @@ class Vocabularies:
         self._kept: dict[int, Vocabulary] = {}
         self._too_large: dict[int, int] = {}
         self._uses = 0
+        self._writes = 0
         self._lock = threading.Lock()
+
+    def wrote(self, session: Session) -> None:
+        """A document was written: see now and then that the notes of changes do not pile up."""
+        self._writes += 1
+        if self._writes % _AT_ONCE == 0 and session.dialect == "sqlite":
+            session.run(_REMOVE, (_KEPT,))
 
     def search(self, session: Session, leaf: Leaf, form: bytes, *, at_end: bool) -> Sequence[str] | None:
         """All texts that resources have in an attribute now and that contain, or end with, another one.

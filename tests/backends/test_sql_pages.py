@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from scim_gateway_sql import SqlBackend, handlers, pages
+from scim_gateway_sql.ddl import OUT_OF_ORDER
 from sqlalchemy import event
 
 from scim_gateway.backend import Query
+from scim_gateway.changes import new_id
 from scim_gateway.schema import Resource
-from scim_gateway.testing import create, resolved, suite_resource_types, user
+from scim_gateway.testing import create, delete, resolved, suite_resource_types, user
 
 TYPES = suite_resource_types()
 USER = TYPES.by_name["User"]
@@ -40,13 +45,28 @@ def person(number: int) -> Resource:
     )
 
 
-@pytest.fixture(scope="module")
-def everybody() -> Sequence[Resource]:
-    people = [person(number) for number in range(40)]
-    for number, each in enumerate(people):
-        # Some were created at the same time, and nobody in the order of the ids.
-        each["meta"]["created"] = f"2026-01-01T00:00:{number // 3:02}.000Z"
+def in_order(people: Sequence[Resource]) -> Sequence[Resource]:
     return sorted(people, key=lambda each: (each["meta"]["created"], each["id"]))
+
+
+def created_at(each: Resource, milliseconds: int, id: str | None = None) -> Resource:
+    moment = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)).isoformat(
+        timespec="milliseconds"
+    )
+    nanoseconds = (1767225600000 + milliseconds) * 1_000_000
+    return {
+        **each,
+        "id": id or new_id(nanoseconds),
+        "meta": {**each["meta"], "created": moment.replace("+00:00", "Z")},
+    }
+
+
+@pytest.fixture(scope="module", params=["ids tell when", "ids do not tell when"])
+def everybody(request: pytest.FixtureRequest) -> Sequence[Resource]:
+    people = [person(number) for number in range(40)]
+    # Some were created at the same time.
+    ids = [each["id"] if "not" in request.param else None for each in people]
+    return in_order([created_at(each, 700 * (n // 3), ids[n]) for n, each in enumerate(people)])
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +86,11 @@ def check(backend: SqlBackend, everybody: Sequence[Resource], query: Query) -> N
 
 
 @pytest.mark.parametrize("text", FILTERS)
-@pytest.mark.parametrize("steps", [0, 1, 20], ids=["never followed", "followed not far", "followed"])
 @pytest.mark.parametrize("few_matches", [3, 100], ids=["too many", "few enough"])
 def test_every_page_is_that_of_the_core(
-    backend: SqlBackend,
-    everybody: Sequence[Resource],
-    monkeypatch: pytest.MonkeyPatch,
-    text: str,
-    steps: int,
-    few_matches: int,
+    backend: SqlBackend, everybody: Sequence[Resource], monkeypatch: pytest.MonkeyPatch, text: str, few_matches: int
 ) -> None:
-    for name, value in (("FEW", 2), ("BATCH", 3), ("_STEP", 1), ("_STEPS", steps), ("_FRONT", 1.5)):
+    for name, value in (("FEW", 2), ("BATCH", 3)):
         monkeypatch.setattr(pages, name, value)
     monkeypatch.setattr(handlers, "FEW_MATCHES", few_matches)
     tree = resolved(USER, text)
@@ -85,22 +99,56 @@ def test_every_page_is_that_of_the_core(
             check(backend, everybody, Query(USER, tree, start_index=start, count=count))
 
 
-def test_near_the_beginning_the_order_is_followed_and_else_the_place_of_each_is_asked_for(
-    backend: SqlBackend, everybody: Sequence[Resource], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pages, "FEW", 2)
-    heard: list[str] = []
-    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
-    followed = []
-    for start in (1, 12):
-        heard.clear()
-        check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), start_index=start, count=4))
-        followed.append(pages._IN_ORDER in heard)
-    assert followed == [True, False]
-
-
 def test_a_page_of_few_is_read_at_once(backend: SqlBackend, everybody: Sequence[Resource]) -> None:
     heard: list[str] = []
     event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
     check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), count=4))
     assert sum("FROM scim_resource" in text for text in heard) == 1
+
+
+def test_the_place_of_each_is_asked_for_only_where_an_id_does_not_tell_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "FEW", 2)
+    backend = SqlBackend.from_settings({"data_dir": str(tmp_path)}, TYPES)
+    everybody = [created_at(person(number), 10 * number) for number in range(10)]
+    create(backend, *everybody)
+    heard: list[str] = []
+    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+
+    def places_are_asked_for() -> bool:
+        heard.clear()
+        check(backend, in_order(everybody), Query(USER, resolved(USER, 'title co "number"'), count=4))
+        return any("scim_resource.created" in text for text in heard)
+
+    assert not places_are_asked_for()
+    stranger = created_at(person(10), 15, "00000000-0000-7000-8000-000000000000")
+    create(backend, stranger)
+    everybody.append(stranger)
+    assert places_are_asked_for()
+    delete(backend, everybody.pop())
+    assert not places_are_asked_for()
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    ("created", "tells"),
+    [
+        ("2026-01-01T00:00:00.000Z", True),
+        ("2026-01-01T00:00:00.001Z", False),
+        ("2026-01-01T00:00:00Z", False),
+        ("2026-01-01 00:00:00.000Z", False),
+        ("2026-01-01T01:00:00.000+01:00", False),
+        ("2026-01-01T00:00:00.0000Z", False),
+        ("then", False),
+    ],
+)
+def test_an_id_tells_when_by_the_millisecond_and_in_one_form(backend: SqlBackend, created: str, tells: bool) -> None:
+    stranger = created_at(person(99), 0)
+    stranger["meta"]["created"] = created
+    with suppress(ZeroDivisionError), backend.operation(write=True) as session:
+        before = session.run("SELECT count(*) FROM scim_resource WHERE " + OUT_OF_ORDER, ()).fetchone()
+        backend.handlers["User"].create(stranger)
+        after = session.run("SELECT count(*) FROM scim_resource WHERE " + OUT_OF_ORDER, ()).fetchone()
+        assert (before == after) is tells
+        raise ZeroDivisionError
