@@ -34,7 +34,11 @@ OF_KIND = resources.c.kind == bindparam("kind_")
 _UNCHANGED = and_(_HERE, OF_KIND, resources.c.revision == bindparam("before_"))
 
 _GET = Prepared(select(resources.c.doc).where(_HERE, OF_KIND))
-_GET_WITH_HOLDERS = with_holders(lambda found: found.c.id == bindparam("id_"))
+_GET_WITH_HOLDERS = with_holders(
+    lambda found: and_(
+        found.c.tenant == bindparam("tenant_"), found.c.kind == bindparam("kind_"), found.c.id == bindparam("id_")
+    )
+)
 _CREATE = Prepared(insert(resources))
 _MODIFY = Prepared(
     update(resources)

@@ -30,6 +30,7 @@ _KEY = and_(
 
 
 def _has_key(found: FromClause) -> ColumnElement[bool]:
+    """Whether a resource has an identifier, which is of its kind."""
     return and_(_KEY, identifiers.c.tenant == found.c.tenant, identifiers.c.resource_id == found.c.id)
 
 
