@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from scim_gateway.errors import InvalidPath, InvalidSyntax, InvalidValue, MethodNotAllowed, PayloadTooLarge, ScimError
 from scim_gateway.problems import kind_of, problems_in, sentence
@@ -123,8 +123,11 @@ class _MessageSchema(Schema):
             if isinstance(field, _Names):
                 field.lift = lift
 
-    @pre_load
-    def _canonical(self, data: Mapping[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def canonical(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The message with its members as they are spelled.
+
+        :raises InvalidSyntax: it has a member that is none, or one twice.
+        """
         members: dict[str, Any] = {}
         for key, value in data.items():
             member = key if key in self._members else self._in_any_case.get(key.lower()) if self._any_case else None
@@ -302,7 +305,7 @@ def _load(schema: _MessageSchema, sent: Any, place: str) -> dict[str, Any]:
     if not isinstance(sent, Mapping):
         raise InvalidSyntax(f"{place} has to be a JSON object, not {kind_of(sent)}.")
     try:
-        return cast(dict[str, Any], schema.load(sent))
+        return cast(dict[str, Any], schema.load(schema.canonical(sent)))
     except ValidationError as error:
         raise InvalidValue(sentence(problems_in(error.messages))) from None
 

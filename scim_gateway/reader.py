@@ -6,11 +6,12 @@ dumped through it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from scim_gateway.errors import InvalidSyntax, InvalidValue
 from scim_gateway.fields import (
@@ -30,6 +31,9 @@ from scim_gateway.text import collision_key, printable
 # A URN from these name spaces, correctly spelled, means what it says: a message, or a resource of another type.
 _SPEAKING_URNS = ("urn:ietf:params:scim:api:", "urn:ietf:params:scim:schemas:core:2.0:")
 
+_PARTS = 64
+"""Sets of attributes that clients send together, for each of which a Schema is kept."""
+
 OnUnknown = Callable[[Sequence[str]], None]
 """Called with the names of attributes that were ignored because no schema knows them."""
 
@@ -41,6 +45,7 @@ class ResourceReader:
         self.resource_type = resource_type
         self._schemas: dict[Leniency, _ResourceSchema] = {}
         self._requirements = {kept: tuple(_requirements(resource_type, kept)) for kept in (False, True)}
+        self._beyond_fields = tuple(each for each in self._requirements[False] if each.beyond_fields)
 
     def read(self, body: Mapping[str, Any], profile: Profile, *, on_unknown: OnUnknown | None = None) -> Resource:
         """The resource that a POST or PUT body describes.
@@ -55,7 +60,7 @@ class ResourceReader:
             raise InvalidSyntax(f"The body has to be a JSON object, not {kind_of(body)}.")
         _check_schemas(body, self.resource_type, profile)
         resource, dropped = self._schema(profile).read(body)
-        self.check(resource)
+        _meet(self._beyond_fields, resource)
         if dropped and on_unknown is not None:
             on_unknown(dropped)
         return resource
@@ -85,12 +90,7 @@ class ResourceReader:
         :param kept: the resource is as it is kept, without the writeOnly values that once came with it.
         :raises InvalidValue: a required value is missing, or several elements are primary.
         """
-        problems: list[str] = []
-        for requirement in self._requirements[kept]:
-            if requirement.always or requirement.where in resource:
-                problems.extend(requirement.problems(resource))
-        if problems:
-            raise InvalidValue(sentence(problems))
+        _meet(self._requirements[kept], resource)
 
     def with_schemas(self, resource: Resource) -> Resource:
         """The resource with ``schemas`` as its content asks for, and no empty extension (RFC 7643 §3.3)."""
@@ -159,6 +159,8 @@ class _ResourceSchema(Schema):
     def _prepare(self, resource_type: ResourceType, leniency: Leniency) -> None:
         self.resource_type, self.leniency = resource_type, leniency
         self._fields_by_key = {field.data_key or name: field for name, field in self.load_fields.items()}
+        self._names_of_fields = {field.data_key or name: name for name, field in self.load_fields.items()}
+        self._part = lru_cache(maxsize=_PARTS)(self._made_part)
         self._urns = {
             name: field.data_key
             for name, field in self.load_fields.items()
@@ -204,9 +206,17 @@ class _ResourceSchema(Schema):
         """The resource in a body, and the names of what was ignored."""
         given = self._canonical(body)
         try:
-            return self.load(given), given.dropped
+            loaded = self._part(frozenset(given)).load(given)
         except ValidationError as error:
             raise InvalidValue(sentence(problems_in(error.messages))) from None
+        return self._assembled(loaded), given.dropped
+
+    def _made_part(self, keys: frozenset[str]) -> _ResourceSchema:
+        """The same Schema with no other fields than for what was sent, which is a small part of what may be.
+
+        marshmallow asks each field, also for what is not there. A client sends the same attributes again and again.
+        """
+        return type(self)(partial=True, only=[name for key, name in self._names_of_fields.items() if key in keys])
 
     def _canonical(self, body: Mapping[str, Any]) -> Input:
         """The body with canonical names at its top level, without what is ignored, and with defaults."""
@@ -233,10 +243,10 @@ class _ResourceSchema(Schema):
                 given[name] = default
         return given
 
-    @post_load
-    def _assemble(self, loaded: dict[str, Any], **kwargs: Any) -> Resource:
+    def _assembled(self, loaded: Mapping[str, Any]) -> Resource:
         """The resource without unassigned attributes, extensions under their URN, and ``schemas`` as fits."""
-        resource: Resource = {"schemas": [self.resource_type.schema.id]}
+        schemas = [self.resource_type.schema.id]
+        resource: Resource = {"schemas": schemas}
         for name, value in loaded.items():
             if value is None:
                 continue
@@ -245,7 +255,7 @@ class _ResourceSchema(Schema):
                 resource[name] = value
             else:
                 resource[urn] = value
-                resource["schemas"].append(urn)
+                schemas.append(urn)
         return resource
 
 
@@ -287,11 +297,22 @@ class _Requirement:
 
     :param where: the member of a resource that it is about.
     :param always: whether it may be broken by a resource without that member.
+    :param beyond_fields: whether it may be broken by what the fields let through, each of which sees its own value.
     """
 
     where: str
     always: bool
+    beyond_fields: bool
     problems: Callable[[Resource], Iterator[str]]
+
+
+def _meet(requirements: Iterable[_Requirement], resource: Resource) -> None:
+    problems: list[str] = []
+    for requirement in requirements:
+        if requirement.always or requirement.where in resource:
+            problems.extend(requirement.problems(resource))
+    if problems:
+        raise InvalidValue(sentence(problems))
 
 
 def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[_Requirement]:
@@ -299,25 +320,27 @@ def _requirements(resource_type: ResourceType, kept: bool) -> Iterator[_Requirem
     unseen = {"readOnly", "writeOnly"} if kept else {"readOnly"}
     for attribute in resource_type.attributes.values():
         if attribute.name != "schemas" and _demanding(attribute, unseen):
-            yield _Requirement(attribute.name, attribute.required, _attribute_requirement(attribute, None, unseen))
+            problems = _attribute_requirement(attribute, None, unseen)
+            yield _Requirement(attribute.name, attribute.required, _requires(attribute, unseen), problems)
     for extension in resource_type.extensions:
         urn = extension.schema.id
         if extension.required:
-            yield _Requirement(urn, True, _extension_requirement(urn))
+            yield _Requirement(urn, True, True, _extension_requirement(urn))
         for attribute in extension.schema.attributes:
             if _demanding(attribute, unseen):
-                yield _Requirement(urn, False, _attribute_requirement(attribute, urn, unseen))
+                problems = _attribute_requirement(attribute, urn, unseen)
+                yield _Requirement(urn, False, _requires(attribute, unseen), problems)
 
 
 def _demanding(attribute: Attribute, unseen: Collection[str]) -> bool:
     if attribute.mutability in unseen:
         return False
+    return _requires(attribute, unseen) or (attribute.multi_valued and attribute.sub("primary") is not None)
+
+
+def _requires(attribute: Attribute, unseen: Collection[str]) -> bool:
     parts = (sub for sub in attribute.sub_attributes if sub.mutability not in unseen)
-    return (
-        attribute.required
-        or any(sub.required for sub in parts)
-        or (attribute.multi_valued and attribute.sub("primary") is not None)
-    )
+    return attribute.required or any(sub.required for sub in parts)
 
 
 def _extension_requirement(urn: str) -> Callable[[Resource], Iterator[str]]:

@@ -110,7 +110,7 @@ class Database:
             return self._alone(write)
         if write:
             raise RuntimeError("a write operation cannot begin inside another operation")
-        return contextlib.nullcontext(current)
+        return current
 
     def look_up(self) -> AbstractContextManager[Session]:
         """Like an operation that reads, without a transaction as long as it is a single statement.
@@ -129,7 +129,7 @@ class Database:
             return self._of_one_call(write)
         if write and not current.write:
             raise RuntimeError("a write needs operation(write=True)")
-        return contextlib.nullcontext(current)
+        return current
 
     def _alone(self, write: bool) -> AbstractContextManager[Session]:
         engine = self._engine or self._start()

@@ -156,7 +156,8 @@ class SqlHandler(TextHandler):
             session.fit(state["doc"], state["display"])
             self._replace(session, _MODIFY, before, {f"{column}_": value for column, value in state.items()})
             self._wrote(session, id, state, before)
-            self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
+            if any(before.get(member) != after.get(member) for member in self.index.unique_members):
+                self._exchange(session, id, self.index.unique_keys(before), self.index.unique_keys(after))
             change_values(session, self._tenant, id, *self.index.changes(before, after))
 
     def delete(self, resource: Resource) -> None:

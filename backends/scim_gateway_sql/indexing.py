@@ -164,6 +164,11 @@ class Index:
         paths = {str(path): self.resource_type.resolve(path) for path in self.resource_type.unique_paths}
         return {text: self._leaf(target.path, target.leaf) for text, target in paths.items() if target is not None}
 
+    @cached_property
+    def unique_members(self) -> tuple[str, ...]:
+        """The members of a resource that its unique keys are made of."""
+        return tuple({leaf.path.urn or leaf.path.name for leaf in self.unique.values()})
+
     def unique_keys(self, resource: Mapping[str, Any]) -> dict[str, bytes]:
         """The key of each unique attribute that the resource has, by the text of its path."""
         return {

@@ -6,27 +6,23 @@ it relies on by itself: the server's defaults may be anything.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import ipaddress
 import logging
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pymysql
-import pymysql.connections
-from pymysql.constants import CLIENT, COMMAND, CR, ER
+from pymysql.constants import ER
 from sqlalchemy import Connection, Engine, create_engine
 
-from .driver import Convert, Driver, Row, converted
+from .driver import Convert, Driver, Row
 from .failures import DRIVER_ERRORS
-from .mysql_answers import Columns, columns_of
+from .mysql_connection import ANSWER_SECONDS, ServerConnection
 from .mysql_dialect import DRIVER_NAME
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 10.0
 LOCK_SECONDS = 4
 """How long a statement waits for rows that another transaction has locked."""
 POOL_SECONDS = 5.0
@@ -34,11 +30,6 @@ MAINTENANCE_SECONDS = 600.0
 _RECYCLE_SECONDS = 1800
 # A transaction whose client is gone without a word, as in a network that was cut, holds its locks no longer than this.
 _IDLE_TRANSACTION_SECONDS = 30
-_LAST_WORD_SECONDS = 1.0
-# Statements whose columns a connection knows: more than there are, but for those with lists of many lengths.
-_STATEMENTS = 256
-_AT_ONCE = 65_536
-
 
 _COMMON = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -81,143 +72,6 @@ class ServerAddress:
 
     def __str__(self) -> str:
         return f"{self.database} at {self.unix_socket or f'{self.host}:{self.port}'}"
-
-
-class _Received(io.RawIOBase):
-    """What arrives on a socket, which is closed by itself; no Python of its own for each read."""
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__()
-        vars(self)["readinto"] = sock.recv_into
-
-    def readable(self) -> bool:
-        return True
-
-
-class ServerConnection(pymysql.connections.Connection):
-    """A connection that never falls back to plain text, and waits for as long as it is told."""
-
-    ssl: bool
-    server_capabilities: int
-    encoding: str
-
-    def __init__(self, **settings: Any) -> None:
-        self._columns: dict[str, Columns | None] = {}
-        self._sends = False
-        self._reason: pymysql.MySQLError | None = None
-        super().__init__(**settings)
-
-    def answer_within(self, seconds: float) -> None:
-        """Give up on a server that takes longer to take or send the next bytes."""
-        self._read_timeout = seconds
-        self._write_timeout = seconds
-
-    @contextlib.contextmanager
-    def answering_within(self, seconds: float) -> Iterator[None]:
-        """:meth:`answer_within` for a block."""
-        self.answer_within(seconds)
-        try:
-            yield
-        finally:
-            self.answer_within(ANSWER_SECONDS)
-
-    def escape(self, obj: Any, mapping: Any = None) -> Any:
-        # In whatever character set the session is, a literal of digits is a string of bytes and compared as such; older
-        # PyMySQL puts the bytes between quotes, where the server takes them for text.
-        if isinstance(obj, bytes):
-            return f"X'{obj.hex()}'"
-        return super().escape(obj, mapping)
-
-    def _write_bytes(self, data: bytes) -> None:
-        # A server that will not have a statement, as one that is too long, says why and hangs up while it is sent. The
-        # sending fails then, and what the server said is still there to be read.
-        self._reason, self._sends = None, True
-        try:
-            # Private to PyMySQL and without types there, like the others below; tests run on its lowest version, too.
-            pymysql_own: Any = super()
-            pymysql_own._write_bytes(data)
-        except pymysql.MySQLError as error:
-            if self._reason is None:
-                raise
-            raise self._reason from error
-        finally:
-            self._sends = False
-
-    def _force_close(self) -> None:
-        if self._sends:
-            self._sends = False
-            self._reason = self._last_word()
-        pymysql_own: Any = super()
-        pymysql_own._force_close()
-
-    def _last_word(self) -> pymysql.MySQLError | None:
-        """What the server gave as its reason before it hung up."""
-        self._next_seq_id = 1
-        self._read_timeout = _LAST_WORD_SECONDS
-        pymysql_own: Any = self
-        try:
-            pymysql_own._read_packet()
-        except pymysql.MySQLError as error:
-            return error if error.args and 0 < error.args[0] < CR.CR_ERROR_FIRST else None
-        return None
-
-    def connect(self, sock: Any = None) -> None:
-        super().connect(sock)
-        pymysql_own: Any = self
-        pymysql_own._rfile = io.BufferedReader(_Received(pymysql_own._sock), _AT_ONCE)
-
-    def select(self, sql: str, parameters: Sequence[Any], values: Sequence[Convert | None] | None) -> Sequence[Row]:
-        """All rows that a statement selects.
-
-        :param values: what turns PyMySQL's values of each column into others; ``None`` if nothing has to.
-        """
-        pymysql_own: Any = self
-        # What a cursor would make of it, with less ado for keys, which are bytes.
-        text = sql % tuple([f"X'{each.hex()}'" if type(each) is bytes else self.escape(each) for each in parameters])
-        pymysql_own._execute_command(COMMAND.COM_QUERY, text)
-        columns = self._columns.get(sql)
-        rows: list[Row] | None = None
-        while True:
-            try:
-                # What has arrived; it waits until there is something, or the connection has ended.
-                data: bytes = pymysql_own._rfile.peek()
-            except BaseException as error:
-                self._force_close()
-                if isinstance(error, OSError):
-                    raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
-                raise
-            if columns is None or (rows is None and not data.startswith(columns.head)):
-                return self._described(sql, values, data)
-            if rows is None:
-                rows, at, number = [], len(columns.head), columns.number
-            at, number, ended = columns.take(data, at, number, rows)
-            pymysql_own._rfile.read(at)
-            if ended:
-                return rows
-            # It waits for the rest of a row, or says what is wrong.
-            pymysql_own._next_seq_id = number
-            packet = pymysql_own._read_packet()
-            if packet.is_eof_packet():
-                return rows
-            rows.append(columns.row(packet.get_all_data()))
-            at, number = 0, pymysql_own._next_seq_id
-
-    def _described(self, sql: str, values: Sequence[Convert | None] | None, data: bytes) -> Sequence[Row]:
-        """All rows of an answer as PyMySQL takes them; how it began is kept for the next one."""
-        pymysql_own: Any = self
-        pymysql_own._read_query_result()
-        result = pymysql_own._result
-        if len(self._columns) >= _STATEMENTS:
-            self._columns.clear()
-        self._columns[sql] = columns_of(data, result.converters, values)
-        return converted(result.rows, values) if values else result.rows
-
-    def _request_authentication(self) -> None:
-        # Older PyMySQL goes on without TLS where the server, or somebody in between, says that there is none.
-        if self.ssl and not self.server_capabilities & CLIENT.SSL:
-            raise pymysql.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "the server offers no TLS")
-        pymysql_own: Any = super()
-        pymysql_own._request_authentication()
 
 
 class MysqlDriver(Driver):
@@ -306,7 +160,8 @@ class MysqlDriver(Driver):
                             raise
                         _log.debug("%s: %s", statement, error)
                 return
-            for statement in _COMMON + (_MARIADB if "MariaDB" in self.version else ()):
+            connection.prepares = "MariaDB" in self.version
+            for statement in _COMMON + (_MARIADB if connection.prepares else ()):
                 cursor.execute(statement)
 
     def _recognise(self, cursor: Any) -> None:

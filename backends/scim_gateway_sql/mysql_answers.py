@@ -29,12 +29,13 @@ _LONGEST_END = 8
 class Columns:
     """How the answers to a statement begin, and what their rows are made of.
 
-    :param head: all packets before the first row.
-    :param number: of the packet that follows.
+    :param head: the packets before the first row, but for what the last one tells of warnings and of transactions.
+    :param start: where the first row begins, in a packet with this ``number``.
     :param values: what makes a value of the bytes of each column; ``None`` where they are the value.
     """
 
     head: bytes
+    start: int
     number: int
     values: tuple[Convert | None, ...]
 
@@ -82,19 +83,20 @@ def columns_of(data: bytes, decoders: Decoders, values: Sequence[Convert | None]
 
     :param values: what makes a value of PyMySQL's for each column, where something has to.
     """
-    at = number = 0
+    at = end = number = 0
     for _ in range(len(decoders) + 2):  # their count and the mark of their end are packets, too
-        if at + _HEADER > len(data):
+        if at + _HEADER >= len(data):
             return None
         number = data[at + 3] + 1 & 0xFF
-        at += _HEADER + int.from_bytes(data[at : at + 3], "little")
-    if at > len(data):
+        end = at + _HEADER
+        at = end + int.from_bytes(data[at : at + 3], "little")
+    if at > len(data) or data[end] != _END:
         return None
     made = [
         _value(encoding, decode, value)
         for (encoding, decode), value in zip(decoders, values or [None] * len(decoders), strict=True)
     ]
-    return Columns(data[:at], number, tuple(made))
+    return Columns(data[: end + 1], at, number, tuple(made))
 
 
 def _value(encoding: str | None, decode: Convert | None, value: Convert | None) -> Convert | None:

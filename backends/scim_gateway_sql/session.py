@@ -36,7 +36,6 @@ class Session:
     __slots__ = (
         "_connection",
         "_driver",
-        "_listeners",
         "_raw",
         "afterwards",
         "changed",
@@ -54,7 +53,6 @@ class Session:
         self._connection = connection
         self._driver = driver
         self._raw = raw
-        self._listeners: Sequence[Callable[..., tuple[str, Any]]] | None = None
         self.afterwards: list[Callable[[], None]] = []
         self.changed = self.regrouped = False
         self.holders: dict[str, Sequence[Reference]] = {}
@@ -63,6 +61,13 @@ class Session:
         self.locks = Locks(self) if write and driver.concurrent else None
         self.proofs: list[Proof] = []
         self.renew: Callable[[], Connection] | None = None
+
+    def __enter__(self) -> Session:
+        """Be part of the operation around, which ends the transaction."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
@@ -88,7 +93,7 @@ class Session:
         """
         cursor = (self._raw or self._driver_connection()).cursor()
         try:
-            if self._listeners is None or self._listeners:
+            if self._connection.engine._has_events or self._connection._has_events:
                 sql, values = self._heard(cursor, sql, values, False)
             cursor.execute(sql, values)
         except self._connection.dialect.loaded_dbapi.Error as error:
@@ -104,7 +109,8 @@ class Session:
         """
         raw = self._raw or self._driver_connection()
         try:
-            if self._listeners is None or self._listeners:
+            # SQLAlchemy looks here, too, before it asks who listens.
+            if self._connection.engine._has_events or self._connection._has_events:
                 sql, values = self._heard(raw.cursor(), sql, values, False)
             return self._driver.rows(raw, sql, values, columns)
         except self._connection.dialect.loaded_dbapi.Error as error:
@@ -148,9 +154,7 @@ class Session:
 
     def _heard(self, cursor: Any, sql: str, values: Any, several: bool) -> tuple[str, Any]:
         """Let those hear of a statement who listen to what SQLAlchemy sends: they count, trace or translate it."""
-        if self._listeners is None:
-            self._listeners = tuple(self._connection.dispatch.before_cursor_execute)
-        for listener in self._listeners:
+        for listener in self._connection.dispatch.before_cursor_execute:
             sql, values = listener(self._connection, cursor, sql, values, None, several)
         return sql, values
 

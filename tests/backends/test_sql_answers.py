@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pymysql.connections import MAX_PACKET_LEN
 from pymysql.constants import FIELD_TYPE
 from scim_gateway_sql.address import driver_for
-from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
+from scim_gateway_sql.mysql import MysqlDriver
+from scim_gateway_sql.mysql_connection import ServerConnection
 
 Row = tuple[bytes | None, str | None, int | None]
 SQL = "SELECT doc, name, number FROM t WHERE id = %s"
@@ -179,6 +180,27 @@ def test_parameters_are_sent_as_a_cursor_sends_them() -> None:
     assert connection._sock.sent == struct.pack("<iB", len(sent) + 1, 3) + sent
 
 
+def test_a_value_that_cannot_be_read_ends_the_connection() -> None:
+    """What is left of the answer would be taken for that to the next statement."""
+    connection = connected(ServerConnection, answer(ROWS[:1]), answer([(b"\xff", None, 0), *ROWS]), answer(ROWS))
+    assert select(connection, (bytes.decode, None, None)) == [("{}", "ä", 1)]
+    with pytest.raises(UnicodeDecodeError):
+        select(connection, (bytes.decode, None, None))
+    assert not connection.open
+    with pytest.raises(pymysql.MySQLError):
+        select(connection)
+
+
+def test_columns_are_known_inside_a_transaction_and_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = answer(ROWS).replace(END, b"\xfe\x01\0\x03\0")
+    connection = connected(
+        ServerConnection, answer(ROWS), inside, *cut(inside, [len(packets(b"\3", *COLUMNS, END)) - 3])
+    )
+    assert select(connection) == ROWS
+    monkeypatch.setattr(connection, "_described", None)
+    assert [select(connection), select(connection)] == [ROWS, ROWS]
+
+
 def test_other_columns_than_before_are_taken_as_they_are() -> None:
     other = answer([(b"7", "8", 9)], columns=[described(f"c{n}", FIELD_TYPE.LONGLONG, BINARY) for n in range(3)])
     connection = connected(ServerConnection, answer(ROWS), other, other, answer(ROWS))
@@ -251,6 +273,6 @@ def test_a_server_is_read_as_the_driver_itself_reads_it_however_many_statements_
         with plain.cursor() as cursor:
             cursor.execute(statement)
             assert list(ours.select(statement, (), None)) == list(cursor.fetchall())
-    assert len(ours._columns) < 600
+    assert len(ours._known) < 600
     plain.close()
     ours.close()

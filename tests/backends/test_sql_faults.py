@@ -15,12 +15,14 @@ import pytest
 import scim_gateway_sql.breaker
 import scim_gateway_sql.database
 import scim_gateway_sql.mysql
+import scim_gateway_sql.mysql_connection
 import scim_gateway_sql.mysql_dialect
 import scim_gateway_sql.this_thread
 from core_client import GROUP, PATCH_OP, USER, Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.failures import Locked
-from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
+from scim_gateway_sql.mysql import MysqlDriver
+from scim_gateway_sql.mysql_connection import ServerConnection
 from scim_gateway_sql.tables import settings
 from scim_http import ScimClient
 from servers.fault_proxy import Cut, FaultProxy
@@ -69,6 +71,7 @@ def impatience(backend: SqlBackend) -> Iterator[None]:
         patch.setattr(scim_gateway_sql.this_thread, "PATIENCE_SECONDS", 0.2)
         patch.setattr(scim_gateway_sql.mysql, "CONNECT_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql, "ANSWER_SECONDS", 0.4)
+        patch.setattr(scim_gateway_sql.mysql_connection, "ANSWER_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql_dialect, "PING_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.breaker, "SECONDS", 0.1)
         for connection, _ in backend.database._idle:

@@ -22,7 +22,8 @@ from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.address import driver_for
 from scim_gateway_sql.ddl import DIRECTORY, FOUNDATIONS, Migration, MigrationSet
 from scim_gateway_sql.lease import Lease
-from scim_gateway_sql.mysql import MysqlDriver, ServerConnection
+from scim_gateway_sql.mysql import MysqlDriver
+from scim_gateway_sql.mysql_connection import ServerConnection
 from scim_gateway_sql.tables import metadata
 from servers.certificates import make_certificates
 from servers.mariadb import PASSWORD, MariaDb

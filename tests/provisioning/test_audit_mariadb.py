@@ -13,7 +13,7 @@ import pytest
 from guarded import KEY, Guarded, created, deactivated, deleted, memberships, open_guarded
 from scim_gateway_provisioning.breaker import BreakerOpen, Limits
 from scim_gateway_provisioning.pause import Paused
-from scim_gateway_sql.mysql import ServerConnection
+from scim_gateway_sql.mysql_connection import ServerConnection
 from servers.mariadb import MariaDb
 from sqlalchemy import Connection
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql.cursors
-from scim_gateway_sql.mysql import ServerConnection
+from scim_gateway_sql.mysql_connection import ServerConnection
 
 
 @dataclass(frozen=True, slots=True)
