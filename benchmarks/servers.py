@@ -94,13 +94,20 @@ def _gateway(settings: Mapping[str, str]) -> Callable[[str, Path, Collection[int
     return start
 
 
-def _mariadb(name: str, folder: Path, on: Collection[int], _scratch: Path) -> Iterator[Server]:
-    """The SQL store on a MariaDB of its own, on the same core: what it computes is part of the cost."""
-    with (
-        database(on) as mariadb,
-        _gunicorn(name, "scim_gateway.app:create_app()", folder, on, on_database(mariadb)) as server,
-    ):
-        yield Server(name, server.target, server.pid, (mariadb.pid,))
+def _on_mariadb(*, beside_client: bool) -> Callable[[str, Path, Collection[int], Path], Iterator[Server]]:
+    """The SQL store on a MariaDB of its own; what that computes is counted as part of the cost.
+
+    :param beside_client: it is on the core of the client, as a database is on another machine; or on the gateway's.
+    """
+
+    def start(name: str, folder: Path, on: Collection[int], _scratch: Path) -> Iterator[Server]:
+        with (
+            database(os.sched_getaffinity(0) if beside_client else on) as mariadb,
+            _gunicorn(name, "scim_gateway.app:create_app()", folder, on, on_database(mariadb)) as server,
+        ):
+            yield Server(name, server.target, server.pid, (mariadb.pid,))
+
+    return start
 
 
 @contextmanager
@@ -227,7 +234,8 @@ def _peer(
 KINDS: Mapping[str, Kind] = {
     "memory": Kind(_gateway({"SCIM_GATEWAY_BACKEND": "memory"})),
     "sqlite": Kind(_gateway({"SCIM_GATEWAY_BACKEND": "sql"})),
-    "mariadb": Kind(_mariadb),
+    "mariadb": Kind(_on_mariadb(beside_client=True)),
+    "mariadb-one-core": Kind(_on_mariadb(beside_client=False)),
     "scim2-server": Kind(_scim2_server, peer=True),
     "scimmy": Kind(_scimmy, peer=True),
     "django-scim2": Kind(_django_scim2, Traits(members_in_body=False, leaves_by_value=True), peer=True),

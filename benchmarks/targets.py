@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.results import FLOOR, Results
@@ -36,7 +36,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
     if not sizes:
         return
     largest, smallest = sizes[-1], sizes[0]
-    yield from _of_floor(results, largest)
+    yield from _of_floor(results, sizes)
     for users in sizes:
         yield from _of_size(results, users)
     if largest > smallest:
@@ -48,23 +48,25 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 )
 
 
-def _of_floor(results: Results, users: int) -> Iterator[Verdict]:
+def _of_floor(results: Results, sizes: Sequence[int]) -> Iterator[Verdict]:
+    """Each server where it was measured with the most users."""
     reads = ("get by id", "userName eq")
     writes = ("create", "PUT profile", "PATCH active")
     for workloads, server, share in (
         (reads, "sqlite", 0.60),
         (reads, "memory", 0.75),
         (reads, "mariadb", 0.45),
+        (reads, "mariadb-one-core", 0.45),
         (writes, "sqlite", 0.25),
     ):
         for workload in workloads:
             floor = "create" if workload in writes else workload
-            got, whole = _cost(results, users, workload, server), _cost(results, users, floor, FLOOR)
-            if got and whole:
-                value = whole / got
-                yield Verdict(
-                    f"{server}: {workload}, {users:,} users, of the floor", f"≥ {share:.0%}", value, value >= share, "%"
-                )
+            for users in reversed(sizes):
+                got, whole = _cost(results, users, workload, server), _cost(results, users, floor, FLOOR)
+                if got and whole:
+                    what, value = f"{server}: {workload}, {users:,} users, of the floor", whole / got
+                    yield Verdict(what, f"≥ {share:.0%}", value, value >= share, "%")
+                    break
 
 
 def _of_size(results: Results, users: int) -> Iterator[Verdict]:
