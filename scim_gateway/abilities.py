@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
@@ -68,17 +69,23 @@ class Text(NamedTuple):
         where a :class:`MembershipHandler` keeps them apart.
     :param state: equal only to that of a text of the same resource with the same members by the same names, whatever
         happened in between; ``None`` if that cannot be told.
+    :param holders: what holds it directly, as :meth:`ContainingHandler.containing` tells it, if that came with it.
     """
 
     json: bytes
     state: Hashable = None
+    holders: Sequence[Reference] | None = None
 
 
 class Texts(NamedTuple):
-    """One page of an answer, like :class:`Page`, as JSON (:class:`Text`)."""
+    """One page of an answer, like :class:`Page`, as JSON (:class:`Text`).
+
+    :param holders: what holds a resource directly, by its id, of those where that came with it.
+    """
 
     json: Sequence[bytes]
     total_results: int
+    holders: Mapping[str, Sequence[Reference]] = MappingProxyType({})
 
 
 class TextHandler(ResourceHandler):

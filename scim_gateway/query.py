@@ -236,9 +236,8 @@ class Searches:
         found = splicer.handler.texts(query)
         if not isinstance(found, Texts):
             return self._completed(part, found, False, base_url, count)
-        texts = found.json[:count]
-        last = orjson.loads(texts[-1]) if len(found.json) > count > 0 else None
-        shown = splicer.page(texts, base_url, part.projection)
+        last = orjson.loads(found.json[count - 1]) if len(found.json) > count > 0 else None
+        shown = splicer.page(found, count, base_url, part.projection)
         return shown, found.total_results, position_of(last, part.sort) if last else None
 
     def _completed(

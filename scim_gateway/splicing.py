@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from scim_gateway.abilities import MembershipHandler, MemberTextHandler, TextHandler
+from scim_gateway.abilities import MembershipHandler, MemberTextHandler, TextHandler, Texts
 from scim_gateway.backend import Backend, Reference
 from scim_gateway.projection import Projection
 from scim_gateway.relations import Membership, Relations
@@ -99,6 +99,8 @@ class Splicer:
         self._answers = answers
         self._apart = frozenset({kind.members} if kind.members and isinstance(handler, MembershipHandler) else ())
         self._lists = handler if isinstance(handler, MemberTextHandler) else None
+        # Of several, each has its own order.
+        self._one_kind_holds = sum(kind.members is not None for kind in self._types) == 1
         self._inside = lru_cache(maxsize=64)(self._look_for)
         # Neighbours are in the same groups as a rule.
         self._added = lru_cache(maxsize=256)(self._tell)
@@ -122,7 +124,7 @@ class Splicer:
         if end is None:
             return None if with_members else self._parsed([text.json], base_url, projection)[0]
         members = self._members(id, base_url) if with_members else b""
-        answer = self._splice(text.json, end, self._holders([id], base_url)[id], members, base_url)
+        answer = self._splice(text.json, end, self._held(id, text.holders, base_url), members, base_url)
         if kept:
             self._answers.keep(key, text.state, answer)
         return answer
@@ -134,14 +136,18 @@ class Splicer:
         """
         return self._apart <= unread and self._inside(projection) is not None
 
-    def page(self, texts: Sequence[bytes], base_url: str, projection: Projection) -> list[orjson.Fragment]:
-        """The resources of a page."""
+    def page(self, found: Texts, count: int, base_url: str, projection: Projection) -> list[orjson.Fragment]:
+        """The resources of a page.
+
+        :param count: of what was found, only so many are shown.
+        """
+        texts = found.json[:count]
         inside = self._inside(projection)
         if len(texts) == 1 and inside is not None and (end := _end_of(texts[0], inside)):
             # What a look-up finds.
             id = end[1].decode()
-            found = self._splice(texts[0], end, self._holders((id,), base_url)[id], b"", base_url)
-            return [orjson.Fragment(found.json)]
+            held = self._held(id, found.holders.get(id), base_url)
+            return [orjson.Fragment(self._splice(texts[0], end, held, b"", base_url).json)]
         ends = [None if inside is None else _end_of(text, inside) for text in texts]
         holders = self._holders([end[1].decode() for end in ends if end], base_url)
         rest = [text for text, end in zip(texts, ends, strict=True) if end is None]
@@ -176,6 +182,15 @@ class Splicer:
         resources = [orjson.loads(text) for text in texts]
         shown = self._representation.show(resources, self._kind, base_url, projection)
         return [Spliced(orjson.dumps(each.document), each.tag, each.location) for each in shown]
+
+    def _held(self, id: str, holders: Sequence[Reference] | None, base_url: str) -> _Added:
+        """What its groups add to the entity tag, and to the text, of one resource.
+
+        :param holders: what holds it directly, if that is known.
+        """
+        if holders is None or not self._one_kind_holds or any(each.contained for each in holders):
+            return self._holders([id], base_url)[id]
+        return self._added(tuple([(*_of(each), True) for each in holders]), base_url)
 
     def _holders(self, ids: Sequence[str], base_url: str) -> Mapping[str, _Added]:
         """For each id what its groups add to the entity tag, and to the text."""

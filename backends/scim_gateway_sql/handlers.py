@@ -123,7 +123,8 @@ class SqlHandler(TextHandler):
 
     def text(self, id: str) -> Text:
         with self._database.session() as session:
-            return Text(self._stored(session, id))
+            found = self._stored(session, id)
+            return Text(found, holders=session.holders.get(id))
 
     def _stored(self, session: Session, id: str) -> bytes:
         here = {**self._at, "id_": id}
@@ -220,7 +221,7 @@ class SqlHandler(TextHandler):
             only = document_of(session, lookup.with_holders, lookup.parameters)
             docs = [] if only is None else [only]
             if query.after is None and query.start_index == 1:
-                return Texts(docs[: query.count], len(docs))
+                return Texts(docs[: query.count], len(docs), session.holders)
         else:
             rows = lookup.statement.rows(session, lookup.parameters)
             if len(rows) > FEW:

@@ -165,6 +165,12 @@ class Index:
         return {text: self._leaf(target.path, target.leaf) for text, target in paths.items() if target is not None}
 
     @cached_property
+    def names(self) -> Mapping[AttributePath, tuple[str, Attribute]]:
+        """The unique attributes of which ``eq`` means the same key, with the text of the path."""
+        leaves = self.unique.items()
+        return {leaf.path: (text, leaf.attribute) for text, leaf in leaves if leaf.attribute.type == "string"}
+
+    @cached_property
     def unique_members(self) -> tuple[str, ...]:
         """The members of a resource that its unique keys are made of."""
         return tuple({leaf.path.urn or leaf.path.name for leaf in self.unique.values()})

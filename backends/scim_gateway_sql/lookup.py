@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, select
 
@@ -11,9 +10,9 @@ from scim_gateway.backend import Query
 from scim_gateway.filter import Comparison, Operand
 from scim_gateway.schema import AttributePath
 
-from .condition import TEXT_TYPES, coarse, compared_by_key, identifier_of, member_id_of
+from .condition import TEXT_TYPES, coarse, compared_by_key, member_id_of
 from .holders import with_holders
-from .indexing import LIMIT, Index, sortable
+from .indexing import LIMIT, Index, sortable, unique_key
 from .pages import FEW
 from .prepared import Prepared
 from .tables import identifiers, members, resources, values
@@ -78,8 +77,7 @@ _BY_MEMBER = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(NamedTuple):
     """A statement that answers a whole filter: the documents, each with its place in the default order.
 
     :param with_holders: one for the same that tells what holds the resource, where there can only be one.
@@ -94,7 +92,15 @@ def look_up(index: Index, tenant: str, query: Query) -> LookUp | None:
     """The statement that answers the filter of a query, if there is one and it is likely to find few resources."""
     if query.sort is not None and query.sort.target.path.name == index.resource_type.members:
         return None
-    match query.filter:
+    tree = query.filter
+    here: dict[str, Any] = {"tenant_": tenant, "kind_": index.resource_type.name}
+    if type(tree) is Comparison and tree.operator == "eq" and (name := index.names.get(tree.path)):
+        # What is asked most comes first.
+        text, attribute = name
+        if isinstance(tree.value, str):
+            here |= {"attr_": text, "name_key_": unique_key(attribute, tree.value)}
+            return LookUp(_BY_IDENTIFIER, here, _BY_IDENTIFIER_WITH_HOLDERS)
+    match tree:
         case Comparison(path, "eq", value):
             found = _equal(index, path, value)
         case Comparison(path, ("gt" | "ge") as operator, value):
@@ -104,8 +110,7 @@ def look_up(index: Index, tenant: str, query: Query) -> LookUp | None:
     if found is None:
         return None
     statement, parameters = found
-    telling_holders = _BY_IDENTIFIER_WITH_HOLDERS if statement is _BY_IDENTIFIER else None
-    return LookUp(statement, {"tenant_": tenant, "kind_": index.resource_type.name, **parameters}, telling_holders)
+    return LookUp(statement, here | parameters)
 
 
 def _equal(index: Index, path: AttributePath, value: Operand) -> tuple[Prepared, dict[str, Any]] | None:
@@ -115,9 +120,6 @@ def _equal(index: Index, path: AttributePath, value: Operand) -> tuple[Prepared,
     if path.urn is None and path.name == index.resource_type.members:
         member_id = member_id_of(index.resource_type, path.sub, value)
         return None if member_id is None else (_BY_MEMBER, {"member_id_": member_id})
-    identifier = identifier_of(index, path, value)
-    if identifier is not None:
-        return _BY_IDENTIFIER, {"attr_": identifier[0], "name_key_": identifier[1]}
     leaf = index.leaves.get(str(path))
     if leaf is None or leaf.attribute.type not in TEXT_TYPES or coarse(leaf.attribute):
         return None
