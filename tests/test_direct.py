@@ -225,8 +225,9 @@ HONOURED += [
     view_wrapped,
     view_below_the_base_path,
     blueprint_below_the_base_path,
-    trusted_hosts,
 ]
+if "TRUSTED_HOSTS" in flask.Flask.default_config:  # Flask 3.1; before, nobody looks at it
+    HONOURED += [trusted_hosts]
 
 
 @pytest.mark.parametrize("watch", HONOURED, ids=lambda watch: watch.__name__)
