@@ -102,7 +102,7 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
     _write_ahead(connection)
     # In WAL mode NORMAL may lose the last commits on power failure; an answered request must not be lost.
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA cache_size = -12000")
     connection.execute("PRAGMA trusted_schema = OFF")
     # What a savepoint may have to undo is kept in memory: it is a copy of every page that a write touches, and goes to
     # a file otherwise (https://sqlite.org/tempfiles.html, "Statement Journal Files").
