@@ -208,7 +208,7 @@ class _Write:
                 self._transaction.end_part(error)
             finally:
                 self._shared.leave(self._transaction, self._session)
-        except Exception as failed:
+        except Exception as failed:  # raised again below, once it is known whether the others, too, were undone
             self._hear(failed)
             raise
         self._hear(error)
