@@ -58,7 +58,7 @@ class Contended(StaleResource):
         self.reason = reason
 
 
-_BUSY = "The database is busy with other writes; try again."
+BUSY = "The database is busy with other writes; try again."
 _LOST = "The connection to the database was lost; try again."
 _DENIED = "The database refuses the gateway's user name or password."
 _PRIVILEGE = "The database account of the gateway lacks a privilege; scim-gateway check tells which."
@@ -67,8 +67,8 @@ _READ_ONLY = "The database cannot be written: its server is read-only."
 
 # SQLite, by primary result code (the low byte; extended codes say more about the same, https://sqlite.org/rescode.html).
 _SQLITE_TROUBLE = {
-    sqlite3.SQLITE_BUSY: _BUSY,
-    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_BUSY: BUSY,
+    sqlite3.SQLITE_LOCKED: BUSY,
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: "The database cannot be written; check the permissions of its file and folder.",
     sqlite3.SQLITE_PERM: "The database cannot be written; check the permissions of its file and folder.",
@@ -78,7 +78,7 @@ _SQLITE_TROUBLE = {
     sqlite3.SQLITE_NOTADB: "The database file is not a SQLite database; check the database URL.",
     sqlite3.SQLITE_NOMEM: "The database ran out of memory; try again.",
     sqlite3.SQLITE_INTERRUPT: "The database was interrupted; try again.",
-    sqlite3.SQLITE_PROTOCOL: _BUSY,
+    sqlite3.SQLITE_PROTOCOL: BUSY,
 }
 _SQLITE_DUPLICATE = frozenset({sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE})
 _SQLITE_SOON = frozenset(
@@ -185,7 +185,7 @@ def _on_server(error: BaseException) -> Exception | None:
     if number in _DUPLICATE:
         return Duplicate()
     if number in _LOCKED:
-        return Locked(_BUSY, retry_after=1)
+        return Locked(BUSY, retry_after=1)
     if number == _TOO_LARGE:
         return too_large()
     if number in _LOST_NUMBERS:

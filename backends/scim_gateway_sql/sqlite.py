@@ -16,9 +16,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from scim_gateway.errors import Unavailable
 
 from .driver import Convert, Driver, Row, converted
+from .failures import BUSY
+from .process_turns import ProcessTurns
 
 BUSY_SECONDS = 5.0
 """How long a write waits for the writes of other processes."""
+_BUSY_TIMEOUT = f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}"
 
 
 class SqliteDriver(Driver):
@@ -31,6 +34,7 @@ class SqliteDriver(Driver):
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self._turns: ProcessTurns | None = None
 
     @property
     def dialect(self) -> str:
@@ -57,12 +61,24 @@ class SqliteDriver(Driver):
             hide_parameters=True,
         )
         event.listen(engine, "connect", _configure)
+        if self._turns is not None:
+            self._turns.close()  # that of the process this one was forked from
+        turns = self._turns = ProcessTurns(self.path.with_name(f"{self.path.name}-turns"))
+        event.listen(engine, "engine_disposed", lambda _: turns.close())
         return engine
 
     def begin(self, connection: Connection, write: bool) -> None:
-        # A deferred transaction that reads first and writes later fails at once where another writes
-        # (SQLITE_BUSY_SNAPSHOT); one that is to write takes the write lock before it reads.
-        _driver_connection(connection).execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        raw = _driver_connection(connection)
+        if not write:
+            raw.execute("BEGIN")
+            return
+        assert self._turns is not None  # opened with the engine of this connection
+        raw.execute("PRAGMA busy_timeout = 0")  # SQLite would wait by itself, and does not know whose turn it is
+        try:
+            if not self._turns.take(lambda: _begun(raw), BUSY_SECONDS):
+                raise Unavailable(BUSY, retry_after=1)
+        finally:
+            raw.execute(_BUSY_TIMEOUT)
 
     def commit(self, connection: Connection, write: bool) -> None:
         _driver_connection(connection).commit()
@@ -82,6 +98,19 @@ class SqliteDriver(Driver):
         return others, connection.total_changes
 
 
+def _begun(connection: sqlite3.Connection) -> bool:
+    """Begin a write, if no other goes on."""
+    try:
+        # A deferred transaction that reads first and writes later fails at once where another writes
+        # (SQLITE_BUSY_SNAPSHOT); one that is to write takes the write lock before it reads.
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
+
+
 def _driver_connection(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
@@ -98,7 +127,7 @@ def _create_privately(path: Path) -> None:
 
 def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin where this module says so
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection.execute(_BUSY_TIMEOUT)
     _write_ahead(connection)
     # In WAL mode NORMAL may lose the last commits on power failure; an answered request must not be lost.
     connection.execute("PRAGMA synchronous = FULL")

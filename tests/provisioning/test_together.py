@@ -62,7 +62,10 @@ def at_once(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
 def patch(core: Core, resource: dict, *operations: dict) -> int:
     kind = resource["meta"]["resourceType"] + "s"
     body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": list(operations)}
-    return core.send("PATCH", f"/{kind}/{resource['id']}", body).status
+    answer = core.send("PATCH", f"/{kind}/{resource['id']}", body)
+    if answer.status >= 500:
+        print(answer.body.decode())  # shown with the test that fails because of it
+    return answer.status
 
 
 def add(core: Core, group: dict, *members: dict) -> int:
