@@ -266,8 +266,11 @@ class SqlHandler(TextHandler):
         if not many and query.filter is not None and query.after is None and scans(query.filter):
             ids = self._ids(session, plan, 0, FEW_MATCHES + 1)
             if len(ids) <= FEW_MATCHES:
-                docs = documents(session, self._tenant, ids[offset : offset + query.count])
-                return Texts(docs, len(ids))
+                wanted = ids[offset : offset + query.count]
+                docs = documents(session, self._tenant, wanted)
+                if len(docs) == len(wanted):
+                    return Texts(docs, len(ids))
+                # One was deleted since its id was read.
         docs = self._docs_in_order(session, plan, offset, query.count) if query.count else []
         if query.after is None and offset == 0 and len(docs) < query.count:
             total = len(docs)

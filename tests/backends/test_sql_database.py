@@ -143,9 +143,9 @@ def test_trouble_that_does_not_end_is_503_in_the_end(server: SqlBackend, monkeyp
     assert server.database.run(lambda session: note(session, "fine")) == "fine"
 
 
-@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("asked", ["by an index", "in an order", "for a part of a text"])
 def test_a_page_is_full_though_resources_go_while_it_is_read(
-    server: SqlBackend, monkeypatch: pytest.MonkeyPatch, ordered: bool
+    server: SqlBackend, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     """A page that is short would look like the last one, and a client would take the rest for gone."""
     people = [user(f"user{number}", title="x") for number in range(8)]
@@ -160,10 +160,15 @@ def test_a_page_is_full_though_resources_go_while_it_is_read(
         return found
 
     monkeypatch.setattr(users, "_ids", ids)
-    order = sort(USER, AttributePath(None, "title")) if ordered else None
-    tree = None if ordered else resolved(USER, 'title sw "x"')
-    page = users.query(Query(USER, tree, order, count=4, after=position_of(people[0], order)))
+    order = sort(USER, AttributePath(None, "title"))
+    query = {
+        "by an index": Query(USER, resolved(USER, 'title sw "x"'), count=4, after=position_of(people[0], None)),
+        "in an order": Query(USER, None, order, count=4, after=position_of(people[0], order)),
+        "for a part of a text": Query(USER, resolved(USER, 'title co "x"'), start_index=2, count=4),
+    }[asked]
+    page = users.query(query)
     assert [each["id"] for each in page.resources] == [each["id"] for each in people[3:7]]
+    assert page.total_results == 6
 
 
 def test_a_directory_that_changes_faster_than_it_can_be_read_is_503(
