@@ -7,6 +7,7 @@ statement, where to read a text and to find what is meant takes the server a fif
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -213,7 +214,8 @@ class ServerConnection(pymysql.connections.Connection):
 
     def _get_to_know(self, sql: str) -> _Known:
         if len(self._known) >= KNOWN:
-            self._known.clear()
+            # But for those that the server keeps: it would keep them again.
+            self._known = {text: known for text, known in self._known.items() if known.text is not text}
         known = self._known[sql] = _Known(sql)
         return known
 
@@ -221,9 +223,12 @@ class ServerConnection(pymysql.connections.Connection):
         """Have the server keep a statement, if it will have one more."""
         if self._prepared >= PREPARED:
             return
-        name = f"scim_{self._prepared}"
+        text = known.text % (("?",) * marks)
+        # By what it says: behind something that stands in between, a session may be that of another gateway, too, and a
+        # number would stand for another statement there.
+        name = f"scim_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         try:
-            self.query(f"PREPARE {name} FROM {self.escape(known.text % (('?',) * marks))}")
+            self.query(f"PREPARE {name} FROM {self.escape(text)}")
         except pymysql.MySQLError:
             if not self.open:
                 raise

@@ -12,7 +12,7 @@ from scim_gateway_sql.address import driver_for
 from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
 from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
 from scim_gateway_sql.mysql import MysqlDriver
-from scim_gateway_sql.mysql_connection import OFTEN, PREPARED, ServerConnection
+from scim_gateway_sql.mysql_connection import KNOWN, OFTEN, PREPARED, ServerConnection
 from scim_gateway_sql.prepared import Prepared
 from servers.mariadb import MariaDb
 
@@ -21,11 +21,15 @@ from scim_gateway.testing import create, group, suite_resource_types, user
 ROWS = "SELECT id, text FROM kept WHERE id > %s AND text <> %s ORDER BY id LIMIT %s"
 
 
+def another(url: str) -> ServerConnection:
+    driver = driver_for({"database_url": url, "database_tls": "off"})
+    assert isinstance(driver, MysqlDriver)
+    return driver.connect()
+
+
 @pytest.fixture
 def connection(mariadb: str) -> Iterator[ServerConnection]:
-    driver = driver_for({"database_url": mariadb, "database_tls": "off"})
-    assert isinstance(driver, MysqlDriver)
-    connection = driver.connect()
+    connection = another(mariadb)
     connection.query("CREATE TABLE kept (id INT PRIMARY KEY, text VARCHAR(20))")
     connection.query("INSERT INTO kept VALUES (1, 'a'), (2, 'o''b\\\\'), (3, 'ä'), (4, NULL)")
     yield connection
@@ -44,6 +48,13 @@ def select(connection: ServerConnection, *parameters: Any, sql: str = ROWS, time
     for _ in range(times):
         found = list(connection.select(sql, parameters, None))
     return found
+
+
+def name_of(connection: ServerConnection, sql: str) -> str:
+    """The name under which the server keeps a statement."""
+    word, name = connection._known[sql].text.split()[:2]
+    assert word == "EXECUTE"
+    return name
 
 
 def test_a_statement_that_is_sent_often_is_kept_and_finds_the_same(connection: ServerConnection) -> None:
@@ -66,9 +77,24 @@ def test_values_of_every_kind_are_told_to_a_kept_statement(connection: ServerCon
 
 def test_a_statement_that_the_server_has_forgotten_is_sent_as_a_whole(connection: ServerConnection) -> None:
     expected = select(connection, 0, "a", 9, times=OFTEN)
-    connection.query("DEALLOCATE PREPARE scim_0")
+    connection.query(f"DEALLOCATE PREPARE {name_of(connection, ROWS)}")
     assert select(connection, 0, "a", 9, times=2 * OFTEN) == expected
     assert count(connection, "Com_prepare_sql") == 1
+
+
+def test_what_another_gateway_keeps_in_the_same_session_is_not_taken_for_our_own(
+    connection: ServerConnection, mariadb: str
+) -> None:
+    """Something that stands in between may give both the same session."""
+    ours, theirs = "SELECT id FROM kept WHERE id = %s", "SELECT id FROM kept WHERE id <> %s"
+    assert select(connection, 1, sql=ours, times=OFTEN) == [(1,)]
+    other = another(mariadb)
+    for sql in (theirs, ours):
+        select(other, 1, sql=sql, times=OFTEN)
+        connection.query(f"PREPARE {name_of(other, sql)} FROM '{sql.replace('%s', '?')}'")
+    other.close()
+    assert select(connection, 1, sql=ours) == [(1,)]
+    assert count(connection, "Com_execute_sql") == 2
 
 
 def test_nothing_is_kept_beyond_a_connection(connection: ServerConnection) -> None:
@@ -107,6 +133,17 @@ def test_a_connection_keeps_so_many_statements_and_no_more(connection: ServerCon
     for number in range(PREPARED + 5):
         assert select(connection, number, sql=f"SELECT %s + {number}", times=OFTEN + 1) == [(2 * number,)]
     assert count(connection, "Com_prepare_sql") == PREPARED
+
+
+def test_what_is_sent_often_stays_kept_however_many_others_are_sent_between(connection: ServerConnection) -> None:
+    expected = select(connection, 0, "a", 9, times=OFTEN)
+    kept = name_of(connection, ROWS)
+    for number in range(2 * KNOWN):
+        select(connection, sql=f"SELECT {number}")
+    assert len(connection._known) <= KNOWN
+    assert select(connection, 0, "a", 9) == expected
+    assert name_of(connection, ROWS) == kept
+    assert count(connection, "Com_prepare_sql") == 1
 
 
 def test_a_server_that_takes_variables_alone_keeps_nothing(connection: ServerConnection) -> None:
