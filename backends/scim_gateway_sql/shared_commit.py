@@ -112,7 +112,7 @@ class SharedCommit:
     def __init__(self, driver: Driver, keep: Callable[[Session], None]) -> None:
         self._driver = driver
         self._keep = keep
-        self._turns = Turns()
+        self._turns = Turns(self._give_back)
         self._open: _Transaction | None = None
 
     def write(self, connect: Callable[[], Connection]) -> AbstractContextManager[Session]:
@@ -129,10 +129,13 @@ class SharedCommit:
             raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
         try:
             transaction = self._open or self._begin(connect())
+            return transaction, self._session(transaction)
         except BaseException:
-            self._turns.end()
+            self._give_back()
             raise
-        return transaction, Session(transaction.connection, self._driver, True, transaction.raw)
+
+    def _session(self, transaction: _Transaction) -> Session:
+        return Session(transaction.connection, self._driver, True, transaction.raw)
 
     def _begin(self, connection: Connection) -> _Transaction:
         try:
@@ -144,6 +147,13 @@ class SharedCommit:
             raise
         self._open = _Transaction(connection)
         return self._open
+
+    def _give_back(self) -> None:
+        """End a turn in which nothing was done; those before it may have left it to this one to commit."""
+        if self._open is None:
+            self._turns.end()
+        else:
+            self.leave(self._open, self._session(self._open))
 
     def leave(self, transaction: _Transaction, session: Session) -> None:
         """Let the next write go on with the transaction; where there is none, or nothing to go on with, end it."""

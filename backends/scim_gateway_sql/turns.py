@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 
 class Turns:
-    """A lock that is handed over, so that a thread which ends and comes again at once is behind those who wait."""
+    """A lock that is handed over, so that a thread which ends and comes again at once is behind those who wait.
 
-    def __init__(self) -> None:
+    :param give_back: what is done, in place of :meth:`end`, for whoever is interrupted in the moment in which the turn
+        comes.
+    """
+
+    def __init__(self, give_back: Callable[[], None] | None = None) -> None:
+        self._give_back = give_back or self.end
         self._guard = threading.Lock()
         self._queue: deque[threading.Lock] = deque()
         self._taken = False
@@ -28,7 +34,7 @@ class Turns:
         except BaseException:
             # Interrupted, as by a signal: a turn that is handed to nobody would never end.
             if not self._gave_up(mine):
-                self.end()
+                self._give_back()
             raise
         return came or not self._gave_up(mine)
 

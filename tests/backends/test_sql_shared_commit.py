@@ -314,12 +314,12 @@ class CutShort:
 
 
 @contextlib.contextmanager
-def cut_short(meanwhile: Callable[[], object], *, interrupted: bool) -> Iterator[None]:
-    """Whoever waits for a turn waits in vain."""
+def cut_short(meanwhile: Callable[[], object], *, interrupted: bool) -> Iterator[pytest.MonkeyPatch]:
+    """Whoever waits for a turn waits in vain, until this is undone."""
     locks = SimpleNamespace(Lock=lambda: CutShort(meanwhile, interrupted=interrupted))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scim_gateway_sql.turns.threading", locks)
-        yield
+        yield patch
 
 
 @pytest.mark.parametrize("at", ["before its turn", "in its turn"])
@@ -333,6 +333,38 @@ def test_no_turn_is_lost_to_whoever_is_interrupted(at: str) -> None:
         assert not turns.hand_over()
         turns.end()
     assert turns.take(0)
+
+
+@pytest.mark.parametrize("behind", [0, 1], ids=["nobody behind", "another behind"])
+def test_what_whoever_is_interrupted_was_to_commit_is_committed(
+    company: Company, commits: list[int], behind: int
+) -> None:
+    """The turn comes together with the signal, and with it the transaction of the write before."""
+    entered, go = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with company.backend.operation(write=True):
+            company.add("before")()
+            entered.set()
+            assert go.wait(PATIENCE)
+
+    def meanwhile() -> None:
+        patch.undo()
+        for number in range(behind):
+            writes.append(company.pool.submit(create, company.backend, user("behind")))
+            wait_for_queue(company.turns, number + 2)
+        go.set()
+        wait_for_queue(company.turns, behind)
+
+    writes: list[Future[object]] = [company.pool.submit(first)]
+    assert entered.wait(PATIENCE)
+    with cut_short(meanwhile, interrupted=True) as patch, pytest.raises(KeyboardInterrupt):
+        create(company.backend, user("interrupted"))
+    by_whoever_was_interrupted = len(commits)
+    create(company.backend, user("later"))
+    assert by_whoever_was_interrupted == 1 or behind
+    assert [trouble_of(each) for each in writes] == [None] * (1 + behind)
+    assert company.names() == {"before", "later", *(["behind"] if behind else [])}
 
 
 def test_no_turn_is_lost_to_whoever_gives_up_in_the_moment_in_which_it_comes() -> None:
