@@ -128,8 +128,7 @@ class SqlHandler(TextHandler):
 
     def _stored(self, session: Session, id: str) -> bytes:
         here = {**self._at, "id_": id}
-        # Where writes run side by side, what was read of a resource is locked, and what holds it is asked later.
-        if self.resource_type.containers and session.locks is None:
+        if self._comes_with_holders(session):
             found = document_of(session, _GET_WITH_HOLDERS, here)
         else:
             row = _GET.first(session, here)
@@ -137,6 +136,13 @@ class SqlHandler(TextHandler):
         if found is None:
             raise self._missing(id)
         return found
+
+    def _comes_with_holders(self, session: Session) -> bool:
+        """Whether what holds a resource is read with it.
+
+        Where writes run side by side, what was read of a resource is locked, and what holds it is asked later.
+        """
+        return session.locks is None and self.resource_type.containers is not None
 
     def _missing(self, id: str) -> NotFound:
         return NotFound(f"There is no {self._kind} with id {id!r}.")
@@ -217,7 +223,7 @@ class SqlHandler(TextHandler):
         lookup = look_up(self.index, self._tenant, query)
         if lookup is None:
             return None
-        if lookup.with_holders is not None and self.resource_type.containers:
+        if lookup.with_holders is not None and self._comes_with_holders(session):
             only = document_of(session, lookup.with_holders, lookup.parameters)
             docs = [] if only is None else [only]
             if query.after is None and query.start_index == 1:

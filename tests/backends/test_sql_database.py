@@ -197,6 +197,22 @@ def test_what_was_read_twice_in_a_write_is_the_same_or_the_write_is_done_again(s
     assert get(server, ada)["title"] == "x"
 
 
+@pytest.mark.parametrize("found_by", ["id", "name"])
+def test_a_write_beside_others_asks_what_holds_a_resource_when_it_has_to_know(
+    server: SqlBackend, found_by: str
+) -> None:
+    ada, staff = user("ada"), group("staff")
+    create(server, ada, staff)
+    users, groups = server.handlers["User"], server.handlers["Group"]
+    with server.operation(write=True):
+        if found_by == "id":
+            users.text(ada["id"])
+        else:
+            users.texts(Query(USER, resolved(USER, 'userName eq "ada"')))
+        assert in_parallel([lambda: change_members(server, staff["id"], add=[ada])]) == [None]
+        assert [each.id for each in groups.containing([ada["id"]])[ada["id"]]] == [staff["id"]]
+
+
 def test_whoever_is_referred_to_is_there_at_the_end_of_the_write(server: SqlBackend) -> None:
     ada, staff = user("ada"), group("staff")
     create(server, ada, staff)
