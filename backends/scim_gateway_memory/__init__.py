@@ -23,6 +23,9 @@ _ID = AttributePath(None, "id")
 Undo = list[tuple["MemoryHandler", str, "_Stored | None"]]
 """What the resources that a write has touched were before, in the order of its steps."""
 
+Holders = dict[str, set[str]]
+"""For each member of resources of one type: what holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
@@ -44,13 +47,17 @@ class _Stored:
 class MemoryHandler(ContainingHandler, TextHandler):
     """Resources of one type in a dictionary by id, and dictionaries for what else they are looked up by."""
 
-    def __init__(self, resource_type: ResourceType, undo: Undo) -> None:
+    def __init__(self, resource_type: ResourceType, undo: Undo, memberships: list[Holders]) -> None:
+        """:param memberships: those of each type that has members; its own are added."""
         self.resource_type = resource_type
         self._undo = undo
         self._stored: dict[str, _Stored] = {}
         self._order: list[tuple[str, str]] = []
         self._by_key: dict[tuple[AttributePath, str], str] = {}
-        self._by_member: dict[str, set[str]] = {}
+        self._by_member: Holders = {}
+        self._memberships = memberships
+        if resource_type.members:
+            memberships.append(self._by_member)
         self._member = AttributePath(None, resource_type.members or "", "value")
         targets = map(resource_type.resolve, resource_type.unique_paths)
         self._names = frozenset(each.path for each in targets if each is not None and each.leaf.type == "string")
@@ -99,10 +106,12 @@ class MemoryHandler(ContainingHandler, TextHandler):
             if holders := self._by_member.get(id):
                 in_order = sorted((self._stored[holder].place, self._stored[holder].display) for holder in holders)
                 kind = self.resource_type.name
-                found[id] = [
-                    Reference(place[1], kind, display, place[1] in self._by_member) for place, display in in_order
-                ]
+                found[id] = [Reference(of, kind, display, self._is_member(of)) for (_, of), display in in_order]
         return found
+
+    def _is_member(self, id: str) -> bool:
+        """Whether something holds a resource, of whatever type."""
+        return any(id in by_member for by_member in self._memberships)
 
     def put_back(self, id: str, stored: _Stored | None) -> None:
         """Undo a step of a write."""
@@ -198,8 +207,9 @@ class MemoryBackend(Backend):
     def __init__(self, resource_types: ResourceTypes) -> None:
         self.resource_types = resource_types
         self._undo: Undo = []
+        memberships: list[Holders] = []
         self.handlers: Mapping[str, MemoryHandler] = {
-            kind.name: MemoryHandler(kind, self._undo) for kind in resource_types
+            kind.name: MemoryHandler(kind, self._undo, memberships) for kind in resource_types
         }
         self._lock = threading.RLock()
 
