@@ -25,6 +25,7 @@ from .migrations import lay_foundations, migrate, migrate_step_by_step, refuse_n
 from .portable import insert_if_absent
 from .reindex import is_fresh, refresh_index
 from .tables import settings
+from .vocabulary import forget_changes
 
 if TYPE_CHECKING:
     from .database import Database
@@ -63,6 +64,7 @@ class Startup:
         with begin(True) as session:
             migrate(session, self._sets)
             self._fill(session)
+            forget_changes(session)
 
     def _prepare_with_others(self, database: Database, begin: Transactions) -> None:
         deadline = time.monotonic() + WAIT_SECONDS

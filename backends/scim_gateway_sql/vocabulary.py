@@ -29,7 +29,7 @@ MOST_CHANGES = 2_000
 """Up to so many changes are caught up with; after more, the texts are read anew."""
 _KEPT = 4_096
 _AT_ONCE = 1_024
-"""After so many writes of a process it removes the notes of all changes but those that are kept."""
+"""After so many writes of a process it removes the notes of all changes but those that are kept; at its start, too."""
 _LITTLE = 64 * 2**10
 _LATELY = 100
 _LATER = 1_000
@@ -68,6 +68,12 @@ def outdate(session: Session) -> None:
     if session.dialect == "sqlite":
         for statement in _OUTDATE:
             session.run(statement, ())
+
+
+def forget_changes(session: Session) -> None:
+    """Remove the notes of all changes but the newest: of what is older, the texts are read anew."""
+    if session.dialect == "sqlite":
+        session.run(_REMOVE, (_KEPT,))
 
 
 class Vocabulary:
@@ -128,8 +134,8 @@ class Vocabularies:
     def wrote(self, session: Session) -> None:
         """A document was written: see now and then that the notes of changes do not pile up."""
         self._writes += 1
-        if self._writes % _AT_ONCE == 0 and session.dialect == "sqlite":
-            session.run(_REMOVE, (_KEPT,))
+        if self._writes % _AT_ONCE == 0:
+            forget_changes(session)
 
     def search(self, session: Session, leaf: Leaf, form: bytes, *, at_end: bool) -> Sequence[str] | None:
         """All texts that resources have in an attribute now and that contain, or end with, another one.
