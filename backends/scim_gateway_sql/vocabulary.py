@@ -8,6 +8,7 @@ commits. A read sees a moment; where that is older than the newest change consid
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from itertools import chain
@@ -129,7 +130,12 @@ class Vocabularies:
         self._too_large: dict[int, int] = {}
         self._uses = 0
         self._writes = 0
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
+
+    @property
+    def _lock(self) -> threading.Lock:
+        """Of this process: one that another thread holds in the moment of a fork stays closed in the child."""
+        return self._locks.get(os.getpid()) or self._locks.setdefault(os.getpid(), threading.Lock())
 
     def wrote(self, session: Session) -> None:
         """A document was written: see now and then that the notes of changes do not pile up."""
@@ -142,12 +148,13 @@ class Vocabularies:
 
         :return: with texts that nobody has, or had before; ``None`` if they cannot be told, or are too many.
         """
-        if not (HAS_JSON and session.tells_changes) or not self._lock.acquire(timeout=_WAIT_SECONDS):
+        lock = self._lock
+        if not (HAS_JSON and session.tells_changes) or not lock.acquire(timeout=_WAIT_SECONDS):
             return None
         try:
             vocabulary = self._of(session, leaf)
         finally:
-            self._lock.release()
+            lock.release()
         found = None if vocabulary is None or vocabulary.holds_nul else vocabulary.search(form, at_end=at_end)
         # None is cut, perhaps within a character: nobody asks for texts while there is one that is (condition.py).
         return None if found is None else [text.decode() for text in found]

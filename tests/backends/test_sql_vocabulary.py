@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,12 +44,17 @@ def other(tmp_path: Path, backend: SqlBackend) -> Iterator[SqlBackend]:
     other.close()
 
 
-@pytest.fixture
-def heard(backend: SqlBackend) -> list[str]:
-    """The statements that the first of them sends."""
+def heard_of(backend: SqlBackend) -> list[str]:
+    """The statements that a backend sends from now on."""
     heard: list[str] = []
     event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
     return heard
+
+
+@pytest.fixture
+def heard(backend: SqlBackend) -> list[str]:
+    """The statements that the first of them sends."""
+    return heard_of(backend)
 
 
 def found(backend: SqlBackend, text: str) -> list[str]:
@@ -278,6 +284,23 @@ def test_nobody_waits_long_for_one_who_reads_the_texts(backend: SqlBackend, hear
         assert looked_at_every_row(heard, lambda: found(backend, 'title co "count"'))
         assert found(backend, 'title co "count"') == ["ada"]
     assert not looked_at_every_row(heard, lambda: found(backend, 'title co "count"'))
+
+
+def test_a_forked_child_does_not_wait_for_who_read_the_texts_in_its_parent(backend: SqlBackend) -> None:
+    create(backend, user("ada", title="Countess"))
+    with backend.handlers["User"]._vocabularies._lock:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                backend.references([])  # opens connections of its own
+                heard = heard_of(backend)
+                if not looked_at_every_row(heard, lambda: found(backend, 'title co "count"')):
+                    status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_text_that_json_cannot_carry_is_found(backend: SqlBackend) -> None:
