@@ -53,11 +53,11 @@ def ids_of(value: str) -> list[str]:
     return found
 
 
-def batches(items: Iterable[str], size: int = BATCH) -> Iterator[list[str]]:
+def batches(items: Iterable[str]) -> Iterator[list[str]]:
     """The items in lists that fit one statement, sorted: rows are locked in one order everywhere."""
     everything = sorted(items)
-    for start in range(0, len(everything), size):
-        yield everything[start : start + size]
+    for start in range(0, len(everything), BATCH):
+        yield everything[start : start + BATCH]
 
 
 def cut(query: Query, rows: Sequence[Sequence[Any]]) -> Texts:

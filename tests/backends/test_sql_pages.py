@@ -109,6 +109,17 @@ def test_a_page_of_few_is_read_at_once(backend: SqlBackend, everybody: Sequence[
     assert sum("FROM scim_resource" in text for text in heard) == 1
 
 
+def test_a_page_is_read_in_batches_in_the_order_of_the_page(
+    backend: SqlBackend, everybody: Sequence[Resource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "FEW", 2)
+    monkeypatch.setattr(pages, "BATCH", 3)
+    heard: list[str] = []
+    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+    check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), start_index=3, count=10))
+    assert sum("scim_resource.doc" in text for text in heard) == 4
+
+
 def test_a_filter_that_is_asked_again_and_again_is_translated_once(
     backend: SqlBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
