@@ -6,10 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from scim_gateway_sql import SqlBackend
+from core_client import Core
+from scim_gateway_sql import SqlBackend, pages
 from scim_gateway_sql.ddl import DIRECTORY, Migration, MigrationSet
 from scim_gateway_sql.migrations import FIRST_SQLITE_SCHEMA
 
+from scim_gateway.bench import people
 from scim_gateway.errors import Unavailable
 from scim_gateway.testing import create, get, suite_resource_types, user
 from scim_gateway.tokens import new_token
@@ -75,6 +77,63 @@ def test_an_old_and_a_new_database_have_the_same_tables(tmp_path: Path) -> None:
         backend.close()
     tables = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
     assert rows(tmp_path / "old", tables) == rows(tmp_path / "new", tables)
+
+
+def as_of(version: int, old: Path, new: Path) -> None:
+    """A directory as a release with an earlier schema has left it, with what is in one of today."""
+    database = sqlite3.connect(old / "scim-gateway.db", isolation_level=None)
+    for statement in (
+        FIRST_SQLITE_SCHEMA,
+        *(each for m in DIRECTORY.migrations[:version] for each in m.statements["sqlite"]),
+    ):
+        database.execute(statement)
+    database.execute("ATTACH ? AS new", (str(new / "scim-gateway.db"),))
+    for table in ("scim_resource", "scim_identifier", "scim_member", "scim_value", "scim_setting"):
+        database.execute(f"DELETE FROM main.{table}")
+        database.execute(f"INSERT INTO main.{table} SELECT * FROM new.{table}")
+    database.execute("INSERT INTO main.scim_schema SELECT * FROM new.scim_schema WHERE number <= ?", (version,))
+    database.close()
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("stranger", [False, True], ids=["ids tell when", "an id does not tell when"])
+def test_resources_of_an_earlier_schema_are_found_and_changed_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, stranger: bool
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+    backend = open_backend(new)
+    core = Core(backend)
+    everybody = [core.json("POST", "/Users", {**people.user(n), "title": f"Count {n}"}, expect=201) for n in range(5)]
+    core.json("POST", "/Groups", people.group("staff", [each["id"] for each in everybody]), expect=201)
+    if stranger:
+        first = user("stranger", title="Count of old")
+        first["meta"]["created"] = "2001-01-01T00:00:00.000Z"
+        create(backend, first)
+        everybody.insert(0, first)
+    backend.close()
+    as_of(version, old, new)
+
+    monkeypatch.setattr(pages, "FEW", 2)
+    backend = open_backend(old)
+    core = Core(backend)
+
+    def found(text: str) -> list[str]:
+        page = core.json("GET", "/Users", filter=text)
+        assert len(page["Resources"]) == page["totalResults"]
+        return [each["userName"] for each in page["Resources"]]
+
+    names = [each["userName"] for each in everybody]
+    assert found('title co "count"') == found('title co "count" and userName pr') == names
+    assert [each["userName"] for each in core.json("GET", "/Users", startIndex=2)["Resources"]] == names[1:]
+    *_, ada = everybody
+    assert core.json("GET", f"/Users/{ada['id']}")["groups"][0]["display"] == "staff"
+    core.json("PUT", f"/Users/{ada['id']}", {**people.user(4), "title": "Programmer"})
+    assert found('title co "count"') == names[:-1]
+    assert found('title co "gram"') == names[-1:]
+    backend.close()
+    assert rows(old, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_another_package_brings_its_own_tables(tmp_path: Path) -> None:
