@@ -120,7 +120,7 @@ class Database:
         if self._process != os.getpid():
             self._start_over()
         current = self._here.session
-        return LookUp(self) if current is None else contextlib.nullcontext(current)
+        return LookUp(self) if current is None else current
 
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""

@@ -61,9 +61,7 @@ class SqliteDriver(Driver):
             hide_parameters=True,
         )
         event.listen(engine, "connect", _configure)
-        if self._turns is not None:
-            self._turns.close()  # that of the process this one was forked from
-        turns = self._turns = ProcessTurns(self.path.with_name(f"{self.path.name}-turns"))
+        turns = self._turns = ProcessTurns(self.path)
         event.listen(engine, "engine_disposed", lambda _: turns.close())
         return engine
 
