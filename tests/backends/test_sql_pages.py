@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scim_gateway_sql import SqlBackend, handlers, pages
+from core_client import Core
+from scim_gateway_sql import SqlBackend, handlers, pages, pushdown
+from scim_gateway_sql.condition import Translation
 from scim_gateway_sql.ddl import OUT_OF_ORDER
 from sqlalchemy import event
 
@@ -104,6 +107,30 @@ def test_a_page_of_few_is_read_at_once(backend: SqlBackend, everybody: Sequence[
     event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
     check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), count=4))
     assert sum("FROM scim_resource" in text for text in heard) == 1
+
+
+def test_a_filter_that_is_asked_again_and_again_is_translated_once(
+    backend: SqlBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translated: list[Translation] = []
+
+    def translation(*asked: Any) -> Translation:
+        translated.append(Translation(*asked))
+        return translated[-1]
+
+    monkeypatch.setattr(pushdown, "Translation", translation)
+    core = Core(backend)
+    often = 'emails[type eq "work" and value co "@rare.ex"] and active eq true'
+    for _ in range(3):
+        assert core.json("GET", "/Users", filter=often)["totalResults"] == 7
+    assert len(translated) == 1
+    # Those that are asked once do not push it out, and are not all kept.
+    for number in range(2 * pushdown.KEPT):
+        core.json("GET", "/Users", filter=f'title co "once {number}"')
+        core.json("GET", "/Users", filter=often)
+    assert len(translated) == 1 + 2 * pushdown.KEPT
+    core.json("GET", "/Users", filter='title co "once 0"')
+    assert len(translated) == 2 + 2 * pushdown.KEPT
 
 
 def test_the_place_of_each_is_asked_for_only_where_an_id_does_not_tell_it(
