@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import os
 import random
 import threading
@@ -48,6 +50,7 @@ FRESH_SECONDS = 1.0
 PROOF_SECONDS = 8.0
 """How long a commit without an answer is looked into."""
 _TRIES = 20
+_RANK = "scim_gateway.rank"
 
 _UNKNOWN = (
     "The database did not confirm the change, which may have been made or not; read the resource before you try again."
@@ -79,7 +82,7 @@ class Database:
         self._prepare = prepare
         self._inherited: object = None
         self._engine: Engine | None = None
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[tuple[int, Connection, float]] = []
         self._start_over()
 
     def _start_over(self) -> None:
@@ -92,6 +95,7 @@ class Database:
         self._breaker = Breaker()
         self._here = ThisThread()
         self._idle = []
+        self._ranks = itertools.count()
         # One for each thread that waits for a connection: unlike a count, it is safe to change without a lock.
         self._waiting: list[None] = []
 
@@ -120,7 +124,7 @@ class Database:
         if self._process != os.getpid():
             self._start_over()
         current = self._here.session
-        return LookUp(self) if current is None else contextlib.nullcontext(current)
+        return LookUp(self) if current is None else current
 
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
@@ -272,7 +276,9 @@ class Database:
 
     def _keep(self, session: Session) -> None:
         """Keep its connection for whoever comes next."""
-        self._idle.append((session.keep(), time.monotonic()))
+        connection = session.keep()
+        # A heap, as all its operations are steps of the interpreter, and no two connections have the same rank.
+        heapq.heappush(self._idle, (connection.info[_RANK], connection, time.monotonic()))
         if self._waiting:
             self._forget_idle()
 
@@ -284,7 +290,7 @@ class Database:
         trusted = not (write and self.driver.concurrent)
         while self._idle:
             try:
-                connection, since = self._idle.pop()
+                _, connection, since = heapq.heappop(self._idle)
             except IndexError:
                 break  # another thread was faster
             if trusted and (not self.driver.concurrent or time.monotonic() - since < FRESH_SECONDS):
@@ -304,7 +310,7 @@ class Database:
         """Have a look at all connections before they are used again: what became of one may be true of the others."""
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self._idle.pop()[0].close()
+                self._idle.pop()[1].close()
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection; a server that does not answer gets some time, as it may be restarting.
@@ -327,9 +333,17 @@ class Database:
                     raise Unavailable(UNREACHABLE) from error
             else:
                 self._breaker.succeeded()
-                return connection
+                return self._ranked(connection)
             time.sleep(random.SystemRandom().uniform(pause / 2, pause))
             pause = min(2 * pause, 0.5)
+
+    def _ranked(self, connection: Connection) -> Connection:
+        """The connection with its rank: of those that are idle, the one of the lowest is used first."""
+        if _RANK not in connection.info:
+            rank = connection.info[_RANK] = next(self._ranks)
+            if rank == 0:
+                self.driver.most_used(connection)
+        return connection
 
     def _from_pool(self, engine: Engine) -> Connection:
         """A connection of the pool; whoever waits there for one gets those that lie idle."""
@@ -346,6 +360,7 @@ class Database:
             raise Unavailable("The database is being prepared; try again.", retry_after=2)
         try:
             if self._engine is None:
+                self._ranks = itertools.count()
                 engine = self.driver.open()
                 try:
                     self._prepare_by(engine)

@@ -56,6 +56,10 @@ class Driver(ABC):
         :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
         """
 
+    def most_used(self, connection: Connection) -> None:
+        """What is spent on a single connection is spent on this one, which is used whenever it is idle."""
+        return
+
     def unhurried(self, connection: Connection) -> None:
         """Let the statements of a transaction take their time, where it is limited: those that build a table."""
         return

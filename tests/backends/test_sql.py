@@ -16,6 +16,7 @@ import scim_gateway_sql.handlers
 import scim_gateway_sql.shared_commit
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.database import Session
 from scim_gateway_sql.ddl import DIRECTORY
 from scim_gateway_sql.tables import metadata
 from servers.side_by_side import processes, together
@@ -570,3 +571,47 @@ def test_a_refused_create_says_which_of_several_unique_values_is_taken(backend: 
     with pytest.raises(Uniqueness, match="label"):
         create(backend, {**devices()[2], "serial": "other", "label": "ONE"})
     assert CORE_USER in user("ada")["schemas"]
+
+
+# Connections
+
+
+def cache_of(session: Session) -> int:
+    """KiB of its cache of pages."""
+    return -int(session.run("PRAGMA cache_size", ()).fetchone()[0])
+
+
+def in_use_at_once(backend: SqlBackend, *more: Callable[[], None]) -> None:
+    """Each of the functions while the operation of the one before goes on in another thread."""
+    first, *others = more
+    with backend.operation(write=False):
+        first()
+        if others:
+            in_parallel([lambda: in_use_at_once(backend, *others)])
+
+
+def test_the_connection_with_the_large_cache_is_used_before_all_others(backend: SqlBackend) -> None:
+    caches: list[int] = []
+
+    def note() -> None:
+        with backend.database.session() as session:
+            caches.append(cache_of(session))
+
+    for _ in range(2):
+        in_use_at_once(backend, note, note, note)
+    large, small = max(caches), min(caches)
+    assert large >= 4 * small
+    assert caches == [large, small, small] * 2
+    # Whichever was given back last: three are idle now, and each time the same one is taken.
+    for _ in range(3):
+        note()
+    assert caches[6:] == [large] * 3
+
+
+def test_a_connection_is_ranked_anew_after_the_database_was_closed(backend: SqlBackend) -> None:
+    caches: list[int] = []
+    for _ in range(2):
+        with backend.database.operation(write=False) as session:
+            caches.append(cache_of(session))
+        backend.close()
+    assert caches[0] == caches[1] > 4_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
+from scim_gateway_sql.process_turns import ProcessTurns
 
 from scim_gateway.backend import Query
 from scim_gateway.errors import Unavailable
@@ -126,7 +128,10 @@ def test_a_process_that_writes_without_a_pause_keeps_no_other_from_writing(one: 
 
 
 def test_a_process_that_is_killed_while_it_is_next_holds_nobody_up(one: SqlBackend, file: Path) -> None:
-    hold = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(); time.sleep(60)"
+    hold = (
+        "import fcntl, sys, time; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); "
+        "print(flush=True); time.sleep(60)"
+    )
     child = subprocess.Popen([sys.executable, "-c", hold, str(door_of(file))], stdout=subprocess.PIPE)
     assert child.stdout is not None
     with child, child.stdout:
@@ -138,17 +143,26 @@ def test_a_process_that_is_killed_while_it_is_next_holds_nobody_up(one: SqlBacke
             waiting.result(PATIENCE)
 
 
-@pytest.mark.parametrize("held", ["the turn", "the lock"])
 def test_who_waits_in_vain_is_told_to_come_again(
-    one: SqlBackend, other: SqlBackend, file: Path, held: str, monkeypatch: pytest.MonkeyPatch
+    one: SqlBackend, other: SqlBackend, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scim_gateway_sql.sqlite, "BUSY_SECONDS", 0.05)
-    holding = standing_at(door_of(file)) if held == "the turn" else other.operation(write=True)
-    with holding, ThreadPoolExecutor(1) as pool, pytest.raises(Unavailable, match="busy with other writes") as busy:
-        pool.submit(create, one, user("waits")).result(PATIENCE)
+    with other.operation(write=True), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(create, one, user("waits"))
+        with pytest.raises(Unavailable, match="busy with other writes") as busy:
+            waiting.result(PATIENCE)
     assert busy.value.headers["Retry-After"] == "1"
     assert not somebody_stands_at(door_of(file))
     create(one, user("again"))
+
+
+def test_a_process_that_was_stopped_while_it_is_next_keeps_nobody_from_writing(
+    one: SqlBackend, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scim_gateway_sql.sqlite, "BUSY_SECONDS", 0.05)
+    with standing_at(door_of(file)):
+        create(one, user("passes by"))
+    assert names(one) == {"one", "passes by"}
 
 
 def test_reads_wait_for_nobodys_turn(one: SqlBackend, file: Path) -> None:
@@ -156,11 +170,61 @@ def test_reads_wait_for_nobodys_turn(one: SqlBackend, file: Path) -> None:
         assert names(one) == {"one"}
 
 
-def test_without_a_file_for_the_turns_writing_goes_on(file: Path) -> None:
+def test_without_a_file_for_the_turns_writing_goes_on_and_the_operator_is_told(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     door_of(file).mkdir()  # nobody can open that to write
     backend = opened(file)
     create(backend, user("ada"))
     backend.close()
+    assert f"{door_of(file)}: Is a directory; processes that write may keep each other waiting" in caplog.messages
+
+
+def test_on_a_file_system_without_such_locks_writing_goes_on(one: SqlBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(_file: int, _operation: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    create(one, user("ada"))
+    assert names(one) == {"one", "ada"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file that the service cannot open")
+def test_the_file_belongs_to_the_owner_of_the_database_also_where_root_makes_it(file: Path) -> None:
+    file.touch()
+    os.chown(file, 65534, 65534)
+    backend = opened(file)
+    create(backend, user("ada"))
+    backend.close()
+    assert (door_of(file).stat().st_uid, door_of(file).stat().st_gid) == (65534, 65534)
+
+
+def test_a_forked_process_does_not_hold_what_its_parent_holds(file: Path) -> None:
+    turns = ProcessTurns(file)
+    inherited = turns._file
+    ready, stay = os.pipe(), os.pipe()
+
+    def fork() -> bool:
+        child = os.fork()
+        if child == 0:
+            os.write(ready[1], b"closed" if turns._file == -1 else b"open")
+            os.read(stay[0], 1)
+            os._exit(0)
+        children.append(child)
+        return True
+
+    children: list[int] = []
+    assert turns.take(fork, PATIENCE)  # forks while it is at the door
+    try:
+        assert os.read(ready[0], 10) == b"closed"
+        assert turns._file == inherited
+        assert not somebody_stands_at(door_of(file))
+    finally:
+        os.write(stay[1], b"x")
+        os.waitpid(children[0], 0)
+        for end in (*ready, *stay):
+            os.close(end)
+    turns.close()
 
 
 def test_the_file_for_the_turns_is_its_owners_alone_and_closed_with_the_directory(file: Path) -> None:
