@@ -21,7 +21,7 @@ from scim_gateway_sql.database import Session
 from scim_gateway_sql.failures import Duplicate
 from scim_gateway_sql.portable import insert_if_absent, instant
 from scim_gateway_sql.prepared import Prepared
-from scim_gateway_sql.tables import settings
+from scim_gateway_sql.tables import SETTING, settings
 from sqlalchemy import and_, bindparam, insert, select
 
 from scim_gateway.actor import Actor, current
@@ -39,9 +39,6 @@ _KEPT = "audit key"
 _ANCHOR_SECONDS = 60.0
 _NO_EVENT = bytes(HASH_BYTES)
 
-_SETTING = select(settings.c.payload).where(
-    and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
-)
 _APPEND = Prepared(insert(events))
 _HASH_OF = select(STORED_HASH).where(events.c.tenant == bindparam("tenant_"), events.c.event_no == bindparam("number_"))
 _HEAD = (
@@ -95,7 +92,7 @@ class Keyring:
     def known(self, session: Session) -> Sequence[Key]:
         """Every key that is there, the one that signs first."""
         if self._keys is None:
-            kept = session.execute(_SETTING, {"tenant_": self._tenant, "name_": _KEPT}).scalar()
+            kept = session.execute(SETTING, {"tenant_": self._tenant, "name_": _KEPT}).scalar()
             if kept is None:
                 return self._configured
             self._keys = [*self._configured, _key(self._tenant, bytes(kept), 0)]

@@ -22,8 +22,8 @@ from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
 from .pages import batches
 from .prepared import Prepared
-from .startup import CURSOR_KEY, SETTING, Startup
-from .tables import resources
+from .startup import CURSOR_KEY, Startup
+from .tables import SETTING, resources
 from .tokens import SqlTokenStore
 
 DEFAULT_TENANT = "default"

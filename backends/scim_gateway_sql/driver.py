@@ -47,9 +47,7 @@ class Driver(ABC):
         """Undo it."""
 
     @abstractmethod
-    def rows(
-        self, connection: Any, sql: str, parameters: Sequence[Any], columns: Sequence[Convert | None] | None
-    ) -> Sequence[Row]:
+    def rows(self, connection: Any, sql: str, parameters: Sequence[Any], columns: Columns) -> Sequence[Row]:
         """All rows that a statement selects.
 
         :param connection: of the driver.

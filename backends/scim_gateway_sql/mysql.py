@@ -17,7 +17,7 @@ import pymysql
 from pymysql.constants import ER
 from sqlalchemy import Connection, Engine, create_engine
 
-from .driver import Convert, Driver, Row
+from .driver import Columns, Driver, Row
 from .failures import DRIVER_ERRORS
 from .mysql_connection import ANSWER_SECONDS, ServerConnection
 from .mysql_dialect import DRIVER_NAME
@@ -201,9 +201,7 @@ class MysqlDriver(Driver):
             # A connection that may be inside a transaction is of no use to anybody else.
             connection.invalidate(error)
 
-    def rows(
-        self, connection: Any, sql: str, parameters: Sequence[Any], columns: Sequence[Convert | None] | None
-    ) -> Sequence[Row]:
+    def rows(self, connection: Any, sql: str, parameters: Sequence[Any], columns: Columns) -> Sequence[Row]:
         found: Sequence[Row] = connection.select(sql, parameters, columns)
         return found
 

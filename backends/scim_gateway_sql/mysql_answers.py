@@ -14,19 +14,19 @@ from operator import methodcaller
 from typing import Any
 
 from .columns import DECODE, decoded
-from .driver import Convert, Row
+from .driver import Columns, Convert, Row
 
 Decoders = Sequence[tuple[str | None, Convert | None]]
 """PyMySQL's, for each column: the encoding of its bytes, and what makes a value of the text."""
 
 _HEADER = 4
-_NULL, _TWO_BYTES, _THREE_BYTES, _EIGHT_BYTES = 0xFB, 0xFC, 0xFD, 0xFE
+_NULL, _TWO_BYTES, _THREE_BYTES = 0xFB, 0xFC, 0xFD
 _END = 0xFE
 _LONGEST_END = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Description:
     """How the answers to a statement begin, and what their rows are made of.
 
     :param head: the packets before the first row, but for what the last one tells of warnings and of transactions.
@@ -78,7 +78,7 @@ class Columns:
         return tuple(found)
 
 
-def columns_of(data: bytes, decoders: Decoders, values: Sequence[Convert | None] | None) -> Columns | None:
+def description_of(data: bytes, decoders: Decoders, values: Columns) -> Description | None:
     """How an answer begins; ``None`` if not all of that has arrived.
 
     :param values: what makes a value of PyMySQL's for each column, where something has to.
@@ -96,7 +96,7 @@ def columns_of(data: bytes, decoders: Decoders, values: Sequence[Convert | None]
         _value(encoding, decode, value)
         for (encoding, decode), value in zip(decoders, values or [None] * len(decoders), strict=True)
     ]
-    return Columns(data[: end + 1], at, number, tuple(made))
+    return Description(data[: end + 1], at, number, tuple(made))
 
 
 def _value(encoding: str | None, decode: Convert | None, value: Convert | None) -> Convert | None:

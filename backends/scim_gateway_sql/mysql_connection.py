@@ -17,8 +17,8 @@ import pymysql
 import pymysql.connections
 from pymysql.constants import CLIENT, COMMAND, CR, ER
 
-from .driver import Convert, Row, converted
-from .mysql_answers import Columns, columns_of
+from .driver import Columns, Row, converted
+from .mysql_answers import Description, description_of
 
 ANSWER_SECONDS = 10.0
 _LAST_WORD_SECONDS = 1.0
@@ -42,16 +42,16 @@ _send: Callable[[Any, bytes], None] = vars(pymysql.connections.Connection)["_wri
 class _Known:
     """A statement that was sent before.
 
+    :ivar description: how its answers begin.
     :ivar text: what is sent for it, with a mark for each parameter.
-    :ivar columns: how its answers begin.
     :ivar times: how often it was sent.
     """
 
-    __slots__ = ("columns", "text", "times")
+    __slots__ = ("description", "text", "times")
 
     def __init__(self, sql: str) -> None:
         self.text = sql
-        self.columns: Columns | None = None
+        self.description: Description | None = None
         self.times = 0
 
 
@@ -145,7 +145,7 @@ class ServerConnection(pymysql.connections.Connection):
         pymysql_own: Any = self
         pymysql_own._rfile = io.BufferedReader(_Received(pymysql_own._sock), _AT_ONCE)
 
-    def select(self, sql: str, parameters: Sequence[Any], values: Sequence[Convert | None] | None) -> Sequence[Row]:
+    def select(self, sql: str, parameters: Sequence[Any], values: Columns) -> Sequence[Row]:
         """All rows that a statement selects.
 
         :param values: what turns PyMySQL's values of each column into others; ``None`` if nothing has to.
@@ -177,9 +177,9 @@ class ServerConnection(pymysql.connections.Connection):
         self._prepared = PREPARED
         return self.select(sql, parameters, values)
 
-    def _answer(self, known: _Known, values: Sequence[Convert | None] | None) -> Sequence[Row]:
+    def _answer(self, known: _Known, values: Columns) -> Sequence[Row]:
         pymysql_own: Any = self
-        columns = known.columns
+        description = known.description
         rows: list[Row] | None = None
         while True:
             try:
@@ -188,11 +188,11 @@ class ServerConnection(pymysql.connections.Connection):
             except OSError as error:
                 self._force_close()
                 raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"no answer: {error}") from error
-            if columns is None or (rows is None and not data.startswith(columns.head)):
+            if description is None or (rows is None and not data.startswith(description.head)):
                 return self._described(known, values, data)
             if rows is None:
-                rows, at, number = [], columns.start, columns.number
-            at, number, ended = columns.take(data, at, number, rows)
+                rows, at, number = [], description.start, description.number
+            at, number, ended = description.take(data, at, number, rows)
             pymysql_own._rfile.read(at)
             if ended:
                 return rows
@@ -201,15 +201,15 @@ class ServerConnection(pymysql.connections.Connection):
             packet = pymysql_own._read_packet()
             if packet.is_eof_packet():
                 return rows
-            rows.append(columns.row(packet.get_all_data()))
+            rows.append(description.row(packet.get_all_data()))
             at, number = 0, pymysql_own._next_seq_id
 
-    def _described(self, known: _Known, values: Sequence[Convert | None] | None, data: bytes) -> Sequence[Row]:
+    def _described(self, known: _Known, values: Columns, data: bytes) -> Sequence[Row]:
         """All rows of an answer as PyMySQL takes them; how it began is kept for the next one."""
         pymysql_own: Any = self
         pymysql_own._read_query_result()
         result = pymysql_own._result
-        known.columns = columns_of(data, result.converters, values)
+        known.description = description_of(data, result.converters, values)
         return converted(result.rows, values) if values else result.rows
 
     def _get_to_know(self, sql: str) -> _Known:

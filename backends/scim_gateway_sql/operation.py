@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol
 
 from .session import Session
-
-
-class Here(Protocol):
-    """What a thread is doing."""
-
-    session: Session | None
+from .this_thread import ThisThread
 
 
 class Operation:
@@ -24,7 +18,7 @@ class Operation:
 
     __slots__ = ("_around", "_here", "_session")
 
-    def __init__(self, here: Here, around: AbstractContextManager[Session]) -> None:
+    def __init__(self, here: ThisThread, around: AbstractContextManager[Session]) -> None:
         self._here = here
         self._around = around
 

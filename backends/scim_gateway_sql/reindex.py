@@ -9,14 +9,11 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from .database import Session
 from .indexing import Index, value_rows
-from .tables import identifiers, resources, settings, values
+from .tables import SETTING, identifiers, resources, settings, values
 from .vocabulary import outdate
 
 _log = logging.getLogger(__name__)
 
-_SETTING = select(settings.c.payload).where(
-    settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_")
-)
 _DOCS = (
     select(resources.c.id, resources.c.display, resources.c.doc)
     .where(
@@ -47,7 +44,7 @@ _DISPLAY = (
 def is_fresh(session: Session, tenant: str, index: Index) -> bool:
     """Whether what is stored of one resource type is what this process would store."""
     here = {"tenant_": tenant, "name_": _setting(index)}
-    return bool(session.execute(_SETTING, here).scalar() == index.fingerprint)
+    return bool(session.execute(SETTING, here).scalar() == index.fingerprint)
 
 
 def refresh_index(session: Session, tenant: str, index: Index) -> None:

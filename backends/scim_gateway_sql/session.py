@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from scim_gateway.backend import Reference
 
-from .driver import Convert, Driver, Row
+from .driver import Columns, Driver, Row
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
 from .locks import Locks
 
@@ -101,7 +101,7 @@ class Session:
             return self.run(sql, values)
         return cursor
 
-    def rows(self, sql: str, values: Sequence[Any], columns: Sequence[Convert | None] | None) -> Sequence[Row]:
+    def rows(self, sql: str, values: Sequence[Any], columns: Columns) -> Sequence[Row]:
         """All rows of a statement in the driver's own words (:mod:`.prepared`).
 
         :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.

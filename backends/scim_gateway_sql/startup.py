@@ -12,8 +12,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, select
-
 from scim_gateway.errors import StaleResource, Unavailable
 
 from .database import Session, Transactions
@@ -24,7 +22,7 @@ from .lease import Held, Lease
 from .migrations import lay_foundations, migrate, migrate_step_by_step, refuse_newer, versions
 from .portable import insert_if_absent
 from .reindex import is_fresh, refresh_index
-from .tables import settings
+from .tables import SETTING, settings
 from .vocabulary import forget_changes
 
 if TYPE_CHECKING:
@@ -35,10 +33,6 @@ WAIT_SECONDS = 10.0
 """How long a process waits for another one to be done before its first request is answered 503."""
 _LEASE_SECONDS = 60.0
 _ALL_TENANTS = ""
-
-SETTING = select(settings.c.payload).where(
-    and_(settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_"))
-)
 
 
 class Startup:

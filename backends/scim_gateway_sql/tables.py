@@ -10,7 +10,7 @@ by then, so nobody else wants them; rows of other packages; leases last.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, bindparam, select
 
 from .columns import Key
 
@@ -85,6 +85,10 @@ settings = Table(
     Column("name", Key, primary_key=True),
     Column("payload", LargeBinary, nullable=False),
 )
+SETTING = select(settings.c.payload).where(
+    settings.c.tenant == bindparam("tenant_"), settings.c.name == bindparam("name_")
+)
+"""Selects the payload of one of them."""
 
 #: One row per lease; times are milliseconds since 1970 by the database's clock (:mod:`.lease`).
 leases = Table(
