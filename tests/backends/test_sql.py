@@ -20,7 +20,7 @@ from scim_gateway_sql.database import Session
 from scim_gateway_sql.ddl import DIRECTORY
 from scim_gateway_sql.tables import metadata
 from servers.side_by_side import processes, together
-from sqlalchemy import event
+from sql_directory import heard_from
 
 from scim_gateway.abilities import ContainingHandler
 from scim_gateway.backend import Query
@@ -534,13 +534,7 @@ def test_memberships_are_read_only_where_they_are_needed(backend: SqlBackend) ->
     ada = user("ada")
     staff = group("staff", ada)
     create(backend, ada, staff)
-    assert backend._database._engine is not None
-    statements: list[str] = []
-    event.listen(
-        backend._database._engine,
-        "before_cursor_execute",
-        lambda connection, cursor, statement, *more: statements.append(statement),
-    )
+    statements = heard_from(backend)
     hidden = frozenset({"members"})
     groups = backend.handlers["Group"]
     with backend.operation(write=False):

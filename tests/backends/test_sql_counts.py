@@ -13,7 +13,8 @@ from core_client import Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.holders import MANY
 from scim_gateway_sql.tables import members
-from sqlalchemy import event, insert
+from sql_directory import heard_from
+from sqlalchemy import insert
 
 from scim_gateway.bench import people
 from scim_gateway.testing import suite_resource_types
@@ -39,10 +40,8 @@ def users(core: Core) -> list[str]:
 @pytest.fixture
 def count(core: Core, users: list[str]) -> Counter:
     """Sends a request, and tells how many statements that took."""
-    heard: list[str] = []
     assert isinstance(core.backend, SqlBackend)
-    engine = core.backend.database._engine
-    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+    heard = heard_from(core.backend)
 
     def send(method: str, path: str, body: object = None, **query: str | int) -> int:
         heard.clear()

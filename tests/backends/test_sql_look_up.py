@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from core_client import Core
 from scim_gateway_sql import SqlBackend
-from sqlalchemy import event
 
 from scim_gateway.bench import people
 from scim_gateway.errors import NotFound, StaleResource
-from scim_gateway.testing import suite_resource_types
 
 
 @pytest.fixture
-def core(tmp_path: Path) -> Iterator[Core]:
-    backend = SqlBackend.from_settings({"data_dir": str(tmp_path)}, suite_resource_types())
-    yield Core(backend)
-    backend.close()
+def core(backend: SqlBackend) -> Core:
+    return Core(backend)
 
 
 @pytest.fixture
-def other(tmp_path: Path, core: Core) -> Iterator[Core]:
-    """Another process's way to the same file."""
-    backend = SqlBackend.from_settings({"data_dir": str(tmp_path)}, suite_resource_types())
-    yield Core(backend)
-    backend.close()
+def other(other: SqlBackend) -> Core:
+    return Core(other)
 
 
 def backend_of(core: Core) -> SqlBackend:
@@ -140,12 +131,9 @@ def test_inside_an_operation_a_look_up_is_part_of_it(core: Core, other: Core) ->
             assert backend.handlers["User"].text(user) == before
 
 
-def test_listeners_hear_of_the_statement_of_a_look_up(core: Core) -> None:
+def test_listeners_hear_of_the_statement_of_a_look_up(core: Core, heard: list[str]) -> None:
     user = core.json("POST", "/Users", people.user(1), expect=201)["id"]
-    heard: list[str] = []
-    event.listen(
-        backend_of(core).database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text)
-    )
+    heard.clear()
     core.json("GET", f"/Users/{user}")
     assert [text.partition(" ")[0] for text in heard] == ["SELECT"]
 

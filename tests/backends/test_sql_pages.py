@@ -13,14 +13,13 @@ from core_client import Core
 from scim_gateway_sql import SqlBackend, handlers, pages, pushdown
 from scim_gateway_sql.condition import Translation
 from scim_gateway_sql.ddl import OUT_OF_ORDER
-from sqlalchemy import event
+from sql_directory import TYPES, heard_from, opened
 
 from scim_gateway.backend import Query
 from scim_gateway.changes import new_id
 from scim_gateway.schema import Resource
-from scim_gateway.testing import create, delete, resolved, suite_resource_types, user
+from scim_gateway.testing import create, delete, resolved, user
 
-TYPES = suite_resource_types()
 USER = TYPES.by_name["User"]
 FILTERS = (
     'title co "even"',
@@ -74,7 +73,7 @@ def everybody(request: pytest.FixtureRequest) -> Sequence[Resource]:
 
 @pytest.fixture(scope="module")
 def backend(everybody: Sequence[Resource], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBackend]:
-    backend = SqlBackend.from_settings({"data_dir": str(tmp_path_factory.mktemp("pages"))}, TYPES)
+    backend = opened(tmp_path_factory.mktemp("pages"))
     create(backend, *everybody)
     yield backend
     backend.close()
@@ -102,20 +101,16 @@ def test_every_page_is_that_of_the_core(
             check(backend, everybody, Query(USER, tree, start_index=start, count=count))
 
 
-def test_a_page_of_few_is_read_at_once(backend: SqlBackend, everybody: Sequence[Resource]) -> None:
-    heard: list[str] = []
-    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+def test_a_page_of_few_is_read_at_once(backend: SqlBackend, everybody: Sequence[Resource], heard: list[str]) -> None:
     check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), count=4))
     assert sum("FROM scim_resource" in text for text in heard) == 1
 
 
 def test_a_page_is_read_in_batches_in_the_order_of_the_page(
-    backend: SqlBackend, everybody: Sequence[Resource], monkeypatch: pytest.MonkeyPatch
+    backend: SqlBackend, everybody: Sequence[Resource], heard: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "FEW", 2)
     monkeypatch.setattr(pages, "BATCH", 3)
-    heard: list[str] = []
-    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
     check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), start_index=3, count=10))
     assert sum("scim_resource.doc" in text for text in heard) == 4
 
@@ -148,11 +143,10 @@ def test_the_place_of_each_is_asked_for_only_where_an_id_does_not_tell_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "FEW", 2)
-    backend = SqlBackend.from_settings({"data_dir": str(tmp_path)}, TYPES)
+    backend = opened(tmp_path)
     everybody = [created_at(person(number), 10 * number) for number in range(10)]
     create(backend, *everybody)
-    heard: list[str] = []
-    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+    heard = heard_from(backend)
 
     def places_are_asked_for() -> bool:
         heard.clear()

@@ -17,14 +17,11 @@ import scim_gateway_sql.shared_commit
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.sqlite import SqliteDriver
 from scim_gateway_sql.turns import Turns
+from sql_directory import PATIENCE, TYPES
 from sqlalchemy import Connection
 
 from scim_gateway.errors import Conflict, Unavailable
-from scim_gateway.testing import create, suite_resource_types, user
-
-TYPES = suite_resource_types()
-PATIENCE = 30.0
-"""Seconds after which a test that waits for a thread fails."""
+from scim_gateway.testing import create, user
 
 
 class Company:

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from scim_gateway_sql import SqlBackend
+from sql_directory import TYPES
 
 from scim_gateway.backend import Query
 from scim_gateway.schema import Resource
-from scim_gateway.testing import create, delete, suite_resource_types, user
+from scim_gateway.testing import create, delete, user
 
-TYPES = suite_resource_types()
 USER = TYPES.by_name["User"]
-
-
-def opened(folder: Path) -> SqlBackend:
-    return SqlBackend.from_settings({"data_dir": str(folder)}, TYPES)
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[SqlBackend]:
-    backend = opened(tmp_path)
-    yield backend
-    backend.close()
-
-
-@pytest.fixture
-def other(tmp_path: Path, backend: SqlBackend) -> Iterator[SqlBackend]:
-    """Another process, as far as the database can tell."""
-    other = opened(tmp_path)
-    yield other
-    other.close()
 
 
 def total(backend: SqlBackend) -> int:

@@ -13,48 +13,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scim_gateway_sql import SqlBackend, vocabulary
-from sqlalchemy import event
+from sql_directory import TYPES, heard_from, opened
 
 from scim_gateway.backend import Query
 from scim_gateway.schema import Resource
-from scim_gateway.testing import changed, create, delete, group, modify, resolved, suite_resource_types, user
+from scim_gateway.testing import changed, create, delete, group, modify, resolved, user
 
-TYPES = suite_resource_types()
 USER = TYPES.by_name["User"]
 INDEX = "index of User"
-
-
-def opened(folder: Path) -> SqlBackend:
-    return SqlBackend.from_settings({"data_dir": str(folder)}, TYPES)
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[SqlBackend]:
-    backend = opened(tmp_path)
-    backend.references([])
-    yield backend
-    backend.close()
-
-
-@pytest.fixture
-def other(tmp_path: Path, backend: SqlBackend) -> Iterator[SqlBackend]:
-    """Another process, as far as the database can tell."""
-    other = opened(tmp_path)
-    yield other
-    other.close()
-
-
-def heard_of(backend: SqlBackend) -> list[str]:
-    """The statements that a backend sends from now on."""
-    heard: list[str] = []
-    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
-    return heard
-
-
-@pytest.fixture
-def heard(backend: SqlBackend) -> list[str]:
-    """The statements that the first of them sends."""
-    return heard_of(backend)
 
 
 def found(backend: SqlBackend, text: str) -> list[str]:
@@ -293,8 +259,7 @@ def test_a_forked_child_does_not_wait_for_who_read_the_texts_in_its_parent(backe
         if child == 0:
             status = 1
             try:
-                backend.references([])  # opens connections of its own
-                heard = heard_of(backend)
+                heard = heard_from(backend)
                 if not looked_at_every_row(heard, lambda: found(backend, 'title co "count"')):
                     status = 0
             finally:
