@@ -19,41 +19,31 @@ import pytest
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.process_turns import ProcessTurns
+from sql_directory import PATIENCE, TYPES, opened
 
 from scim_gateway.backend import Query
 from scim_gateway.errors import Unavailable
-from scim_gateway.testing import create, suite_resource_types, user
+from scim_gateway.testing import create, user
 
-TYPES = suite_resource_types()
 USER = TYPES.by_name["User"]
-PATIENCE = 30.0
-"""Seconds after which a test that waits for a thread fails."""
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "directory.db"
-
-
-def opened(file: Path) -> SqlBackend:
-    return SqlBackend.from_settings({"database_url": f"sqlite:///{file}"}, TYPES)
+    return tmp_path / "scim-gateway.db"
 
 
 @pytest.fixture
-def one(file: Path) -> Iterator[SqlBackend]:
-    backend = opened(file)
+def one(backend: SqlBackend) -> SqlBackend:
     create(backend, user("one"))
-    yield backend
-    backend.close()
+    return backend
 
 
 @pytest.fixture
-def other(file: Path, one: SqlBackend) -> Iterator[SqlBackend]:
+def other(one: SqlBackend, other: SqlBackend) -> SqlBackend:
     """What another process has: its own connections, and its own queue of writes."""
-    backend = opened(file)
-    create(backend, user("other"))
-    yield backend
-    backend.close()
+    create(other, user("other"))
+    return other
 
 
 def names(backend: SqlBackend) -> set[str]:
@@ -174,7 +164,7 @@ def test_without_a_file_for_the_turns_writing_goes_on_and_the_operator_is_told(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     door_of(file).mkdir()  # nobody can open that to write
-    backend = opened(file)
+    backend = opened(file.parent)
     create(backend, user("ada"))
     backend.close()
     assert f"{door_of(file)}: Is a directory; processes that write may keep each other waiting" in caplog.messages
@@ -193,7 +183,7 @@ def test_on_a_file_system_without_such_locks_writing_goes_on(one: SqlBackend, mo
 def test_the_file_belongs_to_the_owner_of_the_database_also_where_root_makes_it(file: Path) -> None:
     file.touch()
     os.chown(file, 65534, 65534)
-    backend = opened(file)
+    backend = opened(file.parent)
     create(backend, user("ada"))
     backend.close()
     assert (door_of(file).stat().st_uid, door_of(file).stat().st_gid) == (65534, 65534)
@@ -228,7 +218,7 @@ def test_a_forked_process_does_not_hold_what_its_parent_holds(file: Path) -> Non
 
 
 def test_the_file_for_the_turns_is_its_owners_alone_and_closed_with_the_directory(file: Path) -> None:
-    backend = opened(file)
+    backend = opened(file.parent)
     create(backend, user("ada"))
     assert door_of(file).stat().st_mode & 0o777 == 0o600
     assert door_of(file).stat().st_size == 0
