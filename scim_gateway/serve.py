@@ -16,6 +16,7 @@ from scim_gateway import __version__
 from scim_gateway.app import EXTENSION, Gateway, load_backend, serving
 from scim_gateway.config import Settings
 from scim_gateway.guides import connection_lines
+from scim_gateway.malloc import share_one_arena
 from scim_gateway.tokens import MemoryTokenStore, new_token
 
 NAME_OF_THE_FIRST = "first token"
@@ -119,6 +120,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "errorlog": "-",
         "loglevel": settings["log_level"],
         "proc_name": "scim-gateway",
+        "post_fork": lambda _server, _worker: share_one_arena(),
         "worker_exit": close_store,
     }
 

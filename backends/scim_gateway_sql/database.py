@@ -341,8 +341,7 @@ class Database:
         """The connection with its rank: of those that are idle, the one of the lowest is used first."""
         if _RANK not in connection.info:
             rank = connection.info[_RANK] = next(self._ranks)
-            if rank == 0:
-                self.driver.most_used(connection)
+            self.driver.ranked(connection, rank)
         return connection
 
     def _from_pool(self, engine: Engine) -> Connection:

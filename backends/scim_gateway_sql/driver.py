@@ -54,8 +54,8 @@ class Driver(ABC):
         :param columns: what turns the driver's values of each column into others; ``None`` if nothing has to.
         """
 
-    def most_used(self, connection: Connection) -> None:
-        """What is spent on a single connection is spent on this one, which is used whenever it is idle."""
+    def ranked(self, connection: Connection, rank: int) -> None:
+        """A new connection gets its rank: that of rank 0 is used whenever it is idle, the next when that one is not."""
         return
 
     def unhurried(self, connection: Connection) -> None:

@@ -22,9 +22,8 @@ from .process_turns import ProcessTurns
 BUSY_SECONDS = 5.0
 """How long a write waits for the writes of other processes."""
 _BUSY_TIMEOUT = f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}"
-_CACHE_KIB = 4_000
-_LARGE_CACHE_KIB = 48_000
-"""Memory for pages of the file: of most connections, and of the one that is used before all others."""
+_CACHE_KIB = (48_000, 16_000, 4_000)
+"""Memory for pages of the file, by the rank of a connection: what is used most has most, the last is for all others."""
 
 
 class SqliteDriver(Driver):
@@ -68,8 +67,9 @@ class SqliteDriver(Driver):
         event.listen(engine, "engine_disposed", lambda _: turns.close())
         return engine
 
-    def most_used(self, connection: Connection) -> None:
-        _driver_connection(connection).execute(f"PRAGMA cache_size = -{_LARGE_CACHE_KIB}")
+    def ranked(self, connection: Connection, rank: int) -> None:
+        size = _CACHE_KIB[min(rank, len(_CACHE_KIB) - 1)]
+        _driver_connection(connection).execute(f"PRAGMA cache_size = -{size}")
 
     def begin(self, connection: Connection, write: bool) -> None:
         raw = _driver_connection(connection)
@@ -135,7 +135,6 @@ def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> N
     _write_ahead(connection)
     # In WAL mode NORMAL may lose the last commits on power failure; an answered request must not be lost.
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA trusted_schema = OFF")
     # What a savepoint may have to undo is kept in memory: it is a copy of every page that a write touches, and goes to
     # a file otherwise (https://sqlite.org/tempfiles.html, "Statement Journal Files").
