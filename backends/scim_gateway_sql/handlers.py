@@ -107,6 +107,9 @@ class SqlHandler(TextHandler):
         self._database = database
         self._tenant = tenant
         self._kind = resource_type.name
+        # What holds a resource is read with it. Not where writes run side by side: there what was read of a resource is
+        # locked, and what holds it is asked later.
+        self._has_holders = resource_type.containers is not None
         # Columns of rows to insert; with an underscore the parameters of conditions.
         self._row = {"tenant": tenant, "kind": self._kind}
         self._at = {"tenant_": tenant, "kind_": self._kind}
@@ -128,7 +131,7 @@ class SqlHandler(TextHandler):
 
     def _stored(self, session: Session, id: str) -> bytes:
         here = {**self._at, "id_": id}
-        if self._comes_with_holders(session):
+        if self._has_holders and session.locks is None:
             found = document_of(session, _GET_WITH_HOLDERS, here)
         else:
             row = _GET.first(session, here)
@@ -136,13 +139,6 @@ class SqlHandler(TextHandler):
         if found is None:
             raise self._missing(id)
         return found
-
-    def _comes_with_holders(self, session: Session) -> bool:
-        """Whether what holds a resource is read with it.
-
-        Where writes run side by side, what was read of a resource is locked, and what holds it is asked later.
-        """
-        return session.locks is None and self.resource_type.containers is not None
 
     def _missing(self, id: str) -> NotFound:
         return NotFound(f"There is no {self._kind} with id {id!r}.")
@@ -223,7 +219,7 @@ class SqlHandler(TextHandler):
         lookup = look_up(self.index, self._tenant, query)
         if lookup is None:
             return None
-        if lookup.with_holders is not None and self._comes_with_holders(session):
+        if self._has_holders and session.locks is None and lookup.with_holders is not None:
             only = document_of(session, lookup.with_holders, lookup.parameters)
             docs = [] if only is None else [only]
             if query.after is None and query.start_index == 1:
