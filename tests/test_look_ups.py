@@ -609,12 +609,24 @@ def test_a_backend_sees_who_looks_something_up(core: Core, monkeypatch: pytest.M
     assert current() == GATEWAY
 
 
-def test_a_backend_without_texts_is_read_by_itself(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    ann = core.user("ann")
+def test_a_backend_without_texts_is_read_by_itself_in_one_operation(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, team = core.user("ann"), core.group("team")
     plain = Core(WithoutTexts(core.backend))
-    assert plain.get(ann) == core.get(ann)
+    opened: list[str] = []
+    for name in ("operation", "look_up"):
+        begin = getattr(plain.backend, name)
+        monkeypatch.setattr(
+            plain.backend, name, lambda *, begin=begin, name=name, **more: opened.append(name) or begin(**more)
+        )
+    for each in (ann, team):
+        assert plain.get(each) == core.get(each)
+        assert opened == ["operation"]
+        opened.clear()
     query = {"filter": 'userName eq "ann"'}
     assert plain.json("GET", "/Users", **query) == core.json("GET", "/Users", **query)
+    assert opened == ["operation"]
 
 
 def test_many_threads_that_ask_in_many_forms_get_each_what_it_asked_for(directory: Directory) -> None:
