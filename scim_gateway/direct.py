@@ -14,6 +14,35 @@ from scim_gateway.wsgi import WITHOUT_CONTENT, Service
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+# What Flask does with each request: whoever puts something of his own in the place of one of these wants it done.
+_STEPS = frozenset(
+    {
+        "app_context",
+        "create_url_adapter",
+        "dispatch_request",
+        "do_teardown_appcontext",
+        "do_teardown_request",
+        "ensure_sync",
+        "finalize_request",
+        "full_dispatch_request",
+        "handle_exception",
+        "handle_http_exception",
+        "handle_user_exception",
+        "log_exception",
+        "make_default_options_response",
+        "make_response",
+        "preprocess_request",
+        "process_response",
+        "raise_routing_exception",
+        "request_class",
+        "request_context",
+        "response_class",
+        "session_interface",
+        "should_ignore_error",
+        "trap_http_exception",
+    }
+)
+
 
 class Direct:
     """The ``wsgi_app`` of an application whose blueprint answers below a prefix, and nobody else does.
@@ -21,8 +50,8 @@ class Direct:
     Flask looks at a request several times before it knows that it is ours, which takes longer than a look-up. Where
     the application asks for nothing in between, the blueprint's service is asked at once; it lets in, answers and logs
     as it does behind Flask. As soon as somebody has hooks, listens to signals, limits requests by Flask's
-    configuration, wraps the view or adds another, everything goes through Flask: nothing that was put before the
-    blueprint is passed by.
+    configuration, replaces one of Flask's steps, wraps the view or adds another, everything goes through Flask:
+    nothing that was put before the blueprint is passed by.
 
     :param app: the application, complete with the blueprint.
     :param endpoint: the blueprint's, in the application.
@@ -38,6 +67,10 @@ class Direct:
         self._endpoint = endpoint
         self._view = app.view_functions[endpoint]
         self._rules = len([*app.url_map.iter_rules()])
+        kind = type(app)
+        self._is_of_another_class = any(
+            getattr(kind, step, None) is not getattr(flask.Flask, step, None) for step in _STEPS
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -66,6 +99,8 @@ class Direct:
             or app.teardown_request_funcs
             or app.teardown_appcontext_funcs
             or app.url_value_preprocessors
+            or self._is_of_another_class
+            or not _STEPS.isdisjoint(app.__dict__)
             or app.view_functions.get(self._endpoint) is not self._view
             or len([*app.url_map.iter_rules()]) != self._rules
             or flask.appcontext_pushed.receivers

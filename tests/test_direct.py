@@ -12,15 +12,20 @@ from wsgiref.validate import validator
 
 import flask
 import pytest
+from flask.sessions import SecureCookieSessionInterface
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import examples
 from scim_http import BULK_REQUEST, PATCH_OP, SEARCH_REQUEST, TOKEN, USER
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from scim_gateway import access_log
+from scim_gateway import access_log, direct
 from scim_gateway.app import EXTENSION, create_app
+from scim_gateway.auth import BearerAuthenticator
+from scim_gateway.blueprint import create_blueprint
 from scim_gateway.direct import Direct
+from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.wsgi import Service
 
 BELOW = "/scim/v2"
 VALID = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
@@ -218,8 +223,27 @@ def trusted_hosts(app: flask.Flask) -> None:
     app.config["TRUSTED_HOSTS"] = ["other.example"]
 
 
+def trusted_hosts_of_requests(app: flask.Flask) -> None:
+    app.request_class = type("Careful", (flask.Request,), {"trusted_hosts": ["other.example"]})
+
+
+def preprocess_request(app: flask.Flask) -> None:
+    replaceable: Any = app
+    replaceable.preprocess_request = deny
+
+
+def dispatch_request(app: flask.Flask) -> None:
+    replaceable: Any = app
+    replaceable.dispatch_request = deny
+
+
+def process_response(app: flask.Flask) -> None:
+    replaceable: Any = app
+    replaceable.process_response = denied
+
+
 HONOURED = [before_request, before_request_of_another_blueprint, before_request_of_our_blueprint, after_request]
-HONOURED += [rule_for_a_view_that_there_was]
+HONOURED += [rule_for_a_view_that_there_was, preprocess_request, dispatch_request, process_response]
 HONOURED += [
     url_value_preprocessor,
     view_wrapped,
@@ -227,7 +251,7 @@ HONOURED += [
     blueprint_below_the_base_path,
 ]
 if "TRUSTED_HOSTS" in flask.Flask.default_config:  # Flask 3.1; before, nobody looks at it
-    HONOURED += [trusted_hosts]
+    HONOURED += [trusted_hosts, trusted_hosts_of_requests]
 
 
 @pytest.mark.parametrize("watch", HONOURED, ids=lambda watch: watch.__name__)
@@ -241,6 +265,59 @@ def test_whatever_an_application_puts_before_the_blueprint_denies_as_it_does_beh
     assert in_flask == [f"{BELOW}/Users"]
     assert answer.status in ("403 FORBIDDEN", "400 BAD REQUEST")
     assert b"Resources" not in answer.body
+
+
+@pytest.mark.parametrize("step", sorted(direct._STEPS - {"request_class", "response_class", "session_interface"}))
+def test_a_step_of_flask_that_the_application_has_its_own_of_is_done_for_each_request(
+    step: str, in_flask: list[str]
+) -> None:
+    app = gateway()
+    own = getattr(app, step)
+    setattr(app, step, lambda *given, **named: own(*given, **named))
+    assert ask(app).status == "200 OK"
+    delattr(app, step)
+    assert len(in_flask) == 1
+    assert ask(app).status == "200 OK"
+    assert len(in_flask) == 1
+
+
+def test_every_step_is_one_of_flasks() -> None:
+    assert [step for step in direct._STEPS if not hasattr(flask.Flask, step)] == []
+
+
+@pytest.mark.parametrize("name", ["request_class", "response_class"])
+def test_a_class_of_the_applications_own_is_asked(name: str, in_flask: list[str]) -> None:
+    app = gateway()
+    setattr(app, name, type("Own", (getattr(app, name),), {}))
+    assert ask(app).status == "200 OK"
+    assert len(in_flask) == 1
+
+
+def test_a_session_that_is_refused_is_refused_as_behind_flask() -> None:
+    class Closed(SecureCookieSessionInterface):
+        def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
+            deny()
+
+    app = gateway()
+    app.session_interface = Closed()
+    through_flask: Any = app.wsgi_app
+    answer = ask(app)
+    assert answer == ask(through_flask._through_flask)
+    assert answer.status == "500 INTERNAL SERVER ERROR"
+
+
+def test_an_application_of_another_class_than_flasks_is_never_passed_by() -> None:
+    class Guarded(flask.Flask):
+        def preprocess_request(self) -> Any:
+            deny()
+
+    made, app = gateway(), Guarded(__name__)
+    authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
+    provider = made.extensions[EXTENSION].provider
+    app.register_blueprint(create_blueprint(provider, name="scim", authenticate=authenticate), url_prefix=BELOW)
+    replaceable: Any = app
+    replaceable.wsgi_app = Direct(app, "scim.scim", Service(provider, authenticate, None), BELOW)
+    assert ask(app).status == "403 FORBIDDEN"
 
 
 def test_hooks_that_come_later_are_honoured_from_then_on(in_flask: list[str]) -> None:
