@@ -22,6 +22,8 @@ Answering: TypeAlias = Callable[[Request, str], Answer | None]
 """Answers a request that asks for an id, or for a text; ``None`` if this one needs another way."""
 
 _KEPT = 512
+# Characters of a form; longer ones are read each time, so that what is kept stays small.
+_LONGEST_FORM = 1024
 
 LONGEST = 256
 """Characters of an id, or of a text, in a look-up."""
@@ -87,9 +89,13 @@ class LookUps:
             path, _, wanted = path.rpartition("/")
             if not wanted or wanted == ".search":
                 return None
-        if len(wanted) > LONGEST:
+        accept = request.headers.get("accept", "")
+        length = len(path) + len(head) + len(accept)
+        if query:
+            length += sum([len(name) + len(value) for name, value in query])
+        if len(wanted) > LONGEST or length > _LONGEST_FORM:
             return None
-        known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
+        known = self._meaning(Form(path, head, query, accept, principal.profile))
         return None if known is None else (known, wanted)
 
 

@@ -27,7 +27,7 @@ from scim_gateway.definitions import standard_resource_types
 from scim_gateway.errors import StaleResource, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.filter_parser import FilterLimits
-from scim_gateway.look_ups import SOME_TEXT, LookUps
+from scim_gateway.look_ups import SOME_TEXT, Form, LookUps
 from scim_gateway.profile import PROFILES
 from scim_gateway.provider import ServiceProvider
 from scim_gateway.provider_settings import ProviderSettings
@@ -373,6 +373,30 @@ def test_what_is_no_look_up_is_read_each_time_and_answered_the_same(
     short, long = directory.both(request)
     assert short == long
     assert read == [request.path] * 2
+
+
+LONG = "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "accept"),
+    [
+        ("/Users", [("filter", 'userName eq "ann"'), ("excludedAttributes", LONG)], ""),
+        ("/Users", [("filter", 'userName eq "ann"'), (LONG, "1")], ""),
+        ("/Users", [("filter", 'userName eq "ann"'), *[(f"x{number}", "12345") for number in range(150)]], ""),
+        ("/Users", [("filter", f'{LONG} eq "ann"')], ""),
+        ("/Users", [("filter", 'userName eq "ann"')], f"application/json;x={LONG}"),
+        ("/Users/1", [], f"application/json;x={LONG}"),
+        (f"/{LONG}/1", [], ""),
+    ],
+)
+def test_a_form_that_is_long_is_not_kept(path: str, query: list[tuple[str, str]], accept: str) -> None:
+    kept: list[Form] = []
+    look_ups = LookUps(kept.append)
+    assert look_ups.of(Request("GET", path, BASE, tuple(query), {"accept": accept}, b"", READER)) is None
+    assert kept == []
+    look_ups.of(Request("GET", "/Users/1", BASE, (), {"accept": "*/*"}, b"", READER))
+    assert kept == [Form("/Users", "", (), "*/*", None)]
 
 
 @pytest.mark.parametrize("start", [None, "-1", "0", "1", "2", "3", "13", "14", "999999999"])
