@@ -387,6 +387,17 @@ def test_a_middleware_around_the_application_is_passed_first() -> None:
     assert ask(inner).status == "200 OK"
 
 
+def test_both_ways_are_one_service(monkeypatch: pytest.MonkeyPatch, in_flask: list[str]) -> None:
+    asked: list[Service] = []
+    answer = Service.answer
+    monkeypatch.setattr(Service, "answer", lambda service, *given: asked.append(service) or answer(service, *given))
+    served = Served(gateway())
+    served.both()
+    assert len(in_flask) == 1
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+
+
 # Both ways say the same
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "TRACE", "get", "head", "X" * 30]
