@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from core_client import ANYONE, BASE, ENTERPRISE, GROUP, PATCH_OP, USER, Core, open_backend
+from core_client import ANYONE, BASE, ENTERPRISE, GROUP, PATCH_OP, USER, Core, open_backend, opened
 from gadgets import CORE as GADGET_URN
 from gadgets import EXTENSION as DEPOT_URN
 from gadgets import GADGET
@@ -191,11 +191,10 @@ def test_what_is_spliced_is_what_is_parsed(
         backend.close()
 
 
-@pytest.fixture(params=["memory", "sql"])
-def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    backend = open_backend(request.param, tmp_path, TYPES)
-    yield Core(backend)
-    backend.close()
+@pytest.fixture
+def core(backend: str, tmp_path: Path) -> Iterator[Core]:
+    with opened(backend, tmp_path, TYPES) as made:
+        yield made
 
 
 def parsed(core: Core) -> Core:
