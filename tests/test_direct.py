@@ -16,7 +16,7 @@ from flask.sessions import SecureCookieSessionInterface
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import examples
-from scim_http import BULK_REQUEST, PATCH_OP, SEARCH_REQUEST, TOKEN, USER
+from scim_http import BULK_REQUEST, PATCH_OP, SCIM_JSON, SEARCH_REQUEST, TOKEN, USER, environ_of
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from scim_gateway import access_log, direct
@@ -28,7 +28,6 @@ from scim_gateway.tokens import MemoryTokenStore
 from scim_gateway.wsgi import Service
 
 BELOW = "/scim/v2"
-VALID = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
 
 
 def gateway(**chosen: str) -> flask.Flask:
@@ -60,27 +59,14 @@ def ask(
     application: Any, method: str = "GET", path: str = "/Users", query: str = "", body: bytes = b"", **more: Any
 ) -> Answer:
     """One request as a server hands it over: the path below the base URL is decoded, and its bytes are Latin-1."""
-    environ = {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": SCIM_JSON, "X-Request-ID": "r-1"}
+    environ = environ_of(method, f"https://scim.example{BELOW}", body, headers) | {
         "PATH_INFO": f"{BELOW}{path}",
         "QUERY_STRING": query,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "scim.example",
-        "HTTP_X_REQUEST_ID": "r-1",
         "REMOTE_ADDR": "192.0.2.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": "application/scim+json",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "https",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        **VALID,
         **more,
     }
     environ = {name: value for name, value in environ.items() if value is not None}
@@ -145,7 +131,7 @@ def in_flask(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     "path", ["", "/", "//", "/Users", "/Users/x", "/nothing", "/../healthz", "/Users;x", "/\xff\xfe"]
 )
-@pytest.mark.parametrize("authorization", [VALID["HTTP_AUTHORIZATION"], "Bearer wrong", None])
+@pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", "Bearer wrong", None])
 def test_what_is_below_the_base_path_is_answered_before_flask(
     served: Served, in_flask: list[str], path: str, authorization: str | None
 ) -> None:
@@ -640,7 +626,7 @@ def test_flasks_own_client_is_answered_as_any_other(served: Served, in_flask: li
 @pytest.mark.parametrize("path", ["/Users", "/Users/nobody", "/ServiceProviderConfig"])
 def test_what_a_server_is_given_is_what_wsgi_asks_for(served: Served, method: str, path: str) -> None:
     checked = validator(served.direct)
-    answer = ask(checked, method, path, wsgi_errors=None)
+    answer = ask(checked, method, path)
     length = answer.headers.get("Content-Length")
     assert (
         length is None
