@@ -7,6 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import flask
+from flask.signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
 from werkzeug.http import HTTP_STATUS_CODES
 
 from scim_gateway.wsgi import WITHOUT_CONTENT, Service
@@ -92,7 +100,8 @@ class Direct:
 
     def _is_watched(self) -> bool:
         """Whether anybody but the blueprint may have something to do with a request below the prefix."""
-        app, config = self._app, self._app.config
+        app = self._app
+        setting = app.config.get
         return bool(
             app.before_request_funcs
             or app.after_request_funcs
@@ -103,15 +112,15 @@ class Direct:
             or not _STEPS.isdisjoint(app.__dict__)
             or app.view_functions.get(self._endpoint) is not self._view
             or len([*app.url_map.iter_rules()]) != self._rules
-            or flask.appcontext_pushed.receivers
-            or flask.request_started.receivers
-            or flask.request_finished.receivers
-            or flask.request_tearing_down.receivers
-            or flask.appcontext_tearing_down.receivers
-            or flask.appcontext_popped.receivers
-            or config.get("MAX_CONTENT_LENGTH") is not None
-            or config.get("TRUSTED_HOSTS") is not None
-            or config.get("SERVER_NAME") is not None
+            or appcontext_pushed.receivers
+            or request_started.receivers
+            or request_finished.receivers
+            or request_tearing_down.receivers
+            or appcontext_tearing_down.receivers
+            or appcontext_popped.receivers
+            or setting("MAX_CONTENT_LENGTH") is not None
+            or setting("TRUSTED_HOSTS") is not None
+            or setting("SERVER_NAME") is not None
         )
 
 

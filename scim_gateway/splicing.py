@@ -204,7 +204,11 @@ class Splicer:
         """
         if not self._kind.containers:
             return _NOTHING
-        if holders is None or not self._one_kind_holds or any(each.contained for each in holders):
+        if holders is None or not self._one_kind_holds:
+            return self._holders([id], base_url)[id]
+        if not holders:
+            return _NOTHING
+        if any(each.contained for each in holders):
             return self._holders([id], base_url)[id]
         return self._added(tuple([(*_of(each), True) for each in holders]), base_url)
 
