@@ -75,6 +75,7 @@ class Direct:
         self._endpoint = endpoint
         self._view = app.view_functions[endpoint]
         self._rules = len([*app.url_map.iter_rules()])
+        self._attributes = 0, ""
         kind = type(app)
         self._is_of_another_class = any(
             getattr(kind, step, None) is not getattr(flask.Flask, step, None) for step in _STEPS
@@ -109,7 +110,7 @@ class Direct:
             or app.teardown_appcontext_funcs
             or app.url_value_preprocessors
             or self._is_of_another_class
-            or not _STEPS.isdisjoint(app.__dict__)
+            or (self._attributes != (len(own := app.__dict__), next(reversed(own))) and self._has_own_steps())
             or app.view_functions.get(self._endpoint) is not self._view
             or len([*app.url_map.iter_rules()]) != self._rules
             or appcontext_pushed.receivers
@@ -122,6 +123,19 @@ class Direct:
             or setting("TRUSTED_HOSTS") is not None
             or setting("SERVER_NAME") is not None
         )
+
+    def _has_own_steps(self) -> bool:
+        """Whether the application has something of its own in the place of one of Flask's steps.
+
+        To look takes as long as all else that is asked, so it is done when there are other attributes than at the last
+        look: one that is new comes last.
+        """
+        own = self._app.__dict__
+        attributes = len(own), next(reversed(own))
+        if not _STEPS.isdisjoint(own):
+            return True
+        self._attributes = attributes
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -22,7 +22,7 @@ Answering: TypeAlias = Callable[[Request, str], Answer | None]
 """Answers a request that asks for an id, or for a text; ``None`` if this one needs another way."""
 
 _KEPT = 512
-# Characters of a form; longer ones are read each time, so that what is kept stays small.
+# Characters of a form of which it is kept what it means; longer ones are read each time, so that all of it stays small.
 _LONGEST_FORM = 1024
 
 LONGEST = 256
@@ -59,6 +59,10 @@ class LookUp(NamedTuple):
     answer: Answering
 
 
+class _NotKept(Exception):
+    """A form is too long to be kept."""
+
+
 class LookUps:
     """Tells look-ups, and what they mean.
 
@@ -67,6 +71,8 @@ class LookUps:
 
     def __init__(self, meaning: Callable[[Form], LookUp | None]) -> None:
         def found_out(form: Form) -> LookUp | None:
+            if _length(form) > _LONGEST_FORM:
+                raise _NotKept  # as nothing is that was raised: a form that is known is not measured again
             try:
                 return meaning(form)
             except ScimError:
@@ -89,14 +95,18 @@ class LookUps:
             path, _, wanted = path.rpartition("/")
             if not wanted or wanted == ".search":
                 return None
-        accept = request.headers.get("accept", "")
-        length = len(path) + len(head) + len(accept)
-        if query:
-            length += sum([len(name) + len(value) for name, value in query])
-        if len(wanted) > LONGEST or length > _LONGEST_FORM:
+        if len(wanted) > LONGEST:
             return None
-        known = self._meaning(Form(path, head, query, accept, principal.profile))
+        try:
+            known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
+        except _NotKept:
+            return None
         return None if known is None else (known, wanted)
+
+
+def _length(form: Form) -> int:
+    others = sum(len(name) + len(value) for name, value in form.others)
+    return len(form.path) + len(form.filter) + len(form.accept) + others
 
 
 def _filter_of(query: Pairs) -> tuple[str, str, Pairs] | None:

@@ -204,13 +204,9 @@ class Splicer:
         """
         if not self._kind.containers:
             return _NOTHING
-        if holders is None or not self._one_kind_holds:
-            return self._holders([id], base_url)[id]
-        if not holders:
-            return _NOTHING
-        if any(each.contained for each in holders):
-            return self._holders([id], base_url)[id]
-        return self._added(tuple([(*_of(each), True) for each in holders]), base_url)
+        if holders is None or not self._one_kind_holds or (holders and any(each.contained for each in holders)):
+            return self._added(_groups(self._relations.memberships([id])[id]), base_url)
+        return self._added(tuple([(*_of(each), True) for each in holders]), base_url) if holders else _NOTHING
 
     def _holders(self, ids: Sequence[str], base_url: str) -> Mapping[str, _Added]:
         """For each id what its groups add to the entity tag, and to the text."""
@@ -219,7 +215,7 @@ class Splicer:
         told: dict[_Groups, _Added] = {}
         found: dict[str, _Added] = {}
         for id, memberships in self._relations.memberships(ids).items():
-            groups = tuple([(*_of(each.group), each.direct) for each in memberships])
+            groups = _groups(memberships)
             # Neighbours are in the same groups as a rule, however many these are.
             if groups not in told:
                 told[groups] = self._added(groups, base_url)
@@ -270,6 +266,10 @@ class Splicer:
 
 
 _of = attrgetter("id", "resource_type", "display")
+
+
+def _groups(memberships: Iterable[Membership]) -> _Groups:
+    return tuple([(*_of(each.group), each.direct) for each in memberships])
 
 
 def make_splicers(backend: Backend, relations: Relations, representation: Representation) -> Mapping[str, Splicer]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from random import getrandbits
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
@@ -74,8 +74,10 @@ class Headers(Mapping[str, str]):
         if name == "x-request-id":
             return self._request_id
         value = self._environ.get(_variable(name))
+        if value:
+            return value
         # PEP 3333: an empty Content-Type is as good as none.
-        return default if value is None or (not value and name == "content-type") else value
+        return default if value is None or name == "content-type" else value
 
     def __iter__(self) -> Iterator[str]:
         names = {"x-request-id": None}
@@ -123,13 +125,13 @@ class Service:
                 request = self._read_head(environ, method, rest, prefix, request_id, client)
                 try:
                     # Authentication comes first: whoever may not be here learns nothing about paths, queries or bodies.
-                    principal = self._authenticate(request)
+                    # Any: the application's own gives whatever it gives; None is refused below.
+                    principal: Any = self._authenticate(request)
                 except Unauthorized as error:
                     response = self._answer_anonymously(environ, request, error)
                 else:
                     request.principal = principal
-                    # Of the application's own authenticator nobody knows what it gives; None is refused below.
-                    token = getattr(principal, "name", None)
+                    token = principal.name if principal is not None else None
                     request.query = _query(environ)
                     if method not in _WITHOUT_BODY:
                         request.body = self._read_body(sent())

@@ -267,6 +267,22 @@ def test_a_step_of_flask_that_the_application_has_its_own_of_is_done_for_each_re
     assert len(in_flask) == 1
 
 
+def test_a_step_is_heard_of_whatever_else_an_application_gains_and_loses(in_flask: list[str]) -> None:
+    app = gateway()
+    replaceable: Any = app
+    for attribute in ("logger", "jinja_env"):
+        getattr(app, attribute)  # Flask keeps it as an attribute of the application
+        assert (ask(app).status, in_flask) == ("200 OK", [])
+    del replaceable.logger
+    replaceable.preprocess_request = deny
+    assert ask(app).status == "403 FORBIDDEN"
+    assert ask(app).status == "403 FORBIDDEN"
+    replaceable.note = "another one"
+    assert ask(app).status == "403 FORBIDDEN"
+    del replaceable.preprocess_request
+    assert (ask(app).status, len(in_flask)) == ("200 OK", 3)
+
+
 def test_every_step_is_one_of_flasks() -> None:
     assert [step for step in direct._STEPS if not hasattr(flask.Flask, step)] == []
 
