@@ -28,21 +28,23 @@ def record(
     size: int,
     client: str,
 ) -> None:
-    """Log one request.
+    """Log one request; who listens besides us finds the parts of the line as ``entry`` of the record.
 
     :param token: name of the token, or ``None`` for an anonymous request.
     :param route: the URL with its variable parts as placeholders; never an id or a query, which may be personal data.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    direct, method, milliseconds = _only_listener(), method[:20], round(seconds * 1000, 2)
+    method, milliseconds = method[:20], round(seconds * 1000, 2)
+    # Most of a line was said before: about the same token, route, status and client.
+    line = (
+        f'{{"ts":"{_time(time.time())}","level":"info","event":"request","request_id":{_dumps(request_id)},'
+        f"{_about(token, method, route, status, scim_type)}"
+        f'"ms":{milliseconds},"bytes":{size},"client":{_quoted(client)}}}'
+    )
+    direct = _only_listener()
     if direct is not None:
-        # Most of a line was said before: about the same token, route, status and client.
-        direct.write_line(
-            f'{{"ts":"{_time(time.time())}","level":"info","event":"request","request_id":{_dumps(request_id)},'
-            f"{_about(token, method, route, status, scim_type)}"
-            f'"ms":{milliseconds},"bytes":{size},"client":{_quoted(client)}}}'
-        )
+        direct.write_line(line)
         return
     entry: dict[str, Any] = {
         "request_id": request_id,
@@ -55,7 +57,7 @@ def record(
         "bytes": size,
         "client": client,
     }
-    logger.info("%s %s %s", method, route, status, extra={"entry": entry})
+    logger.info("%s %s %s", method, route, status, extra={"entry": entry, "line": line})
 
 
 @lru_cache(maxsize=1024)
@@ -72,10 +74,6 @@ def _only_listener() -> _StandardOutput | None:
     (handler,) = ours.handlers
     above = ours.parent.handlers if ours.propagate and ours.parent is not None else ()
     return handler if isinstance(handler, _StandardOutput) and not handler.filters and not above else None
-
-
-def _request_line(created: float, level: str, entry: dict[str, Any]) -> str:
-    return _dumps({"ts": _time(created), "level": level, "event": "request", **entry})
 
 
 def _time(created: float) -> str:
@@ -95,9 +93,10 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        level, entry = record.levelname.lower(), getattr(record, "entry", None)
-        if isinstance(entry, dict):
-            return _request_line(record.created, level, entry)
+        complete = getattr(record, "line", None)
+        if record.name == logger.name and isinstance(complete, str):
+            return complete
+        level = record.levelname.lower()
         line: dict[str, Any] = {"ts": _time(record.created), "level": level, "event": record.name}
         line["message"] = record.getMessage()
         request_id = getattr(record, "request_id", None)

@@ -20,7 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from scim_gateway import access_log, config
 from scim_gateway.auth import BearerAuthenticator
 from scim_gateway.backend import Backend
-from scim_gateway.blueprint import ScimResponse, create_blueprint
+from scim_gateway.blueprint import ScimResponse, blueprint_of
 from scim_gateway.config import ConfigurationError, Settings
 from scim_gateway.direct import Direct
 from scim_gateway.errors import ScimError
@@ -69,10 +69,8 @@ def application(settings: Settings) -> flask.Flask:
         fixed=settings["token"],
         failures_per_minute=settings["auth_failures_per_minute"],
     )
-    blueprint = create_blueprint(
-        gateway.provider, name="scim", authenticate=authenticate, public_url=settings["public_url"]
-    )
-    app.register_blueprint(blueprint, url_prefix=settings["base_path"])
+    service = Service(gateway.provider, authenticate, settings["public_url"])
+    app.register_blueprint(blueprint_of(service, "scim"), url_prefix=settings["base_path"])
     readiness = Readiness(gateway.backend)
 
     @app.get("/healthz")
@@ -94,7 +92,6 @@ def application(settings: Settings) -> flask.Flask:
 
     # As Flask documents it: a method that is meant to be replaced, which types cannot say.
     replaceable: Any = app
-    service = Service(gateway.provider, authenticate, settings["public_url"])
     replaceable.wsgi_app = Direct(app, "scim.scim", service, settings["base_path"])
     proxies = settings["trusted_proxies"]
     if proxies:

@@ -72,7 +72,11 @@ def create_blueprint(
             "create_blueprint needs an authenticator: pass authenticate=BearerAuthenticator(backend.tokens), "
             "or a function that takes a scim_gateway.exchange.Request and returns a Principal"
         )
-    service = Service(provider, authenticate, public_url)
+    return blueprint_of(Service(provider, authenticate, public_url), name)
+
+
+def blueprint_of(service: Service, name: str) -> flask.Blueprint:
+    """A blueprint that answers by a service; :func:`create_blueprint` makes both."""
     blueprint = flask.Blueprint(name, __name__)
 
     def serve(rest: str = "", **_: Any) -> flask.Response:

@@ -22,6 +22,8 @@ Answering: TypeAlias = Callable[[Request, str], Answer | None]
 """Answers a request that asks for an id, or for a text; ``None`` if this one needs another way."""
 
 _KEPT = 512
+# Characters of a form of which it is kept what it means; longer ones are read each time, so that all of it stays small.
+_LONGEST_FORM = 1024
 
 LONGEST = 256
 """Characters of an id, or of a text, in a look-up."""
@@ -57,6 +59,10 @@ class LookUp(NamedTuple):
     answer: Answering
 
 
+class _NotKept(Exception):
+    """A form is too long to be kept."""
+
+
 class LookUps:
     """Tells look-ups, and what they mean.
 
@@ -65,6 +71,8 @@ class LookUps:
 
     def __init__(self, meaning: Callable[[Form], LookUp | None]) -> None:
         def found_out(form: Form) -> LookUp | None:
+            if _length(form) > _LONGEST_FORM:
+                raise _NotKept  # as nothing is that was raised: a form that is known is not measured again
             try:
                 return meaning(form)
             except ScimError:
@@ -89,8 +97,16 @@ class LookUps:
                 return None
         if len(wanted) > LONGEST:
             return None
-        known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
+        try:
+            known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
+        except _NotKept:
+            return None
         return None if known is None else (known, wanted)
+
+
+def _length(form: Form) -> int:
+    others = sum(len(name) + len(value) for name, value in form.others)
+    return len(form.path) + len(form.filter) + len(form.accept) + others
 
 
 def _filter_of(query: Pairs) -> tuple[str, str, Pairs] | None:

@@ -343,17 +343,14 @@ def list_response(
     *,
     start_index: int | None = None,
     next_cursor: str | None = None,
-    previous_cursor: str | None = None,
 ) -> dict[str, Any]:
-    """A ListResponse (RFC 7644 §3.4.2); ``startIndex`` for paging by index, cursors for the other (RFC 9865 §2).
+    """A ListResponse (RFC 7644 §3.4.2); ``startIndex`` for paging by index, the cursor for the other (RFC 9865 §2).
 
     :param resources: as documents, or as pieces of JSON.
     """
     response: dict[str, Any] = {"schemas": [LIST_RESPONSE], "totalResults": total, "itemsPerPage": len(resources)}
     if start_index is not None:
         response["startIndex"] = start_index
-    if previous_cursor is not None:
-        response["previousCursor"] = previous_cursor
     if next_cursor is not None:
         response["nextCursor"] = next_cursor
     response["Resources"] = resources

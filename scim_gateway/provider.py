@@ -118,10 +118,11 @@ class ServiceProvider:
         kind, media_type = match.route.resource_type, negotiate(form.accept)
         if kind is None or form.path != kind.endpoint:
             return None
-        answering: Answering | None = self._types[kind.name].look_up()
         if form.filter:
             parameters = read_parameters((*form.others, ("filter", f'{form.filter}"{SOME_TEXT}"')))
             answering = self._searches.look_up(kind, parameters, self._profile(form.profile))
+        else:
+            answering = self._types[kind.name].look_up()
         return answering and LookUp(f"GET {match.route.template}", media_type, answering)
 
     def _admitted(self, request: Request) -> Match:

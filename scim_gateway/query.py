@@ -130,11 +130,10 @@ class Searches:
             return None
         projection = parse_projection(search.attributes, search.excluded_attributes, kind)
         part = _Part(kind, Comparison(path, "eq", SOME_TEXT), None, projection)
-        window = self._page_of(search)
-        some = part.query(window.start_index or 1, window.count)
-        if self._is_virtual(part) or not splicer.fits(projection, some.without):
+        index, count = self._page_of(search)
+        without = part.query(index, count).without
+        if self._is_virtual(part) or not splicer.fits(projection, without):
             return None
-        index, count, without = some.start_index, some.count, some.without
 
         def answer(request: Request, text: str) -> Answer:
             query = Query(kind, Comparison(path, "eq", text), None, index, count, None, without)
@@ -193,24 +192,23 @@ class Searches:
                 yield _Part(kind, resolved, sorts[kind.name], projection)
 
     def _window(self, search: Search, call: Call) -> _Window:
+        start_index, count = self._page_of(search)
         if search.cursor is None:
-            return self._page_of(search)
-        count = self._count_of(search)
-        page_size = self._settings.default_count if count is None else count
+            return _Window(count, start_index)
         if search.start_index is not None:
             raise InvalidValue("cursor and startIndex exclude each other.")
         if not search.cursor:
-            return _Window(page_size, None)
-        mark = self._cursors().open(search.cursor, search.fingerprint(call.route.template), count)
+            return _Window(count, None)
+        asked = None if search.count is None else count
+        mark = self._cursors().open(search.cursor, search.fingerprint(call.route.template), asked)
         return _Window(mark.count, None, mark.place)
 
-    def _page_of(self, search: Search) -> _Window:
-        count = self._count_of(search)
-        page_size = self._settings.default_count if count is None else count
-        return _Window(page_size, max(1, search.start_index if search.start_index is not None else 1))
-
-    def _count_of(self, search: Search) -> int | None:
-        return None if search.count is None else min(max(search.count, 0), self._settings.max_results)
+    def _page_of(self, search: Search) -> tuple[int, int]:
+        """The 1-based index of the first resource, and how many there may be."""
+        start_index = 1 if search.start_index is None else max(1, search.start_index)
+        if search.count is None:
+            return start_index, self._settings.default_count
+        return start_index, min(max(search.count, 0), self._settings.max_results)
 
     # What is found
 

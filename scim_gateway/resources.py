@@ -101,9 +101,11 @@ class TypeOperations:
             return Answer(304, None, {"ETag": shown.tag})
         return Answer(200, shown.document, {"Location": shown.location, "ETag": shown.tag})
 
-    def look_up(self) -> Answering:
-        """How a GET is answered that asks for no certain attributes."""
+    def look_up(self) -> Answering | None:
+        """How a GET is answered that asks for no certain attributes; ``None`` if no text makes the answer."""
         projection = parse(None, None, self._kind)
+        if self._splicer is None or not self._splicer.answers(projection):
+            return None
 
         def answer(request: Request, id: str) -> Answer | None:
             with self._backend.look_up():

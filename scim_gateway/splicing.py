@@ -33,7 +33,12 @@ _END = re.compile(
 )
 _Added: TypeAlias = tuple[str, bytes]
 _NOTHING: _Added = ("", b"")
+_Groups: TypeAlias = tuple[tuple[str, str, str | None, bool], ...]
+"""Id, type and name of each group, and whether it holds the member directly."""
 _KEPT_BYTES = 16 * 1024 * 1024
+# What few groups add is kept, of so many sets of groups, if it has at most so many bytes.
+_KEPT_SETS = 256
+_LONGEST_KEPT = 4096
 
 
 class Spliced(NamedTuple):
@@ -102,18 +107,18 @@ class Splicer:
         # Of several, each has its own order.
         self._one_kind_holds = sum(kind.members is not None for kind in self._types) == 1
         self._inside = lru_cache(maxsize=64)(self._look_for)
-        # Neighbours are in the same groups as a rule.
-        self._added = lru_cache(maxsize=256)(self._tell)
+        self._way = lru_cache(maxsize=64)(self._find_way)
+        self._kept: dict[tuple[_Groups, str], _Added] = {}
 
     def one(self, id: str, base_url: str, projection: Projection) -> Spliced | None:
         """The answer to a GET; ``None`` where the resource has to be read in another way.
 
         :raises NotFound: there is none of this type.
         """
-        inside = self._inside(projection)
-        with_members = not self._apart <= projection.without
-        if inside is None or (with_members and self._lists is None):
+        way = self._way(projection)
+        if way is None:
             return None
+        inside, with_members = way
         text = self.handler.text(id)
         key = base_url, self._kind.name, id, projection
         # Groups are no part of the state, so where there may be any, nothing is kept.
@@ -128,6 +133,10 @@ class Splicer:
         if kept:
             self._answers.keep(key, text.state, answer)
         return answer
+
+    def answers(self, projection: Projection) -> bool:
+        """Whether a GET with this projection may be answered by :meth:`one`; whether it is, its text tells."""
+        return self._way(projection) is not None
 
     def fits(self, projection: Projection, unread: frozenset[str]) -> bool:
         """Whether a page with this projection may be made of texts.
@@ -159,6 +168,11 @@ class Splicer:
             for text, end in zip(texts, ends, strict=True)
         ]
 
+    def _find_way(self, projection: Projection) -> tuple[tuple[bytes, ...], bool] | None:
+        """What :meth:`_look_for` says, and whether members that are kept apart are shown; ``None``: no text does."""
+        inside, with_members = self._inside(projection), not self._apart <= projection.without
+        return None if inside is None or (with_members and self._lists is None) else (inside, with_members)
+
     def _look_for(self, projection: Projection) -> tuple[bytes, ...] | None:
         """How the attributes begin in a text that are not shown as they are stored; ``None``: it has to be parsed."""
         if projection.only is not None or self._kind.containers in projection.cuts:
@@ -188,23 +202,44 @@ class Splicer:
 
         :param holders: what holds it directly, if that is known.
         """
-        if holders is None or not self._one_kind_holds or any(each.contained for each in holders):
-            return self._holders([id], base_url)[id]
-        return self._added(tuple([(*_of(each), True) for each in holders]), base_url)
+        if not self._kind.containers:
+            return _NOTHING
+        if holders is None or not self._one_kind_holds or (holders and any(each.contained for each in holders)):
+            return self._added(_groups(self._relations.memberships([id])[id]), base_url)
+        return self._added(tuple([(*_of(each), True) for each in holders]), base_url) if holders else _NOTHING
 
     def _holders(self, ids: Sequence[str], base_url: str) -> Mapping[str, _Added]:
         """For each id what its groups add to the entity tag, and to the text."""
         if not self._kind.containers or not ids:
             return dict.fromkeys(ids, _NOTHING)
-        return {
-            id: self._added(tuple([(*_of(each.group), each.direct) for each in groups]), base_url)
-            for id, groups in self._relations.memberships(ids).items()
-        }
+        told: dict[_Groups, _Added] = {}
+        found: dict[str, _Added] = {}
+        for id, memberships in self._relations.memberships(ids).items():
+            groups = _groups(memberships)
+            # Neighbours are in the same groups as a rule, however many these are.
+            if groups not in told:
+                told[groups] = self._added(groups, base_url)
+            found[id] = told[groups]
+        return found
 
-    def _tell(self, groups: tuple[tuple[str, str, str | None, bool], ...], base_url: str) -> _Added:
-        """What groups add to the entity tag, and to the text, of whoever is in them."""
+    def _added(self, groups: _Groups, base_url: str) -> _Added:
+        """What groups add to the entity tag, and to the text, of whoever is in them.
+
+        Kept from request to request if it is short: of what is long, nobody could say how much there will be.
+        """
         if not groups:
             return _NOTHING
+        key = groups, base_url
+        known = self._kept.get(key)
+        if known is None:
+            known = self._tell(groups, base_url)
+            if len(known[1]) <= _LONGEST_KEPT:
+                if len(self._kept) >= _KEPT_SETS:
+                    self._kept.clear()
+                self._kept[key] = known
+        return known
+
+    def _tell(self, groups: _Groups, base_url: str) -> _Added:
         told = [Membership(Reference(id, kind, display), direct) for id, kind, display, direct in groups]
         shown = [self._representation.group(each, base_url) for each in told]
         return digest(told), b"," + orjson.dumps(self._kind.containers) + b":" + orjson.dumps(shown)
@@ -231,6 +266,10 @@ class Splicer:
 
 
 _of = attrgetter("id", "resource_type", "display")
+
+
+def _groups(memberships: Iterable[Membership]) -> _Groups:
+    return tuple([(*_of(each.group), each.direct) for each in memberships])
 
 
 def make_splicers(backend: Backend, relations: Relations, representation: Representation) -> Mapping[str, Splicer]:

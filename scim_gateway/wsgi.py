@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from random import getrandbits
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
@@ -24,7 +24,7 @@ from werkzeug.wrappers import Request as HttpRequest
 from scim_gateway import access_log
 from scim_gateway.auth import Authenticator
 from scim_gateway.errors import InternalError, InvalidSyntax, InvalidValue, PayloadTooLarge, ScimError, Unauthorized
-from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS, Principal, Request, Response
+from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS, Request, Response
 from scim_gateway.messages import error_body
 
 if TYPE_CHECKING:
@@ -74,14 +74,17 @@ class Headers(Mapping[str, str]):
         if name == "x-request-id":
             return self._request_id
         value = self._environ.get(_variable(name))
-        return default if value is None else value
+        if value:
+            return value
+        # PEP 3333: an empty Content-Type is as good as none.
+        return default if value is None or name == "content-type" else value
 
     def __iter__(self) -> Iterator[str]:
         names = {"x-request-id": None}
         for key in self._environ:
             if key.startswith("HTTP_") and key != "HTTP_CONTENT_TYPE":
                 names[key[5:].replace("_", "-").lower()] = None
-        if "CONTENT_TYPE" in self._environ:
+        if self._environ.get("CONTENT_TYPE"):
             names["content-type"] = None
         return iter(names)
 
@@ -114,35 +117,38 @@ class Service:
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{getrandbits(128):032x}"
-        principal: Principal | None = None
+        token: str | None = None
         client = environ.get("REMOTE_ADDR") or ""
         method = environ.get("REQUEST_METHOD", "GET").upper()
         try:
-            request = self._read_head(environ, method, rest, prefix, request_id, client)
             try:
-                # Authentication comes first: whoever may not be here learns nothing about paths, queries or bodies.
-                principal = self._authenticate(request)
-            except Unauthorized as error:
-                response = self._answer_anonymously(environ, request, error)
-            else:
-                request.principal = principal
-                request.query = _query(environ)
-                if method not in _WITHOUT_BODY:
-                    request.body = self._read_body(sent())
-                response = self._provider.handle(request)
-        except ScimError as error:
-            response = error_response(error)
+                request = self._read_head(environ, method, rest, prefix, request_id, client)
+                try:
+                    # Authentication comes first: whoever may not be here learns nothing about paths, queries or bodies.
+                    # Any: the application's own gives whatever it gives; None is refused below.
+                    principal: Any = self._authenticate(request)
+                except Unauthorized as error:
+                    response = self._answer_anonymously(environ, request, error)
+                else:
+                    request.principal = principal
+                    token = principal.name if principal is not None else None
+                    request.query = _query(environ)
+                    if method not in _WITHOUT_BODY:
+                        request.body = self._read_body(sent())
+                    response = self._provider.handle(request)
+            except ScimError as error:
+                response = _error_response(error)
+            lines = "".join(response.headers.values())
+            if "\n" in lines or "\r" in lines:
+                logger.error("A header of an answer has more than one line", extra={"request_id": request_id})
+                response = _defect(request_id)
         except Exception:  # an authenticator is the application's: whatever it raises, the answer is a SCIM error
             # What went wrong is for the log; who asked learns where to look (checklist R-12).
             logger.exception("A request failed unexpectedly", extra={"request_id": request_id})
             response = _defect(request_id)
-        lines = "".join(response.headers.values())
-        if "\n" in lines or "\r" in lines:
-            logger.error("A header of an answer has more than one line", extra={"request_id": request_id})
-            response = _defect(request_id)
         access_log.record(
             request_id=request_id,
-            token=principal.name if principal else None,
+            token=token,
             method=method,
             route=response.route.partition(" ")[2] or None,
             status=response.status,
@@ -169,7 +175,15 @@ class Service:
         """Discovery, if it is public; the service provider knows, and refuses what is not."""
         if "authorization" in request.headers or request.method not in _WITHOUT_BODY:
             raise error
-        response = self._provider.handle(replace(request, query=_query(environ), principal=None))
+        request = replace(request, principal=None)
+        try:
+            request.query = _query(environ)
+        except InvalidValue:
+            # Of what is not public nobody learns anything, not even what is wrong with the query.
+            if self._provider.handle(request).status != HTTPStatus.UNAUTHORIZED:
+                raise
+            raise error from None
+        response = self._provider.handle(request)
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise error
         return response
@@ -197,14 +211,15 @@ class Service:
         return PayloadTooLarge(f"The body is larger than {self._largest} bytes; send less at a time.")
 
 
-def error_response(error: ScimError) -> Response:
+def _error_response(error: ScimError) -> Response:
     """An error as an answer (RFC 7644 §3.12)."""
-    headers = {"Content-Type": SCIM_JSON, **error.headers}
+    # The error may be an authenticator's, whose headers nobody has checked.
+    headers = {"Content-Type": SCIM_JSON, **{name: str(value) for name, value in error.headers.items()}}
     return Response(error.status, headers, orjson.dumps(error_body(error)), scim_type=error.scim_type)
 
 
 def _defect(request_id: str) -> Response:
-    return error_response(InternalError(f"Internal error; the gateway's log has it as request {request_id}."))
+    return _error_response(InternalError(f"Internal error; the gateway's log has it as request {request_id}."))
 
 
 def _query(environ: WSGIEnvironment) -> tuple[tuple[str, str], ...]:
@@ -241,5 +256,7 @@ def _base_url(scheme: str, host: str | None, name: str | None, port: str | None,
 
 @lru_cache(maxsize=256)
 def _variable(name: str) -> str:
-    """The variable in WSGI of a header, from its lower-case name."""
+    """The variable in WSGI of a header, from its lower-case name; none has any other name."""
+    if name != name.lower() or "_" in name:
+        return ""
     return "CONTENT_TYPE" if name == "content-type" else f"HTTP_{name.upper().replace('-', '_')}"

@@ -15,7 +15,7 @@ from servers.memory import folder_in_memory
 pytest.register_assert_rewrite("scim_gateway.testing", "scim_http")
 
 # Imported when this module has been, so that their asserts are written anew, too.
-pytest_plugins = ["doubles.singlestore.fixtures", "gateway_fixtures", "reused", "servers.mariadb"]
+pytest_plugins = ["core_client", "doubles.singlestore.fixtures", "gateway_fixtures", "reused", "servers.mariadb"]
 
 settings.register_profile(
     "repeatable",

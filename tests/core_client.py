@@ -1,13 +1,18 @@
-"""Drives a service provider directly, without HTTP: what the core does is seen apart from how it is served."""
+"""Drives a service provider directly, without HTTP: what the core does is seen apart from how it is served.
+
+The fixture ``core`` is one on each backend.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from scim_gateway_memory import MemoryBackend
 from scim_gateway_sql import SqlBackend
 
@@ -117,3 +122,20 @@ def path_of(resource: Mapping[str, Any]) -> str:
     """The path of a resource below the base URL."""
     location: str = resource["meta"]["location"]
     return location.removeprefix(BASE)
+
+
+@contextmanager
+def opened(name: str, folder: Path, resource_types: ResourceTypes | None = None) -> Iterator[Core]:
+    """A service provider over an empty backend, which is closed at the end."""
+    backend = open_backend(name, folder, resource_types)
+    try:
+        yield Core(backend)
+    finally:
+        backend.close()
+
+
+@pytest.fixture
+def core(backend: str, tmp_path: Path) -> Iterator[Core]:
+    """A service provider over an empty backend."""
+    with opened(backend, tmp_path) as made:
+        yield made

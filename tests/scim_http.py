@@ -234,11 +234,11 @@ class ScimClient:
     def _send_in_process(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         assert isinstance(self.target, Flask)
         # What Werkzeug's test client sends, without what it is able to beside it, which takes as long as an answer.
-        chunks, status, received = run_wsgi_app(self.target, _environ(method, url, body, headers), buffered=True)
+        chunks, status, received = run_wsgi_app(self.target, environ_of(method, url, body, headers), buffered=True)
         return _answer(method, url, int(status.split()[0]), received, b"".join(chunks))
 
 
-def _environ(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, Any]:
+def environ_of(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, Any]:
     """A request as a server hands it to an application (PEP 3333)."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query or url.endswith("?") else "")

@@ -70,6 +70,30 @@ class TestTheShortWayOfARequestToTheLog:
         self.written(capsys)
         assert [record.getMessage() for record in heard] == ["GET /Users/{id} 200"]
 
+    @pytest.mark.parametrize("odd", [{}, {"token": None, "route": None}, {"client": 'x"\n{', "request_id": "\ud800"}])
+    def test_the_parts_that_others_find_are_those_of_the_line_and_the_line_is_the_same_bytes(
+        self,
+        configured: logging.Logger,
+        capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+        odd: dict[str, Any],
+    ) -> None:
+        monkeypatch.setattr("time.time", lambda: 1_800_000_000.125)
+        lines = []
+        for configured.propagate in (False, True):
+            access_log.record(**{**LINE, **odd})
+            lines.append(capsys.readouterr().out)
+        assert lines[0] == lines[1]
+        line = json.loads(lines[0])
+        assert [line.pop(name) for name in ("ts", "level", "event")] == ["2027-01-15T08:00:00.125Z", "info", "request"]
+        assert [record.entry for record in caplog.records] == [line]
+        assert line == {
+            **{name: value for name, value in {**LINE, **odd}.items() if name not in ("seconds", "size")},
+            "ms": 12.3,
+            "bytes": 42,
+        }
+
     def test_a_closed_output_fails_no_request(
         self, configured: logging.Logger, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask
 import pytest
+from scim_gateway_memory import MemoryBackend
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from scim_gateway.access_log import JsonFormatter
-from scim_gateway.auth import BearerAuthenticator
+from scim_gateway.auth import Authenticator, BearerAuthenticator
 from scim_gateway.blueprint import create_blueprint
+from scim_gateway.definitions import standard_resource_types
 from scim_gateway.direct import Direct
 from scim_gateway.errors import Forbidden, Unauthorized, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
+from scim_gateway.provider import ServiceProvider
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.tokens import MemoryTokenStore
-from scim_gateway.wsgi import Service
+from scim_gateway.wsgi import Headers, Service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 VALID = {"Authorization": f"Bearer {TOKEN}"}
@@ -56,20 +59,31 @@ def echo() -> Echo:
     return Echo()
 
 
+MakeApp = Callable[[Authenticator], flask.Flask]
+
+
 @pytest.fixture(params=["through Flask", "before Flask"])
-def app(echo: Echo, request: pytest.FixtureRequest) -> flask.Flask:
+def make_app(echo: Echo, request: pytest.FixtureRequest) -> MakeApp:
     """Both ways to the service provider: as a blueprint, and as our own application takes it."""
-    app = flask.Flask("host")
-    authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
-    app.register_blueprint(create_blueprint(echo, name="scim", authenticate=authenticate), url_prefix="/scim/v2")
 
-    @app.get("/host")
-    def host() -> str:
-        return "the host's own"
+    def make(authenticate: Authenticator) -> flask.Flask:
+        app = flask.Flask("host")
+        app.register_blueprint(create_blueprint(echo, name="scim", authenticate=authenticate), url_prefix="/scim/v2")
 
-    if request.param == "before Flask":
-        app.wsgi_app = Direct(app, "scim.scim", Service(echo, authenticate, None), "/scim/v2")
-    return app
+        @app.get("/host")
+        def host() -> str:
+            return "the host's own"
+
+        if request.param == "before Flask":
+            app.wsgi_app = Direct(app, "scim.scim", Service(echo, authenticate, None), "/scim/v2")
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> flask.Flask:
+    return make_app(BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN))
 
 
 @pytest.fixture
@@ -384,6 +398,87 @@ def test_a_header_of_an_answer_that_has_more_than_one_line_is_a_defect_and_not_s
     assert (answer.status_code, answer.json["schemas"]) == (500, [ERROR])
     assert "Location" not in answer.headers
     assert {entry["status"] for entry in log.read() if "status" in entry} == {500}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "headers"),
+    [
+        (Forbidden("Later.", headers={"Retry-After": 5}), 403, {"Retry-After": "5"}),
+        (Forbidden("Later.", headers={"Location": "x\r\nSet-Cookie: y=1"}), 500, {}),
+        (Forbidden(object()), 500, {}),
+        (KeyError("secret"), 500, {}),
+    ],
+)
+def test_whatever_an_authenticator_raises_is_a_scim_error_and_a_line_in_the_log(
+    make_app: MakeApp, log, error: Exception, status: int, headers: dict[str, str]
+) -> None:
+    def fail(_: Request) -> Principal:
+        raise error
+
+    answer = make_app(fail).test_client().get("/scim/v2/Users")
+    assert (answer.status_code, answer.content_type, answer.json["schemas"]) == (
+        status,
+        "application/scim+json",
+        [ERROR],
+    )
+    assert headers.items() <= dict(answer.headers).items()
+    assert not {"Location", "Set-Cookie"} & set(answer.headers.keys())
+    assert "secret" not in answer.text
+    assert [entry["status"] for entry in log.read() if entry["event"] == "request"] == [status]
+
+
+@pytest.mark.parametrize(("somebody", "status"), [(None, 401), (True, 500), ("ann", 500)])
+def test_an_authenticator_that_gives_no_principal_lets_nobody_in(
+    make_app: MakeApp, log, monkeypatch, somebody: Any, status: int
+) -> None:
+    app = make_app(lambda _: somebody)
+    provider = ServiceProvider(MemoryBackend(standard_resource_types()))
+    monkeypatch.setattr(Echo, "handle", lambda _, request: provider.handle(request))
+    answer = app.test_client().get("/scim/v2/Users")
+    assert (answer.status_code, answer.json["schemas"]) == (status, [ERROR])
+    assert [entry["status"] for entry in log.read() if entry["event"] == "request"] == [status]
+
+
+QUERIES = ["filter=%FF", "&".join(["a=1"] * 101), "x=1", ""]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=["no UTF-8", "too many", "usual", "none"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_whoever_is_not_let_in_learns_nothing_about_the_query(client, method: str, query: str) -> None:
+    answer = client.open(f"/scim/v2/Users?{query}", method=method)
+    expected = client.open("/scim/v2/Users", method=method)
+    assert (answer.status_code, answer.data) == (401, expected.data)
+    assert answer.headers["WWW-Authenticate"] == expected.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("query", QUERIES[:2])
+def test_of_what_is_public_anybody_is_told_what_is_wrong_with_the_query(client, query: str) -> None:
+    answer = client.get(f"/scim/v2/Schemas?{query}")
+    assert (answer.status_code, answer.json["scimType"]) == (400, "invalidValue")
+    assert client.get("/scim/v2/Schemas?x=1").status_code == 200
+
+
+class TestHeaders:
+    """The headers of a request, which an authenticator of an application may look at in any way."""
+
+    def test_are_found_by_their_lower_case_names_and_by_no_others(self) -> None:
+        headers = Headers({"HTTP_X_REQUEST_ID": "evil\n", "HTTP_X_USER": "ann"}, "safe")
+        assert dict(headers) == {"x-request-id": "safe", "x-user": "ann"}
+        for name in ("X-Request-ID", "x_request_id", "X-REQUEST-ID", "x-request_id", "X-User", "x_user", ""):
+            assert headers.get(name) is None
+            assert headers.get(name, "other") == "other"
+            assert name not in headers
+
+    @pytest.mark.parametrize("environ", [{}, {"CONTENT_TYPE": ""}, {"HTTP_CONTENT_TYPE": "text/plain"}])
+    def test_have_no_content_type_where_it_is_missing_or_empty(self, environ: dict[str, str]) -> None:
+        headers = Headers(environ, "r1")
+        assert dict(headers) == {"x-request-id": "r1"}
+        assert ("content-type" in headers, headers.get("content-type", "none"), len(headers)) == (False, "none", 1)
+
+    def test_tell_an_empty_header_from_one_that_was_not_sent(self) -> None:
+        headers = Headers({"HTTP_ACCEPT": "", "CONTENT_TYPE": "text/plain"}, "r1")
+        assert dict(headers) == {"x-request-id": "r1", "accept": "", "content-type": "text/plain"}
+        assert headers.get("if-match") is None
 
 
 def test_a_public_url_is_the_base_url_whatever_the_client_used(echo):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from core_client import (
-    BACKENDS,
     BASE,
     BULK,
     ENTERPRISE,
@@ -18,7 +15,6 @@ from core_client import (
     PATCH_OP,
     USER,
     Core,
-    open_backend,
     path_of,
 )
 
@@ -26,13 +22,6 @@ from scim_gateway.abilities import MembershipHandler
 from scim_gateway.schema import Resource
 
 RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
-
-
-@pytest.fixture(params=BACKENDS)
-def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    backend = open_backend(request.param, tmp_path)
-    yield Core(backend)
-    backend.close()
 
 
 def post_user(name: str, **attributes: Any) -> dict[str, Any]:

@@ -12,18 +12,22 @@ from wsgiref.validate import validator
 
 import flask
 import pytest
+from flask.sessions import SecureCookieSessionInterface
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import examples
-from scim_http import BULK_REQUEST, PATCH_OP, SEARCH_REQUEST, TOKEN, USER
+from scim_http import BULK_REQUEST, PATCH_OP, SCIM_JSON, SEARCH_REQUEST, TOKEN, USER, environ_of
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from scim_gateway import access_log
+from scim_gateway import access_log, direct
 from scim_gateway.app import EXTENSION, create_app
+from scim_gateway.auth import BearerAuthenticator
+from scim_gateway.blueprint import create_blueprint
 from scim_gateway.direct import Direct
+from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.wsgi import Service
 
 BELOW = "/scim/v2"
-VALID = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
 
 
 def gateway(**chosen: str) -> flask.Flask:
@@ -55,27 +59,14 @@ def ask(
     application: Any, method: str = "GET", path: str = "/Users", query: str = "", body: bytes = b"", **more: Any
 ) -> Answer:
     """One request as a server hands it over: the path below the base URL is decoded, and its bytes are Latin-1."""
-    environ = {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": SCIM_JSON, "X-Request-ID": "r-1"}
+    environ = environ_of(method, f"https://scim.example{BELOW}", body, headers) | {
         "PATH_INFO": f"{BELOW}{path}",
         "QUERY_STRING": query,
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "scim.example",
-        "HTTP_X_REQUEST_ID": "r-1",
         "REMOTE_ADDR": "192.0.2.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": "application/scim+json",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "https",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        **VALID,
         **more,
     }
     environ = {name: value for name, value in environ.items() if value is not None}
@@ -140,7 +131,7 @@ def in_flask(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     "path", ["", "/", "//", "/Users", "/Users/x", "/nothing", "/../healthz", "/Users;x", "/\xff\xfe"]
 )
-@pytest.mark.parametrize("authorization", [VALID["HTTP_AUTHORIZATION"], "Bearer wrong", None])
+@pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", "Bearer wrong", None])
 def test_what_is_below_the_base_path_is_answered_before_flask(
     served: Served, in_flask: list[str], path: str, authorization: str | None
 ) -> None:
@@ -218,8 +209,27 @@ def trusted_hosts(app: flask.Flask) -> None:
     app.config["TRUSTED_HOSTS"] = ["other.example"]
 
 
+def trusted_hosts_of_requests(app: flask.Flask) -> None:
+    app.request_class = type("Careful", (flask.Request,), {"trusted_hosts": ["other.example"]})
+
+
+def preprocess_request(app: flask.Flask) -> None:
+    replaceable: Any = app
+    replaceable.preprocess_request = deny
+
+
+def dispatch_request(app: flask.Flask) -> None:
+    replaceable: Any = app
+    replaceable.dispatch_request = deny
+
+
+def process_response(app: flask.Flask) -> None:
+    replaceable: Any = app
+    replaceable.process_response = denied
+
+
 HONOURED = [before_request, before_request_of_another_blueprint, before_request_of_our_blueprint, after_request]
-HONOURED += [rule_for_a_view_that_there_was]
+HONOURED += [rule_for_a_view_that_there_was, preprocess_request, dispatch_request, process_response]
 HONOURED += [
     url_value_preprocessor,
     view_wrapped,
@@ -227,7 +237,7 @@ HONOURED += [
     blueprint_below_the_base_path,
 ]
 if "TRUSTED_HOSTS" in flask.Flask.default_config:  # Flask 3.1; before, nobody looks at it
-    HONOURED += [trusted_hosts]
+    HONOURED += [trusted_hosts, trusted_hosts_of_requests]
 
 
 @pytest.mark.parametrize("watch", HONOURED, ids=lambda watch: watch.__name__)
@@ -241,6 +251,75 @@ def test_whatever_an_application_puts_before_the_blueprint_denies_as_it_does_beh
     assert in_flask == [f"{BELOW}/Users"]
     assert answer.status in ("403 FORBIDDEN", "400 BAD REQUEST")
     assert b"Resources" not in answer.body
+
+
+@pytest.mark.parametrize("step", sorted(direct._STEPS - {"request_class", "response_class", "session_interface"}))
+def test_a_step_of_flask_that_the_application_has_its_own_of_is_done_for_each_request(
+    step: str, in_flask: list[str]
+) -> None:
+    app = gateway()
+    own = getattr(app, step)
+    setattr(app, step, lambda *given, **named: own(*given, **named))
+    assert ask(app).status == "200 OK"
+    delattr(app, step)
+    assert len(in_flask) == 1
+    assert ask(app).status == "200 OK"
+    assert len(in_flask) == 1
+
+
+def test_a_step_is_heard_of_whatever_else_an_application_gains_and_loses(in_flask: list[str]) -> None:
+    app = gateway()
+    replaceable: Any = app
+    for attribute in ("logger", "jinja_env"):
+        getattr(app, attribute)  # Flask keeps it as an attribute of the application
+        assert (ask(app).status, in_flask) == ("200 OK", [])
+    del replaceable.logger
+    replaceable.preprocess_request = deny
+    assert ask(app).status == "403 FORBIDDEN"
+    assert ask(app).status == "403 FORBIDDEN"
+    replaceable.note = "another one"
+    assert ask(app).status == "403 FORBIDDEN"
+    del replaceable.preprocess_request
+    assert (ask(app).status, len(in_flask)) == ("200 OK", 3)
+
+
+def test_every_step_is_one_of_flasks() -> None:
+    assert [step for step in direct._STEPS if not hasattr(flask.Flask, step)] == []
+
+
+@pytest.mark.parametrize("name", ["request_class", "response_class"])
+def test_a_class_of_the_applications_own_is_asked(name: str, in_flask: list[str]) -> None:
+    app = gateway()
+    setattr(app, name, type("Own", (getattr(app, name),), {}))
+    assert ask(app).status == "200 OK"
+    assert len(in_flask) == 1
+
+
+def test_a_session_that_is_refused_is_refused_as_behind_flask() -> None:
+    class Closed(SecureCookieSessionInterface):
+        def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
+            deny()
+
+    app = gateway()
+    app.session_interface = Closed()
+    through_flask: Any = app.wsgi_app
+    answer = ask(app)
+    assert answer == ask(through_flask._through_flask)
+    assert answer.status == "500 INTERNAL SERVER ERROR"
+
+
+def test_an_application_of_another_class_than_flasks_is_never_passed_by() -> None:
+    class Guarded(flask.Flask):
+        def preprocess_request(self) -> Any:
+            deny()
+
+    made, app = gateway(), Guarded(__name__)
+    authenticate = BearerAuthenticator(MemoryTokenStore(), fixed=TOKEN)
+    provider = made.extensions[EXTENSION].provider
+    app.register_blueprint(create_blueprint(provider, name="scim", authenticate=authenticate), url_prefix=BELOW)
+    replaceable: Any = app
+    replaceable.wsgi_app = Direct(app, "scim.scim", Service(provider, authenticate, None), BELOW)
+    assert ask(app).status == "403 FORBIDDEN"
 
 
 def test_hooks_that_come_later_are_honoured_from_then_on(in_flask: list[str]) -> None:
@@ -308,6 +387,17 @@ def test_a_middleware_around_the_application_is_passed_first() -> None:
     replaceable.wsgi_app = guard
     assert ask(app).status == "403 Forbidden"
     assert ask(inner).status == "200 OK"
+
+
+def test_both_ways_are_one_service(monkeypatch: pytest.MonkeyPatch, in_flask: list[str]) -> None:
+    asked: list[Service] = []
+    answer = Service.answer
+    monkeypatch.setattr(Service, "answer", lambda service, *given: asked.append(service) or answer(service, *given))
+    served = Served(gateway())
+    served.both()
+    assert len(in_flask) == 1
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
 
 
 # Both ways say the same
@@ -552,7 +642,7 @@ def test_flasks_own_client_is_answered_as_any_other(served: Served, in_flask: li
 @pytest.mark.parametrize("path", ["/Users", "/Users/nobody", "/ServiceProviderConfig"])
 def test_what_a_server_is_given_is_what_wsgi_asks_for(served: Served, method: str, path: str) -> None:
     checked = validator(served.direct)
-    answer = ask(checked, method, path, wsgi_errors=None)
+    answer = ask(checked, method, path)
     length = answer.headers.get("Content-Length")
     assert (
         length is None

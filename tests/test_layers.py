@@ -15,7 +15,9 @@ import scim_gateway
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(scim_gateway.__file__).parent
 
-WITH_FLASK = {"app", "blueprint", "direct", "serve", "gunicorn_conf", "wsgi"}
+WITH_FLASK = {"app", "blueprint", "direct", "serve", "gunicorn_conf"}
+WITH_WERKZEUG = {"wsgi"}
+"""Reads HTTP: of all that is outside it may import Werkzeug, and not Flask, which is one way to it among others."""
 WITH_CLICK = {"serve", "gunicorn_conf"}
 WITH_GUNICORN = {"serve", "gunicorn_worker", "gunicorn_refusal"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}
@@ -30,10 +32,11 @@ PLUGINS = (
     "scim_gateway_sql",
 )
 
+AROUND = WITH_FLASK | WITH_WERKZEUG | WITH_CLICK | WITH_GUNICORN
 CORE = sorted(
     path.stem
     for path in PACKAGE.glob("*.py")
-    if path.stem not in WITH_FLASK | WITH_CLICK | WITH_GUNICORN | {"__init__"} and not COMMAND_LINE.fullmatch(path.stem)
+    if path.stem not in AROUND | {"__init__"} and not COMMAND_LINE.fullmatch(path.stem)
 )
 
 
@@ -65,7 +68,19 @@ def test_a_module_of_the_core_imports_no_framework_no_driver_and_no_plugin(modul
     names = {name.split(".")[0] for name in imported(PACKAGE / f"{module}.py")}
     assert not names & {*OUTSIDE, *PLUGINS}
     siblings = {name.split(".")[1] for name in imported(PACKAGE / f"{module}.py") if name.startswith("scim_gateway.")}
-    assert not siblings & (WITH_FLASK | WITH_CLICK | WITH_GUNICORN)
+    assert not siblings & AROUND
+
+
+@pytest.mark.parametrize("module", sorted(WITH_WERKZEUG))
+def test_what_reads_http_needs_werkzeug_and_nothing_else_from_outside(module):
+    path = PACKAGE / f"{module}.py"
+    forbidden = {*OUTSIDE, *PLUGINS} - {"werkzeug"}
+    assert not {name.split(".")[0] for name in imported(path)} & forbidden
+    siblings = {name.split(".")[1] for name in imported(path) if name.startswith("scim_gateway.")}
+    assert not siblings & (AROUND - WITH_WERKZEUG)
+    loaded = loaded_by(f"scim_gateway.{module}")
+    assert "werkzeug" in loaded
+    assert not loaded & forbidden
 
 
 def test_modules_of_the_gateway_import_each_other_by_their_full_names():

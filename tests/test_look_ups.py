@@ -6,28 +6,25 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from core_client import BACKENDS, BASE, ENTERPRISE, USER, Core, open_backend
+from core_client import BACKENDS, BASE, ENTERPRISE, USER, Core, opened
 from gadgets import CORE as GADGET_URN
 from gadgets import EXTENSION as DEPOT_URN
 from gadgets import GADGET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import examples
-from scim_gateway_sql import SqlBackend
 from without_texts import WithoutTexts
 
 import scim_gateway.query
 from scim_gateway.actor import GATEWAY, current
-from scim_gateway.backend import Backend
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.errors import StaleResource, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.filter_parser import FilterLimits
-from scim_gateway.look_ups import SOME_TEXT, LookUps
+from scim_gateway.look_ups import SOME_TEXT, Form, LookUps
 from scim_gateway.profile import PROFILES
 from scim_gateway.provider import ServiceProvider
 from scim_gateway.provider_settings import ProviderSettings
@@ -90,8 +87,7 @@ DRILL |= {
 }
 
 
-def fill(backend: Backend) -> Directory:
-    core = Core(backend)
+def fill(core: Core) -> Directory:
     users = [core.user(each, title="Dr") for each in ODD_NAMES]
     department = {"department": "Navy", "manager": {"value": users[0]["id"]}}
     users.append(core.json("POST", "/Users", {**GRACE, "userName": "grace", ENTERPRISE: department}, expect=201))
@@ -105,16 +101,14 @@ def fill(backend: Backend) -> Directory:
     tags = [meta["version"] for meta in metas]
     texts = [*(meta["created"] for meta in metas[:2]), *(meta["location"] for meta in metas[:2]), *tags[:2]]
     return Directory(
-        core.provider, without_look_ups(ServiceProvider(backend)), [each["id"] for each in every], tags, texts
+        core.provider, without_look_ups(ServiceProvider(core.backend)), [each["id"] for each in every], tags, texts
     )
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
-    backend = open_backend(request.param, tmp_path_factory.mktemp("look_ups"), TYPES)
-    yield fill(backend)
-    if isinstance(backend, SqlBackend):
-        backend.close()
+    with opened(request.param, tmp_path_factory.mktemp("look_ups"), TYPES) as core:
+        yield fill(core)
 
 
 # Requests around the forms that are known
@@ -375,6 +369,30 @@ def test_what_is_no_look_up_is_read_each_time_and_answered_the_same(
     assert read == [request.path] * 2
 
 
+LONG = "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "accept"),
+    [
+        ("/Users", [("filter", 'userName eq "ann"'), ("excludedAttributes", LONG)], ""),
+        ("/Users", [("filter", 'userName eq "ann"'), (LONG, "1")], ""),
+        ("/Users", [("filter", 'userName eq "ann"'), *[(f"x{number}", "12345") for number in range(150)]], ""),
+        ("/Users", [("filter", f'{LONG} eq "ann"')], ""),
+        ("/Users", [("filter", 'userName eq "ann"')], f"application/json;x={LONG}"),
+        ("/Users/1", [], f"application/json;x={LONG}"),
+        (f"/{LONG}/1", [], ""),
+    ],
+)
+def test_a_form_that_is_long_is_not_kept(path: str, query: list[tuple[str, str]], accept: str) -> None:
+    kept: list[Form] = []
+    look_ups = LookUps(kept.append)
+    assert look_ups.of(Request("GET", path, BASE, tuple(query), {"accept": accept}, b"", READER)) is None
+    assert kept == []
+    look_ups.of(Request("GET", "/Users/1", BASE, (), {"accept": "*/*"}, b"", READER))
+    assert kept == [Form("/Users", "", (), "*/*", None)]
+
+
 @pytest.mark.parametrize("start", [None, "-1", "0", "1", "2", "3", "13", "14", "999999999"])
 @pytest.mark.parametrize("count", [None, "-1", "0", "1", "5", "13", "14", "999999999"])
 def test_a_look_up_that_finds_many_is_paged(directory: Directory, start: str | None, count: str | None) -> None:
@@ -537,14 +555,6 @@ def test_what_is_logged_of_a_look_up_has_neither_id_nor_text(directory: Director
 # What changes is seen, what fails is answered
 
 
-@pytest.fixture
-def core(backend: str, tmp_path: Path) -> Iterator[Core]:
-    opened = open_backend(backend, tmp_path)
-    yield Core(opened)
-    if isinstance(opened, SqlBackend):
-        opened.close()
-
-
 def test_what_was_changed_is_seen_by_the_next_look_up(core: Core) -> None:
     ann, group = core.user("ann"), core.group("team")
     by_name = {"filter": 'userName eq "ann"'}
@@ -609,23 +619,49 @@ def test_a_backend_sees_who_looks_something_up(core: Core, monkeypatch: pytest.M
     assert current() == GATEWAY
 
 
-def test_a_backend_without_texts_is_read_by_itself(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    ann = core.user("ann")
+def test_a_backend_without_texts_is_read_by_itself_in_one_operation(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, team = core.user("ann"), core.group("team")
     plain = Core(WithoutTexts(core.backend))
-    assert plain.get(ann) == core.get(ann)
+    opened: list[str] = []
+    for name in ("operation", "look_up"):
+        begin = getattr(plain.backend, name)
+        monkeypatch.setattr(
+            plain.backend, name, lambda *, begin=begin, name=name, **more: opened.append(name) or begin(**more)
+        )
+    for each in (ann, team):
+        assert plain.get(each) == core.get(each)
+        assert opened == ["operation"]
+        opened.clear()
     query = {"filter": 'userName eq "ann"'}
     assert plain.json("GET", "/Users", **query) == core.json("GET", "/Users", **query)
+    assert opened == ["operation"]
 
 
-def test_many_threads_that_ask_in_many_forms_get_each_what_it_asked_for(directory: Directory) -> None:
-    names = [name for name in ODD_NAMES if '"' not in name]
+def test_many_threads_that_ask_in_many_forms_get_each_what_it_asked_for(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_name = dict(zip(ODD_NAMES, directory.ids, strict=False))
+    forms: list[tuple[tuple[str, str], ...]] = [(), (("excludedAttributes", "title"),), (("excludedAttributes", "id"),)]
 
-    def ask(number: int) -> tuple[str, list[str]]:
-        name = names[number % len(names)]
-        pairs = (("filter", f'userName eq "{name}"'), ("attributes", "userName" if number % 2 else "userName,id"))
-        response = directory.short.handle(Request("GET", "/Users", BASE, pairs, {}, b"", replace(READER)))
-        return name, [each["userName"] for each in json.loads(response.body)["Resources"]]
+    def ask(number: int) -> tuple[str, str | None]:
+        """A request, and the name that is found; one of three forms by name, or the one by an id."""
+        name, form = ODD_NAMES[number % len(ODD_NAMES)], number % 4
+        path, query = f"/Users/{by_name[name]}", ()
+        if form < 3:
+            path, query = "/Users", (("filter", f'userName eq "{name}"'), *forms[form])
+        response = directory.short.handle(Request("GET", path, BASE, query, {}, b"", replace(READER)))
+        body = json.loads(response.body)
+        found = body["Resources"] if form < 3 else [body]
+        assert [("title" in each, "id" in each) for each in found] == [(form != 1, True)]
+        return name, found[0]["userName"]
 
+    for number in range(4):
+        ask(number)
+    read = spied_on(directory.short, monkeypatch)
     with ThreadPoolExecutor(8) as pool:
-        for name, found in pool.map(ask, range(200)):
-            assert found == [name]
+        answers = list(pool.map(ask, range(len(ODD_NAMES) * 4 * 4)))
+    assert {name for name, _ in answers} == set(ODD_NAMES)
+    assert [name for name, found in answers if name != found] == []
+    assert read == []

@@ -324,8 +324,8 @@ def test_a_page_by_index_says_where_it_starts_and_what_it_holds() -> None:
 
 
 def test_a_page_by_cursor_leads_to_the_next() -> None:
-    page = list_response([{"id": "1"}], 5, next_cursor="n", previous_cursor="p")
-    assert (page["nextCursor"], page["previousCursor"], "startIndex" in page) == ("n", "p", False)
+    page = list_response([{"id": "1"}], 5, next_cursor="n")
+    assert (page["nextCursor"], "startIndex" in page) == ("n", False)
     assert "nextCursor" not in list_response([], 5)
 
 

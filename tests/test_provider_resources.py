@@ -19,13 +19,6 @@ GADGET = "urn:example:schemas:2.0:Gadget"
 
 
 @pytest.fixture(params=BACKENDS)
-def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    backend = open_backend(request.param, tmp_path)
-    yield Core(backend)
-    backend.close()
-
-
-@pytest.fixture(params=BACKENDS)
 def gadgets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
     """A gateway with a type of its own, whose attributes have the rarer characteristics."""
     schema = {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from core_client import BACKENDS, BASE, ENTERPRISE, LIST, SEARCH, USER, Core, open_backend
+from core_client import BASE, ENTERPRISE, LIST, SEARCH, USER, Core, open_backend
 
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.filter import And, Never, Not, Or, paths
@@ -20,13 +19,6 @@ from scim_gateway.profile import STRICT
 
 RESOURCE_TYPES = standard_resource_types()
 KINDS = RESOURCE_TYPES.by_name
-
-
-@pytest.fixture(params=BACKENDS)
-def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    backend = open_backend(request.param, tmp_path)
-    yield Core(backend)
-    backend.close()
 
 
 def names(answer: dict[str, Any]) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from core_client import BACKENDS, Core, open_backend, path_of
+from core_client import Core, path_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import examples
@@ -16,13 +14,6 @@ from scim_gateway_memory import MemoryBackend
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.errors import StaleResource
 from scim_gateway.relations import Relations
-
-
-@pytest.fixture(params=BACKENDS)
-def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    backend = open_backend(request.param, tmp_path)
-    yield Core(backend)
-    backend.close()
 
 
 def groups_of(core: Core, user: dict[str, Any]) -> dict[str, str]:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import tracemalloc
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from core_client import ANYONE, BASE, ENTERPRISE, GROUP, PATCH_OP, USER, Core, open_backend
+from core_client import ANYONE, BASE, ENTERPRISE, GROUP, PATCH_OP, USER, Core, open_backend, opened
 from gadgets import CORE as GADGET_URN
 from gadgets import EXTENSION as DEPOT_URN
 from gadgets import GADGET
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rows import examples
+from scim_gateway_memory import MemoryHandler
 from scim_gateway_sql import SqlBackend
 from without_texts import WithoutTexts
 
+from scim_gateway.abilities import Text
 from scim_gateway.backend import Backend
 from scim_gateway.definitions import standard_resource_types
 from scim_gateway.exchange import Request, Response
 from scim_gateway.provider import ServiceProvider
+from scim_gateway.relations import Membership
+from scim_gateway.representation import Representation
 from scim_gateway.schema import Attribute, Resource, ResourceType, ResourceTypes, Schema
 from scim_gateway.splicing import Answers, Spliced
 
@@ -185,11 +191,10 @@ def test_what_is_spliced_is_what_is_parsed(
         backend.close()
 
 
-@pytest.fixture(params=["memory", "sql"])
-def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Core]:
-    backend = open_backend(request.param, tmp_path, TYPES)
-    yield Core(backend)
-    backend.close()
+@pytest.fixture
+def core(backend: str, tmp_path: Path) -> Iterator[Core]:
+    with opened(backend, tmp_path, TYPES) as made:
+        yield made
 
 
 def parsed(core: Core) -> Core:
@@ -353,6 +358,94 @@ def test_what_has_members_and_tells_what_it_is_in_tells_both_as_they_are(tmp_pat
     core.patch(outer, {"op": "replace", "path": "displayName", "value": "around"})
     assert [each["display"] for each in orjson.loads(same(core, path).body)["teams"]] == ["around"]
     core.backend.close()
+
+
+def test_a_type_that_does_not_show_its_groups_does_not_when_they_come_with_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = Core(open_backend("memory", tmp_path))
+    # Without members: a text with references is parsed.
+    inner = core.group("inner")
+    core.group("outer", inner)
+    text = MemoryHandler.text
+
+    def with_holders(handler: MemoryHandler, id: str) -> Text:
+        groups = core.backend.handlers["Group"]
+        assert isinstance(groups, MemoryHandler)
+        # As of a look that went no further: what it is in is in nothing, as far as is known.
+        holders = [replace(each, contained=False) for each in groups.containing([id]).get(id, ())]
+        return text(handler, id)._replace(holders=holders)
+
+    monkeypatch.setattr(MemoryHandler, "text", with_holders)
+    shown = orjson.loads(same(core, f"/Groups/{inner['id']}").body)
+    assert shown.keys() == {"schemas", "id", "meta", "displayName"}
+
+
+def test_what_many_groups_add_is_not_kept_from_request_to_request(tmp_path: Path) -> None:
+    core = Core(open_backend("memory", tmp_path, TYPES))
+    people = [core.user(f"user{number}") for number in range(30)]
+    for number in range(150):
+        core.group(f"group {number}", *(each for index, each in enumerate(people) if index != number))
+
+    def ask() -> int:
+        return sum(len(core.send("GET", f"/Users/{each['id']}").body) for each in people)
+
+    tracemalloc.start()
+    try:
+        answered = ask()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answered > 500_000
+    assert kept < answered / 4
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the groups that are shown somewhere from now on, each as often as that is made."""
+    names: list[str] = []
+    show = Representation.group
+
+    def counted(representation: Representation, membership: Membership, base_url: str) -> dict[str, Any]:
+        names.append(str(membership.group.display))
+        return show(representation, membership, base_url)
+
+    monkeypatch.setattr(Representation, "group", counted)
+    return names
+
+
+def test_what_few_groups_add_is_made_once(core: Core, made: list[str]) -> None:
+    people = [core.user(f"user{number}") for number in range(3)]
+    group = core.group("group", *people)
+    for each in people:
+        assert core.get(each)["groups"][0]["display"] == "group"
+    assert made == ["group"]
+    core.patch(group, {"op": "replace", "path": "displayName", "value": "renamed"})
+    assert core.get(people[0])["groups"][0]["display"] == "renamed"
+    assert made == ["group", "renamed"]
+
+
+def test_on_one_page_what_many_groups_add_is_made_once(core: Core, made: list[str]) -> None:
+    people = [core.user(f"user{number}") for number in range(3)]
+    names = [f"group {number}" for number in range(40)]
+    for name in names:
+        core.group(name, *people)
+    found = core.json("GET", "/Users")["Resources"]
+    assert [len(each["groups"]) for each in found] == [40] * 3
+    assert made == names
+
+
+def test_of_sets_of_few_groups_so_many_are_kept_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scim_gateway.splicing._KEPT_SETS", 2)
+    core = Core(open_backend("memory", tmp_path, TYPES))
+    people = [core.user(f"user{number}") for number in range(5)]
+    for each in people:
+        core.group(f"of {each['userName']}", each)
+    for each in (*people, *people):
+        assert [group["display"] for group in core.get(each)["groups"]] == [f"of {each['userName']}"]
+    splicer = core.provider._types["User"]._splicer
+    assert splicer is not None
+    assert len(splicer._kept) <= 2
 
 
 class TestKeptAnswers:

@@ -50,6 +50,12 @@ def get(backend: Backend, like: Resource) -> Resource:
         return backend.handlers[like["meta"]["resourceType"]].get(like["id"])
 
 
+def look_up(backend: Backend, like: Resource) -> Resource:
+    """The same, as it is found in a look-up."""
+    with backend.look_up():
+        return backend.handlers[like["meta"]["resourceType"]].get(like["id"])
+
+
 def retried(backend: Backend, work: Callable[[], T]) -> T:
     """Run a write as the core does: from its start again when another one got in between."""
     for _ in range(1000):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from scim_gateway.backend import Backend, Query
 from scim_gateway.errors import NotFound, Unavailable
+from scim_gateway.schema import Resource
 from scim_gateway.testing.filters import assert_page, resolved
 from scim_gateway.testing.samples import changed, devices, group, people, user
-from scim_gateway.testing.steps import create, delete, get, modify
+from scim_gateway.testing.steps import create, delete, get, look_up, modify
 from scim_gateway.testing.suite import BackendSuite
 
 
@@ -93,6 +94,38 @@ class StorageTests(BackendSuite):
         kind = self.resource_types.by_name["User"]
         assert_page(backend, Query(kind, resolved(kind, 'userName eq "ada"')), [successor])
 
+    # Look-ups
+
+    def test_a_look_up_sees_what_was_committed(self, backend: Backend) -> None:
+        ada = user("ada")
+        kind = self.resource_types.by_name["User"]
+
+        def named(name: str) -> Sequence[Resource]:
+            with backend.look_up():
+                return backend.handlers["User"].query(Query(kind, resolved(kind, f'userName eq "{name}"'))).resources
+
+        assert named("ada") == []
+        create(backend, ada)
+        assert look_up(backend, ada) == ada
+        assert named("ADA") == [ada]
+        after = changed(ada, userName="countess")
+        modify(backend, ada, after)
+        assert look_up(backend, ada) == after
+        assert (named("ada"), named("countess")) == ([], [after])
+        delete(backend, after)
+        with pytest.raises(NotFound):
+            look_up(backend, ada)
+        assert named("countess") == []
+
+    def test_after_a_look_up_that_failed_all_is_as_before(self, backend: Backend) -> None:
+        ada = user("ada")
+        create(backend, ada)
+        with pytest.raises(NotFound):
+            look_up(backend, user("nobody"))
+        after = changed(ada, displayName="Ada")
+        modify(backend, ada, after)
+        assert look_up(backend, ada) == get(backend, ada) == after
+
     # Rule 10: the store is away
 
     def test_a_store_out_of_reach_is_unavailable(self, backend: Backend, make_unreachable: Callable[[], None]) -> None:
@@ -102,6 +135,7 @@ class StorageTests(BackendSuite):
         kind = self.resource_types.by_name["User"]
         tasks: tuple[Callable[[], object], ...] = (
             lambda: get(backend, ada),
+            lambda: look_up(backend, ada),
             lambda: create(backend, user("bob")),
             lambda: backend.handlers["User"].query(Query(kind)),
             lambda: backend.references([ada["id"]]),

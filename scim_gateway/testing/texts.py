@@ -7,13 +7,21 @@ from typing import Any
 import orjson
 import pytest
 
-from scim_gateway.abilities import MembershipHandler, MemberTextHandler, Text, TextHandler
-from scim_gateway.backend import Backend
+from scim_gateway.abilities import ContainingHandler, MembershipHandler, MemberTextHandler, Text, TextHandler
+from scim_gateway.backend import Backend, Page, Query, Reference
 from scim_gateway.errors import NotFound
 from scim_gateway.schema import Resource
+from scim_gateway.testing.filters import resolved
 from scim_gateway.testing.samples import changed, devices, group, people, user
 from scim_gateway.testing.steps import change_members, create, delete, get, modify
 from scim_gateway.testing.suite import BackendSuite
+
+
+def direct_holders(backend: Backend, id: str) -> list[Reference]:
+    """What holds a resource directly, as the handlers that can tell do so."""
+    with backend.operation(write=False):
+        handlers = [each for each in backend.handlers.values() if isinstance(each, ContainingHandler)]
+        return [holder for handler in handlers for holder in handler.containing([id]).get(id, ())]
 
 
 class TextTests(BackendSuite):
@@ -49,6 +57,45 @@ class TextTests(BackendSuite):
         for each in nothing:
             with pytest.raises(NotFound):
                 text_of(each)
+
+    def test_what_was_stored_is_the_text_in_a_look_up_as_well(self, backend: Backend, text_of: Any) -> None:
+        for each in (user("ada"), group("staff"), devices()[0]):
+            kind = self.resource_types.by_name[each["meta"]["resourceType"]]
+            handler = backend.handlers[kind.name]
+            assert isinstance(handler, TextHandler)
+            create(backend, each)
+            query = Query(kind, resolved(kind, f'id eq "{each["id"]}"'), without=frozenset({"members"}))
+            with backend.look_up():
+                text = handler.text(each["id"])
+            with backend.look_up():
+                found = handler.texts(query)
+            assert text.json == text_of(each).json == orjson.dumps(each)
+            assert isinstance(found, Page) or (list(found.json), found.total_results) == ([orjson.dumps(each)], 1)
+
+    def test_what_is_said_to_hold_a_resource_with_its_text_is_what_holds_it(
+        self, backend: Backend, text_of: Any
+    ) -> None:
+        ada, bob, nobodys = user("ada"), user("bob"), user("nobody's")
+        inner, empty = group("inner", ada), group("empty")
+        staff = group("staff", ada, bob, inner, empty)
+        create(backend, ada, bob, nobodys, inner, empty, staff)
+        change_members(backend, staff["id"], remove=[bob["id"]])
+        for each, name in ((ada, "ada"), (bob, "bob"), (nobodys, "nobody's"), (inner, "inner"), (empty, "empty")):
+            kind = self.resource_types.by_name[each["meta"]["resourceType"]]
+            handler = backend.handlers[kind.name]
+            assert isinstance(handler, TextHandler)
+            path = "displayName" if kind.members else "userName"
+            query = Query(kind, resolved(kind, f'{path} eq "{name}"'), without=frozenset({"members"}))
+            with backend.look_up():
+                by_id = handler.text(each["id"]).holders
+            with backend.look_up():
+                found = handler.texts(query)
+            by_name = None if isinstance(found, Page) else found.holders.get(each["id"])
+            for holders in (by_id, by_name):
+                if holders is not None:
+                    assert list(holders) == direct_holders(backend, each["id"])
+                    # What is said to be a member of nothing is looked at no further.
+                    assert not [one.id for one in holders if not one.contained and direct_holders(backend, one.id)]
 
     def test_members_that_are_kept_apart_are_told_as_get_tells_them(self, backend: Backend, text_of: Any) -> None:
         handler = backend.handlers["Group"]
