@@ -22,7 +22,7 @@ from .process_turns import ProcessTurns
 BUSY_SECONDS = 5.0
 """How long a write waits for the writes of other processes."""
 _BUSY_TIMEOUT = f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}"
-_CACHE_KIB = (48_000, 16_000, 4_000)
+_CACHE_KIB = (40_000, 10_000, 2_000)
 """Memory for pages of the file, by the rank of a connection: what is used most has most, the last is for all others."""
 
 
