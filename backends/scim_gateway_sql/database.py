@@ -82,7 +82,7 @@ class Database:
         self._prepare = prepare
         self._inherited: object = None
         self._engine: Engine | None = None
-        self._idle: list[tuple[int, Connection, float]] = []
+        self._idle: list[tuple[int, float, Connection]] = []
         self._start_over()
 
     def _start_over(self) -> None:
@@ -277,8 +277,8 @@ class Database:
     def _keep(self, session: Session) -> None:
         """Keep its connection for whoever comes next."""
         connection = session.keep()
-        # A heap, as all its operations are steps of the interpreter, and no two connections have the same rank.
-        heapq.heappush(self._idle, (connection.info[_RANK], connection, time.monotonic()))
+        # A heap: to push and to pop are steps of the interpreter, between which no other thread comes.
+        heapq.heappush(self._idle, (connection.info[_RANK], time.monotonic(), connection))
         if self._waiting:
             self._forget_idle()
 
@@ -290,7 +290,7 @@ class Database:
         trusted = not (write and self.driver.concurrent)
         while self._idle:
             try:
-                _, connection, since = heapq.heappop(self._idle)
+                _, since, connection = heapq.heappop(self._idle)
             except IndexError:
                 break  # another thread was faster
             if trusted and (not self.driver.concurrent or time.monotonic() - since < FRESH_SECONDS):
@@ -310,7 +310,7 @@ class Database:
         """Have a look at all connections before they are used again: what became of one may be true of the others."""
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self._idle.pop()[1].close()
+                self._idle.pop()[-1].close()
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection; a server that does not answer gets some time, as it may be restarting.

@@ -72,7 +72,8 @@ class ProcessTurns:
 
     def _leave(self) -> None:
         if self._file >= 0:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            with suppress(OSError):  # another thread has closed the directory meanwhile
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Do without the door from now on."""

@@ -608,3 +608,12 @@ def test_a_connection_is_ranked_anew_after_the_database_was_closed(backend: SqlB
             caches.append(cache_of(session))
         backend.close()
     assert caches[0] == caches[1] > 4_000
+
+
+def test_a_connection_that_is_given_back_after_the_database_was_closed_is_one_of_several(backend: SqlBackend) -> None:
+    with backend.operation(write=False):
+        backend.close()
+        in_parallel([lambda: create(backend, user("ada"))])
+    create(backend, user("bob"))
+    with backend.operation(write=False):
+        assert backend.handlers["User"].query(Query(USER, count=0)).total_results == 2

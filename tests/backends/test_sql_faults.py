@@ -74,7 +74,7 @@ def impatience(backend: SqlBackend) -> Iterator[None]:
         patch.setattr(scim_gateway_sql.mysql_connection, "ANSWER_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql_dialect, "PING_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.breaker, "SECONDS", 0.1)
-        for _, connection, _ in backend.database._idle:
+        for _, _, connection in backend.database._idle:
             line = connection.connection.driver_connection
             assert isinstance(line, ServerConnection)
             line.answer_within(0.4)
