@@ -1,4 +1,4 @@
-"""Threads of the server share one arena of the C library's memory."""
+"""Threads of a worker of the server share one arena of the C library's memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 
 ARENAS = """
 import ctypes, sys, threading
-from scim_gateway.malloc import share_one_arena
+from scim_gateway.config import load
+from scim_gateway.serve import options
 
 if sys.argv[2] == "one":
-    share_one_arena()
+    options(load({}))["post_fork"](None, None)  # as gunicorn does in each worker
 libc = ctypes.CDLL(None)
 libc.fopen.restype = ctypes.c_void_p
 all_there = threading.Barrier(4)
@@ -46,6 +47,6 @@ def arenas(folder: Path, which: str) -> int:
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas")
 
 
-def test_threads_share_one_arena(tmp_path: Path) -> None:
+def test_threads_of_a_worker_share_one_arena(tmp_path: Path) -> None:
     assert arenas(tmp_path, "many") > 1
     assert arenas(tmp_path, "one") == 1

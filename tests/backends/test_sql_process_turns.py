@@ -118,7 +118,10 @@ def test_a_process_that_writes_without_a_pause_keeps_no_other_from_writing(one: 
     assert names(one) == {"one", "other", *(f"between{number}" for number in range(10))}
 
 
-def test_a_process_that_is_killed_while_it_is_next_holds_nobody_up(one: SqlBackend, file: Path) -> None:
+def test_a_process_that_is_killed_while_it_is_next_holds_nobody_up(
+    one: SqlBackend, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scim_gateway_sql.sqlite, "BUSY_SECONDS", 10 * PATIENCE)  # nobody passes by before
     hold = (
         "import fcntl, sys, time; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); "
         "print(flush=True); time.sleep(60)"
