@@ -310,7 +310,10 @@ class Database:
         """Have a look at all connections before they are used again: what became of one may be true of the others."""
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread was faster
-                self._idle.pop()[-1].close()
+                connection = self._idle.pop()[-1]
+                if connection.engine is not self._engine:
+                    connection.detach()  # its pool was disposed of while it was in use: nobody would close it there
+                connection.close()
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection; a server that does not answer gets some time, as it may be restarting.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,10 @@ class _Undo(Exception):
 
 @dataclass
 class Guarded:
-    """One process that serves the directory."""
+    """One process that serves the directory.
+
+    :ivar others: processes that were opened beside it; they are closed with it.
+    """
 
     folder: Path
     backend: SqlBackend
@@ -41,6 +44,13 @@ class Guarded:
     tenant: str = TENANT
     url: str | None = None
     singlestore: bool = False
+    others: list[Guarded] = field(default_factory=list)
+
+    def close(self) -> None:
+        """End it, and what was opened beside it."""
+        for other in self.others:
+            other.close()
+        self.backend.close()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -79,7 +89,8 @@ class Guarded:
         """Another process on the same file, perhaps with other settings."""
         limits = limits or self.safeguards.breaker.limits
         where: dict[str, Any] = {"tenant": self.tenant, "url": self.url, "singlestore": self.singlestore}
-        return open_guarded(self.folder, *keys, limits=limits, **where)
+        self.others.append(open_guarded(self.folder, *keys, limits=limits, **where))
+        return self.others[-1]
 
 
 def open_guarded(

@@ -28,7 +28,7 @@ OKTA = Actor("okta", "req-1", "Okta SCIM Client 1.0.0", "patch", "User", "u1")
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
     opened = open_guarded(tmp_path)
     yield opened
-    opened.backend.close()
+    opened.close()
 
 
 def test_a_change_is_recorded_with_who_asked_and_what_changed(guarded: Guarded) -> None:
@@ -250,8 +250,6 @@ def test_threads_and_processes_write_one_trail_without_a_gap(guarded: Guarded) -
     assert [event.sequence for event in told] == list(range(1, 61))
     assert {event.id for event in told} == {f"u{number}-{turn}" for number in range(6) for turn in range(10)}
     assert guarded.verify().problems == ()
-    for process in processes[1:]:
-        process.backend.close()
 
 
 def test_the_head_is_told_to_the_log_once_it_is_committed_and_not_all_the_time(

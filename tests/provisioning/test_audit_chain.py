@@ -7,6 +7,7 @@ import hmac
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Tamper = Callable[[sqlite3.Connection], Any]
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
     opened = open_guarded(tmp_path, KEY)
     yield opened
-    opened.backend.close()
+    opened.close()
 
 
 @pytest.fixture
@@ -279,36 +280,34 @@ def test_the_trail_goes_on_behind_a_missing_end_and_the_gap_stays_to_be_seen(
 
 
 def test_without_a_key_of_its_own_the_trail_is_under_one_that_the_database_keeps_and_says_so(tmp_path: Path) -> None:
-    guarded = open_guarded(tmp_path)
-    guarded.change(created("u1"))
-    verdict = guarded.verify()
-    assert verdict.problems == ()
-    assert "which the database keeps: whoever can read it can forge them" in verdict.notes[0]
-    assert guarded.another().verify() == verdict
-    guarded.backend.close()
+    with closing(open_guarded(tmp_path)) as guarded:
+        guarded.change(created("u1"))
+        verdict = guarded.verify()
+        assert verdict.problems == ()
+        assert "which the database keeps: whoever can read it can forge them" in verdict.notes[0]
+        assert guarded.another().verify() == verdict
 
 
 def test_a_new_key_takes_over_and_the_old_one_goes_on_to_verify(tmp_path: Path) -> None:
-    first = open_guarded(tmp_path)
-    first.change(created("u1"))
-    second = first.another(KEY)
-    second.change(created("u2"))
-    third = first.another(OTHER_KEY, KEY)
-    third.change(created("u3"))
-    verdict = third.verify()
-    assert verdict.problems == ()
-    assert [note.split(" signed")[0] for note in verdict.notes] == ["event 1 is", "event 2 is", "event 3 is"]
-    assert len(second.verify().problems) == 1, "the newest key is not known there"
+    with closing(open_guarded(tmp_path)) as first:
+        first.change(created("u1"))
+        second = first.another(KEY)
+        second.change(created("u2"))
+        third = first.another(OTHER_KEY, KEY)
+        third.change(created("u3"))
+        verdict = third.verify()
+        assert verdict.problems == ()
+        assert [note.split(" signed")[0] for note in verdict.notes] == ["event 1 is", "event 2 is", "event 3 is"]
+        assert len(second.verify().problems) == 1, "the newest key is not known there"
 
 
-def test_a_process_without_the_key_that_is_in_force_elsewhere_is_noticed(tmp_path: Path) -> None:
-    with_key = open_guarded(tmp_path, KEY)
-    without = with_key.another()
-    with_key.change(created("u1"))
+def test_a_process_without_the_key_that_is_in_force_elsewhere_is_noticed(guarded: Guarded) -> None:
+    without = guarded.another()
+    guarded.change(created("u1"))
     without.change(created("u2"))
-    assert any("some process runs without it" in problem for problem in with_key.verify().problems)
-    with_key.change(created("u3"))
-    assert with_key.verify().problems == ("event 2 is signed with an older key than events before it",)
+    assert any("some process runs without it" in problem for problem in guarded.verify().problems)
+    guarded.change(created("u3"))
+    assert guarded.verify().problems == ("event 2 is signed with an older key than events before it",)
 
 
 def test_a_lost_key_makes_its_events_unverifiable_and_says_which_key_it_was(trail: Guarded) -> None:
@@ -327,17 +326,16 @@ def test_a_list_of_problems_ends_where_nobody_reads_on(guarded: Guarded) -> None
     assert problems[-1] == "and 30 more"
 
 
-def test_events_cannot_be_carried_from_one_tenant_to_another(tmp_path: Path) -> None:
-    ours, theirs = open_guarded(tmp_path, KEY), open_guarded(tmp_path, KEY, tenant="theirs")
-    ours.change(created("u1"))
-    theirs.change(created("u2"))
-    with ours.stolen() as database:
+def test_events_cannot_be_carried_from_one_tenant_to_another(guarded: Guarded) -> None:
+    guarded.change(created("u1"))
+    with closing(open_guarded(guarded.folder, KEY, tenant="theirs")) as theirs, guarded.stolen() as database:
+        theirs.change(created("u2"))
         database.execute(
             "UPDATE scim_audit SET (event_doc, chain_hash) ="
             " (SELECT event_doc, chain_hash FROM scim_audit WHERE tenant = 'theirs') WHERE tenant = 'default'"
         )
-    assert ours.verify().problems != ()
-    assert theirs.verify().problems == ()
+        assert guarded.verify().problems != ()
+        assert theirs.verify().problems == ()
 
 
 def test_the_way_along_the_chain_is_told(guarded: Guarded) -> None:
@@ -384,7 +382,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     opened = open_guarded(tmp_path_factory.mktemp("shared"), KEY)
     opened.change(created("u1"))
     yield opened
-    opened.backend.close()
+    opened.close()
 
 
 def tampered(rows: Rows, head: int, steps: list[tuple[Any, ...]]) -> tuple[Rows, int]:

@@ -28,16 +28,13 @@ def guarded(request: pytest.FixtureRequest, mariadb: str, tmp_path: Path) -> Ite
     limits = Limits(removals=20, share=0, minutes=60)
     opened = open_guarded(tmp_path, url=mariadb, limits=limits, singlestore=request.param)
     yield opened
-    opened.backend.close()
+    opened.close()
 
 
 @pytest.fixture
-def processes(guarded: Guarded) -> Iterator[list[Guarded]]:
+def processes(guarded: Guarded) -> list[Guarded]:
     """Three of them, the first one being ``guarded``."""
-    others = [guarded.another(), guarded.another()]
-    yield [guarded, *others]
-    for other in others:
-        other.backend.close()
+    return [guarded, guarded.another(), guarded.another()]
 
 
 def at_once(count: int, work: Work) -> None:
@@ -186,4 +183,3 @@ def test_events_of_any_script_and_size_are_kept_byte_by_byte(guarded: Guarded) -
         with_key.change(created("u1", name), memberships("g1", added=tuple(f"u{number}" for number in range(3000))))
     assert with_key.verify().problems == ()
     assert len(with_key.events(user="u2999")) == 1
-    with_key.backend.close()

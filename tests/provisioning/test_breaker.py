@@ -35,7 +35,7 @@ def open_with(tmp_path: Path) -> Iterator[Open]:
 
     yield open_
     for each in opened:
-        each.backend.close()
+        each.close()
 
 
 @pytest.fixture
@@ -306,7 +306,6 @@ def test_an_approval_counts_in_every_process(guarded: Guarded) -> None:
     other = guarded.another()
     other.safeguards.approve(60)
     assert removed(guarded, lambda number: deactivated(f"v{number}"), 10) == 10
-    other.backend.close()
 
 
 # A clock that is wrong
@@ -351,8 +350,6 @@ def test_threads_and_processes_together_get_through_exactly_what_the_limit_is(op
         thread.join()
     assert len(through) == 20
     assert guarded.safeguards.breaker_counts()["users and groups"] == 20
-    for process in processes[1:]:
-        process.backend.close()
 
 
 def statements_of(guarded: Guarded, change: Change) -> list[str]:

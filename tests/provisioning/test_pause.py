@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from scim_gateway.errors import Forbidden
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
     opened = open_guarded(tmp_path)
     yield opened
-    opened.backend.close()
+    opened.close()
 
 
 def test_a_change_is_refused_with_the_reason_and_what_to_do(guarded: Guarded) -> None:
@@ -57,7 +58,6 @@ def test_other_processes_obey_at_once_and_change_again_at_once(guarded: Guarded)
     other.safeguards.resume()
     guarded.change(created("u3"))
     assert [event.id for event in guarded.events() if event.kind] == ["u1", "u3"]
-    other.backend.close()
 
 
 def test_no_change_is_committed_behind_the_pause_however_they_meet(guarded: Guarded) -> None:
@@ -75,15 +75,13 @@ def test_no_change_is_committed_behind_the_pause_however_they_meet(guarded: Guar
     guarded.safeguards.pause("x")
     thread.join()
     assert guarded.events(limit=1)[0].action == "pause"
-    other.backend.close()
 
 
 def test_the_pause_of_one_tenant_is_not_that_of_another(guarded: Guarded) -> None:
-    theirs = open_guarded(guarded.folder, tenant="theirs")
-    guarded.safeguards.pause("x")
-    theirs.change(created("u1"))
-    assert theirs.safeguards.paused() is None
-    theirs.backend.close()
+    with closing(open_guarded(guarded.folder, tenant="theirs")) as theirs:
+        guarded.safeguards.pause("x")
+        theirs.change(created("u1"))
+        assert theirs.safeguards.paused() is None
 
 
 def test_reading_results_and_what_is_taken_back_go_on(guarded: Guarded) -> None:
