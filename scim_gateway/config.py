@@ -24,6 +24,7 @@ from scim_gateway.profile import PROFILES
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.schema import ResourceTypes
 from scim_gateway.setting import (
+    MASK,
     PREFIX,
     Setting,
     a_base_path,
@@ -36,6 +37,7 @@ from scim_gateway.setting import (
     a_url,
     an_address,
     one_of,
+    without_account,
 )
 from scim_gateway.setting_engine import ENGINE_SETTINGS
 from scim_gateway.setting_portal import PORTAL_SETTINGS
@@ -44,7 +46,6 @@ from scim_gateway.setting_safety import SAFETY_SETTINGS
 from scim_gateway.tokens import MINIMUM_LENGTH
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
-MASK = "********"
 
 # Kubernetes puts the addresses of a Service called scim-gateway into the environment of every container near it.
 _FOREIGN = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
@@ -190,8 +191,10 @@ class Settings(Mapping[str, Any]):
         """Each setting with a value fit to be shown, and its origin."""
         for setting in SETTINGS:
             value = self.in_force[setting.name]
-            if setting.secret and value:
-                value = _masked_url(value) if setting.name == "database_url" else MASK
+            if value and setting.name.endswith("_url"):
+                value = _masked_url(value)
+            elif setting.secret and value:
+                value = MASK
             yield setting, value, self.origins[setting.name]
 
 
@@ -254,7 +257,7 @@ def _declared_in(origins: Mapping[str, str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = repr(without_account(value) if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -77,7 +77,6 @@ def test_an_unknown_key_of_the_file_is_named_with_what_was_meant(tmp_path):
         ("BIND", "8000", "HOST:PORT"),
         ("BIND", "localhost:99999", "HOST:PORT"),
         ("PUBLIC_URL", "scim.example.com", "an address such as https://"),
-        ("PUBLIC_URL", "https://a:b@scim.example.com/", "without a query or user name"),
         ("PUBLIC_URL", "https://scim.example.com:port/", "an address such as https://"),
         ("BASE_PATH", "/a/../b", "a path such as /scim/v2"),
         ("BASE_PATH", "/a b", "a path such as /scim/v2"),
@@ -198,6 +197,28 @@ def test_secrets_are_masked_where_settings_are_shown():
     shown = {setting.name: value for setting, value, _ in load(environ).shown()}
     assert shown["token"] == shown["backend_options"] == "********"
     assert shown["database_url"] == "mysql+pymysql://gateway:********@db.example.com:3306/scim?********"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("PUBLIC_URL", "https://a:se/cret@scim.example.com/", "'https://********@scim.example.com/'"),
+        ("PORTAL_URL", "https://a:se@cret@api.example.com", "'https://********@api.example.com'"),
+        ("PUBLIC_URL", "a:secret@scim.example.com", "'********@scim.example.com'"),
+        ("DOCUMENTATION_URI", "ftp://cret:secret@x", "'ftp://********@x'"),
+        ("BIND", "a:secret\n@x", "'********@x'"),
+    ],
+)
+def test_a_password_in_a_url_is_not_repeated_where_the_value_is_wrong(variable, value, shown):
+    text = refusal({f"SCIM_GATEWAY_{variable}": value})
+    assert text.startswith(f"SCIM_GATEWAY_{variable} is {shown}; it has to be ")
+    assert "cret" not in text.removeprefix(f"SCIM_GATEWAY_{variable} is ")
+
+
+def test_a_password_that_stands_in_an_address_by_mistake_is_not_shown_with_the_settings():
+    environ = {"SCIM_GATEWAY_ENGINE_URL": "singlestore://gw:ge@heim@db.example.com:3306"}
+    shown = {setting.name: value for setting, value, _ in load(environ).shown()}
+    assert shown["engine_url"] == "singlestore://gw:********@db.example.com:3306"
 
 
 def test_the_provider_is_told_what_was_set():

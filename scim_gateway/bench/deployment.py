@@ -98,6 +98,8 @@ def check_url(url: str, token: str, *, insecure: bool) -> Target:
 
     :raises ValueError: the URL or the token cannot be used.
     """
+    if "@" in url:
+        raise ValueError("the URL has to be without a user name or password")
     target = Target.of_url(url, token)
     if target.tls is None and not insecure and target.host not in _LOOPBACK:
         raise ValueError(f"http://{target.host} would show the token to the network; use https, or allow it explicitly")

@@ -224,6 +224,13 @@ def test_a_token_is_sent_where_it_is_safe(url: str, token: str, insecure: bool, 
             check_url(url, token, insecure=insecure)
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
+    for url in ("http://a:sekret@127.0.0.1:8000/scim/v2", "https://sekret@scim.example.com/scim/v2"):
+        with pytest.raises(ValueError, match="without a user name or password") as raised:
+            check_url(url, "t" * 40, insecure=False)
+        assert "sekret" not in str(raised.value)
+
+
 def test_the_command_asks_before_it_creates_anybody(gateway: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     # Each takes the least time that may be asked for.
     monkeypatch.setattr(deployment, "all_workloads", lambda groups: all_workloads(groups)[:2])

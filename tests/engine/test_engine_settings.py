@@ -34,10 +34,14 @@ def test_what_is_needed_is_said_when_it_is_missing(tmp_path):
         "singlestore://gw@db.example.com:port/",
         "singlestore://gw@db.example.com/?ssl=0",
         "db.example.com",
+        "singlestore://gw:1#secret@db.example.com",
+        "singlestore://gw:1?secret@db.example.com",
     ],
 )
 def test_an_address_that_is_none_is_refused_with_the_form(tmp_path, url):
-    assert "singlestore://USER@HOST:3306" in refusal(tmp_path, url=url)
+    text = refusal(tmp_path, url=url)
+    assert "singlestore://USER@HOST:3306" in text
+    assert "secret" not in text
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated(tmp_path):
