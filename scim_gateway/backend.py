@@ -221,6 +221,10 @@ class Backend(ABC):
         key: bytes | None = self.__dict__.get("_cursor_key")
         return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
 
+    def unmade(self) -> str | None:
+        """Where the first operation would make the store, if it is not there yet: commands say so, or go no further."""
+        return None
+
     def refused(self, error: ScimError) -> None:
         """Told of every change that was answered with an error, to record it; the actor tells what it was and whose."""
         return

@@ -23,6 +23,7 @@ from scim_gateway.cli_guard import approve, pause, resume
 from scim_gateway.cli_provisioning import apply, plan, reconcile
 from scim_gateway.cli_simulate import simulate
 from scim_gateway.cli_status import pending, status
+from scim_gateway.cli_targets import targets
 from scim_gateway.cli_tokens import token
 
 
@@ -115,6 +116,6 @@ def _written(value: Any) -> str:
 
 for _command in (
     *(adopt, apply, approve, audit, bench, check, groups, pause, pending, plan, reconcile, resume),
-    *(simulate, status, token, users),
+    *(simulate, status, targets, token, users),
 ):
     main.add_command(_command)

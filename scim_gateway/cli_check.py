@@ -22,7 +22,7 @@ from scim_gateway.tokens import MemoryTokenStore
 @click.pass_context
 def check(ctx: click.Context, probe: bool, as_json: bool) -> None:
     """Look at the configuration and the backend; exit code 1 if something needs to be done."""
-    gateway = gateway_of(ctx)
+    gateway = gateway_of(ctx, makes=True)
     tried = list(_probed(gateway)) if probe else []
     findings = [*_configuration(gateway.settings), *_store(gateway), *tried]
     if as_json:
@@ -67,11 +67,20 @@ def _probed(gateway: Gateway) -> Iterator[Finding]:
 
 
 def _store(gateway: Gateway) -> Iterator[Finding]:
+    told: list[Finding] = []
     try:
-        yield from gateway.backend.check()
+        for finding in gateway.backend.check():
+            told.append(finding)
+            yield finding
         yield _tokens(gateway)
     except ScimError as error:
-        yield Finding("backend", False, error.detail, "see that the store is running and can be reached from here")
+        # What a backend has told of its store need not be told again because nothing else could be read either.
+        if not any(_says(finding, error) for finding in told):
+            yield Finding("backend", False, error.detail, "see that the store is running and can be reached from here")
+
+
+def _says(finding: Finding, error: ScimError) -> bool:
+    return not finding.ok and (finding.message + finding.remedy).find(error.detail.rstrip(".")) >= 0
 
 
 def _tokens(gateway: Gateway) -> Finding:

@@ -55,10 +55,21 @@ def settings_of(ctx: click.Context, **flags: Any) -> Settings:
     return config.load(ctx.obj, flags)
 
 
-def gateway_of(ctx: click.Context) -> Gateway:
-    """Backend and service provider, closed when the command ends."""
+def gateway_of(ctx: click.Context, *, makes: bool = False) -> Gateway:
+    """Backend and service provider, closed when the command ends.
+
+    :param makes: whether the command may be the first one, before there is a store.
+    :raises Failure: it may not, and there is none.
+    """
     gateway = open_gateway(settings_of(ctx))
     ctx.call_on_close(gateway.backend.close)
+    place = gateway.backend.unmade()
+    if place is not None and not makes:
+        # An empty one, made here, would answer that all is well.
+        raise Failure(
+            f"There is no directory at {place}: `scim-gateway serve` makes it. If there is one elsewhere, give its "
+            "place: SCIM_GATEWAY_DATA_DIR, SCIM_GATEWAY_DATABASE_URL, or --config with the gateway's file."
+        )
     return gateway
 
 

@@ -8,15 +8,23 @@ from typing import Any
 
 import click
 
-from scim_gateway.cli_common import Failure, gateway_of, json_option, show_json
+from scim_gateway.app import Gateway
+from scim_gateway.cli_common import Failure, WrongUse, gateway_of, json_option, show_json
 from scim_gateway.exchange import Principal, Request
 from scim_gateway.provisioned import Provisioned
 
 _READER = Principal("command line", frozenset({"read"}))
 
 
+def _gateway(ctx: click.Context) -> Gateway:
+    gateway = gateway_of(ctx)
+    if gateway.settings["backend"] == "memory":
+        raise WrongUse("The backend memory keeps people and groups in the process that serves: ask that one by SCIM.")
+    return gateway
+
+
 def _get(ctx: click.Context, path: str, **parameters: str) -> tuple[int, dict[str, Any]]:
-    gateway = ctx.meta.get("scim_gateway") or ctx.meta.setdefault("scim_gateway", gateway_of(ctx))
+    gateway = ctx.meta.get("scim_gateway") or ctx.meta.setdefault("scim_gateway", _gateway(ctx))
     request = Request(
         "GET",
         path,

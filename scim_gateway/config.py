@@ -49,6 +49,10 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 # Kubernetes puts the addresses of a Service called scim-gateway into the environment of every container near it.
 _FOREIGN = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
+_PATHS = frozenset({"data_dir", "database_tls_ca", "engine_tls_ca", "portal_ca_file"})
+"""Settings that are the path of a file or a folder."""
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|\?)(.+)", re.DOTALL)
+"""A URL whose path is relative."""
 _CONTAINER_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
 
 
@@ -298,7 +302,7 @@ def _from_file(path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
         if key in BY_NAME:
             if BY_NAME[key].secret:
                 _refuse_open_file(path, f"it holds {key}")
-            yield key, (value, f"{path}: {key}")
+            yield key, (_from_folder(path.parent, key, value), f"{path}: {key}")
         elif key in files:
             setting = files[key]
             if setting.name in content:
@@ -309,6 +313,17 @@ def _from_file(path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
             yield setting.name, (_secret_from(secret, f"{path}: {key}"), f"{path}: {key} ({secret})")
         else:
             raise ConfigurationError(f"{path}: there is no setting {key}; {_nearest(key, (*BY_NAME, *files))}")
+
+
+def _from_folder(folder: Path, key: str, value: Any) -> Any:
+    """A value of a configuration file; what it says of a path is meant from its folder, wherever the process runs."""
+    if not isinstance(value, str) or not value.strip():
+        return value
+    if key in _PATHS:
+        return str(Path(folder, value.strip()))
+    if key == "database_url" and (match := _SQLITE_FILE.match(value.strip())):
+        return f"{match[1]}{Path(folder.absolute(), match[2])}"
+    return value
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,9 @@ from gunicorn.app.base import BaseApplication
 
 from scim_gateway import __version__
 from scim_gateway.app import EXTENSION, Gateway, load_backend, serving
-from scim_gateway.config import Settings
+from scim_gateway.backend import Backend
+from scim_gateway.config import ConfigurationError, Settings
+from scim_gateway.errors import Unavailable
 from scim_gateway.guides import connection_lines
 from scim_gateway.malloc import share_one_arena
 from scim_gateway.tokens import MemoryTokenStore, new_token
@@ -52,6 +54,7 @@ def prepare(settings: Settings) -> Prepared:
         in_process = isinstance(store, MemoryTokenStore)
         if settings["token"]:
             shown = FIXED
+            refuse_unfit(backend)
         elif in_process:
             shown, _ = new_token(NAME_OF_THE_FIRST)
             # Workers inherit it; a store of their own would each know another one.
@@ -78,6 +81,21 @@ def prepare(settings: Settings) -> Prepared:
         *(("", *notes) if notes else ()),
     )
     return Prepared(settings, lines)
+
+
+def refuse_unfit(backend: Backend) -> None:
+    """Open the store where nothing else does: what keeps this gateway from it is said before anybody connects.
+
+    A store that cannot be reached now is waited for, as long as a token is known: requests are answered 503 until then.
+
+    :raises ConfigurationError: the store is not one for this gateway.
+    """
+    try:
+        with backend.operation(write=False):
+            backend.references(())
+    except Unavailable as error:
+        if isinstance(error, ConfigurationError):
+            raise
 
 
 def changed(settings: Settings, **values: Any) -> Settings:

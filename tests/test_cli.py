@@ -52,6 +52,43 @@ def error_line(result: Result) -> str:
     return lines[0]
 
 
+LOOKING = (
+    ["users", "list"],
+    ["groups", "show", "x"],
+    ["token", "list"],
+    ["token", "revoke", "x"],
+    ["status"],
+    ["targets", "list"],
+)
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_a_command_that_only_looks_makes_no_directory(run, tmp_path, command):
+    line = error_line(run(*command, code=1))
+    assert line.startswith(f"Error: There is no directory at {tmp_path}/data/scim-gateway.db: ")
+    assert "SCIM_GATEWAY_DATA_DIR" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_token_before_the_first_start_says_that_its_directory_is_new(run, tmp_path):
+    result = run("token", "create", "okta")
+    assert f"There was no directory at {tmp_path}/data/scim-gateway.db: a new one was made." in result.stderr
+    assert "There was no directory" not in run("token", "create", "other").stderr
+
+
+def test_check_says_that_a_directory_is_new(run, tmp_path):
+    place = f"{tmp_path}/data/scim-gateway.db"
+    assert (
+        f"ok   database: {place} was not there and was made; it can be read and written" in run("check", code=1).stdout
+    )
+    assert f"ok   database: {place} can be read and written" in run("check", code=1).stdout
+
+
+def test_people_in_the_memory_of_another_process_are_not_said_to_be_none(run):
+    assert "in the process that serves" in error_line(run("users", "list", code=2, backend="memory"))
+    assert "in the process that serves" in error_line(run("groups", "show", "x", code=2, backend="memory"))
+
+
 def test_the_version_is_the_packages(run):
     assert run("--version").output == f"scim-gateway {scim_gateway.__version__}\n"
 
@@ -99,7 +136,7 @@ def test_a_token_is_shown_once_and_only_its_hash_is_kept(run, tmp_path):
 
 
 def test_tokens_are_listed_as_json_for_scripts(run):
-    made = json.loads(run("token", "create", "okta", "--json").output)
+    made = json.loads(run("token", "create", "okta", "--json").stdout)
     (listed,) = json.loads(run("token", "list", "--json").output)
     assert listed["id"] == made["id"]
     assert listed["scopes"] == ["read", "write"]
@@ -118,7 +155,7 @@ def test_a_token_can_be_written_to_a_file_of_its_owner_alone(run, tmp_path):
 
 @pytest.mark.parametrize("by", ["id", "name"])
 def test_a_token_is_revoked_by_id_or_name(run, by):
-    made = json.loads(run("token", "create", "okta", "--json").output)
+    made = json.loads(run("token", "create", "okta", "--json").stdout)
     assert made["id"] in run("token", "revoke", made[by]).output
     assert json.loads(run("token", "list", "--json").output) == []
     assert "There is no token" in error_line(run("token", "revoke", made[by], code=1))

@@ -95,6 +95,32 @@ def test_a_wrong_value_is_one_line_with_the_name_and_what_it_has_to_be(variable,
     assert expected in text
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "found"),
+    [
+        ("data_dir", "data", "{folder}/data"),
+        ("data_dir", "../data", "{folder}/../data"),
+        ("data_dir", "/var/lib/scim", "/var/lib/scim"),
+        ("database_url", "sqlite:///data/scim.db", "sqlite:///{folder}/data/scim.db"),
+        ("database_url", "sqlite:////data/scim.db", "sqlite:////data/scim.db"),
+        ("database_url", "mysql://gateway@db.example.com/scim", "mysql://gateway@db.example.com/scim"),
+        ("database_tls_ca", "ca.pem", "{folder}/ca.pem"),
+        ("engine_tls_ca", "ca.pem", "{folder}/ca.pem"),
+        ("portal_ca_file", "/etc/ca.pem", "/etc/ca.pem"),
+    ],
+)
+def test_a_path_of_the_file_is_relative_to_its_folder(tmp_path, name, written, found):
+    environ = toml(tmp_path, f"{name} = {written!r}")
+    (tmp_path / "gateway.toml").chmod(0o600)
+    assert load(environ)[name] == found.format(folder=tmp_path)
+
+
+def test_a_path_of_the_environment_and_the_default_are_relative_to_the_working_folder(tmp_path):
+    environ = toml(tmp_path, "workers = 1")
+    assert load(environ)["data_dir"] == "data"
+    assert load(environ | {"SCIM_GATEWAY_DATA_DIR": "x"})["data_dir"] == "x"
+
+
 @pytest.mark.parametrize("written", ["eng-*, Data Team", '["eng-*", "Data Team"]'])
 def test_a_list_in_the_environment_is_separated_by_commas_or_json(written):
     assert load({"SCIM_GATEWAY_ENGINE_GROUPS": written})["engine_groups"] == ("eng-*", "Data Team")

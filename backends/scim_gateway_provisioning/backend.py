@@ -21,6 +21,7 @@ from .chores import chores
 from .context import SLICE, USUAL_TIMES, Context, Times, by_name, new_holder
 from .earlier import DeadPromises
 from .failpoints import Failpoints
+from .fed import Fed, feed
 from .finish import answer, finish, settle, settlements
 from .handlers import noting
 from .migrations import PROVISIONING
@@ -42,7 +43,7 @@ from .work import WorkKey, read
 from .worker import Worker
 
 
-class ProvisioningBackend(Safeguarded, Reconciling, Backend):
+class ProvisioningBackend(Safeguarded, Reconciling, Fed, Backend):
     """The directory, whose changes are brought to targets before they are answered.
 
     :param directory: opened with the migrations of :data:`.migrations.PROVISIONING`.
@@ -78,6 +79,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
             ListedAdoption(directory.tenant),
             most,
         )
+        directory.feeding.targets = tuple(self.context.targets)
         self.reconciler = Reconciler(self.context, self.safeguards.breaker)
         self.handlers: Mapping[str, ResourceHandler] = {
             name: noting(handler, self) for name, handler in directory.handlers.items()
@@ -122,6 +124,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        feed(self.context)
         operation = Operation(Deadline(self.context.times.request))
         try:
             with self._transaction(operation) as holder:
@@ -227,14 +230,19 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     def cursor_key(self) -> bytes:
         return self.directory.cursor_key
 
+    def unmade(self) -> str | None:
+        return self.directory.unmade()
+
     def check(self) -> Iterator[Finding]:
         yield from self.directory.check()
+        yield self.finding()
         yield from self.safeguards.findings()
         for target in self.context.targets.values():
             yield from target.check()
 
     def start(self) -> None:
         self.directory.start()
+        self.begin_feeding()
         self._worker.start()
         self._watch.start()
 

@@ -20,6 +20,7 @@ from .carry_out import carry_out
 from .comparison import Comparison, compare_target, plan_of
 from .context import Context
 from .difference import UNFINISHED
+from .fed import feed
 from .plan_store import Shown
 from .target import Target
 from .turn import SECONDS, Alive, turn
@@ -65,6 +66,7 @@ class Reconciler:
 
     def apply(self, hash: str, progress: Progress | None = None) -> Repair:
         """See :meth:`scim_gateway.provisioned.Provisioned.apply`."""
+        feed(self._context)
         with turn(self._context, patience=SECONDS + 5) as alive:
             with self._context.database.session() as session:
                 shown = plan_store.shown(session, self._context.tenant, hash)
@@ -98,6 +100,7 @@ class Reconciler:
         :param patience: seconds to wait for another process that is at it.
         :param paused: the reason of a pause in which nothing is done but to put back locks that were lost.
         """
+        feed(self._context)
         with turn(self._context, patience=patience) as alive:
             problems: list[str] = []
             comparisons: list[Comparison] = []

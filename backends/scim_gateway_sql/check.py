@@ -37,6 +37,7 @@ def _file(
     database: Database, tenant: str, resource_types: ResourceTypes, sets: Sequence[MigrationSet]
 ) -> Iterator[Finding]:
     path = Path(database.driver.place)
+    made = "was not there and was made; it " if database.driver.unmade() else ""
     try:
         with database.operation(write=True) as session:
             tables = list(_tables(session, sets))
@@ -45,7 +46,7 @@ def _file(
     except ScimError as error:
         yield Finding("database", False, f"{path}: {error.detail}", "Put this right and run the check again.")
         return
-    yield Finding("database", True, f"{path} can be read and written")
+    yield Finding("database", True, f"{path} {made}can be read and written")
     yield from (*tables, *rows)
     mode = stat.S_IMODE(os.stat(path).st_mode)
     private = not mode & _READABLE_BY_OTHERS

@@ -51,6 +51,15 @@ class SqliteDriver(Driver):
     def place(self) -> str:
         return str(self.path)
 
+    def unmade(self) -> str | None:
+        try:
+            os.lstat(self.path)
+        except FileNotFoundError:
+            return str(self.path.absolute())
+        except OSError:
+            return None  # it is for open() to say why nobody can look there
+        return None
+
     def open(self) -> Engine:
         _create_privately(self.path)
         # Connections are opened when a thread needs one, so the size is a limit and costs nothing.
