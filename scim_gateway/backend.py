@@ -36,7 +36,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from scim_gateway.errors import NotFound, ScimError, Uniqueness
 from scim_gateway.filter import Filter
@@ -168,6 +168,8 @@ class Backend(ABC):
     resource_types: ResourceTypes
     handlers: Mapping[str, ResourceHandler]
     """Handlers by the name of their resource type."""
+    settings_read: ClassVar[frozenset[str] | None] = None
+    """Parts of the settings that this very class reads (:data:`.unused.PARTS`), so that others set in vain are told."""
 
     @classmethod
     @abstractmethod

@@ -14,6 +14,7 @@ from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, show_json
 from scim_gateway.config import Settings
 from scim_gateway.errors import ScimError
 from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.unused import unused
 
 
 @click.command()
@@ -24,7 +25,7 @@ def check(ctx: click.Context, probe: bool, as_json: bool) -> None:
     """Look at the configuration and the backend; exit code 1 if something needs to be done."""
     gateway = gateway_of(ctx, makes=True)
     tried = list(_probed(gateway)) if probe else []
-    findings = [*_configuration(gateway.settings), *_store(gateway), *tried]
+    findings = [*_configuration(gateway.settings), *unused(gateway.settings, gateway.backend), *_store(gateway), *tried]
     if as_json:
         show_json([asdict(finding) for finding in findings])
     else:

@@ -20,6 +20,7 @@ from scim_gateway.errors import Unavailable
 from scim_gateway.guides import connection_lines
 from scim_gateway.malloc import share_one_arena
 from scim_gateway.tokens import MemoryTokenStore, new_token
+from scim_gateway.unused import unused
 
 NAME_OF_THE_FIRST = "first token"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its heartbeat file there by mkstemp: no name to guess, no content
@@ -49,6 +50,7 @@ def prepare(settings: Settings) -> Prepared:
     os.umask(0o077)
     notes: list[str] = []
     backend = load_backend(settings["backend"]).from_settings(settings, settings.resource_types)
+    notes += [f"Note: {found.message}; {found.remedy}." for found in unused(settings, backend)]
     try:
         store = backend.tokens
         in_process = isinstance(store, MemoryTokenStore)

@@ -204,6 +204,8 @@ class MemoryHandler(ContainingHandler, TextHandler):
 class MemoryBackend(Backend):
     """One lock around every operation; the steps of a failed write are undone, the last one first."""
 
+    settings_read = frozenset()
+
     def __init__(self, resource_types: ResourceTypes) -> None:
         self.resource_types = resource_types
         self._undo: Undo = []

@@ -50,6 +50,8 @@ class SqlBackend(Backend):
     :raises ConfigurationError: a name is longer than the database's keys.
     """
 
+    settings_read = frozenset({"database"})
+
     def __init__(
         self,
         database: str | Driver,
