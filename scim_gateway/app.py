@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from traceback import extract_tb
 from typing import Any
 
 import flask
@@ -120,15 +121,28 @@ def load_backend(spec: str) -> type[Backend]:
         else:
             known = entry_points(group=ENTRY_POINTS)
             if spec not in known.names:
-                near = get_close_matches(spec, known.names, 1)
+                near = get_close_matches(spec.lower(), known.names, 1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known.names)) or 'none'}."
                 raise ConfigurationError(f"There is no backend {spec!r}; {hint} Your own is named as module:Class.")
             found = known[spec].load()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"The backend {spec!r} cannot be loaded: {error}.") from None
+    except ConfigurationError:
+        raise
+    except Exception as error:  # whatever a module of somebody else raises when it is imported
+        raise ConfigurationError(f"The backend {spec!r} cannot be loaded: {_trouble(error)}.") from None
     if not (isinstance(found, type) and issubclass(found, Backend)):
         raise ConfigurationError(f"The backend {spec!r} is no class that inherits scim_gateway.backend.Backend.")
     return found
+
+
+def _trouble(error: Exception) -> str:
+    """What went wrong in one line, with the place in the code of the backend, if it got so far."""
+    said = str(error).strip().partition("\n")[0].rstrip(".")
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    *_, last = extract_tb(error.__traceback__)
+    if last.filename == __file__ or last.filename.startswith("<frozen importlib"):
+        return said
+    return f"{last.filename}:{last.lineno}: {type(error).__name__}{f': {said}' if said else ''}"
 
 
 class Readiness:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import click
 
@@ -31,7 +32,8 @@ def check(ctx: click.Context, probe: bool, as_json: bool) -> None:
     else:
         for finding in findings:
             remedy = f"; {'' if finding.ok else 'remedy: '}{finding.remedy}" if finding.remedy else ""
-            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.message}{remedy}")
+            message = finding.message.rstrip(".") if remedy else finding.message
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {message}{remedy}")
     if not all(finding.ok for finding in findings):
         ctx.exit(PROBLEM)
 
@@ -48,6 +50,17 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
             True,
             f"{url} serves this machine and its network",
             "for an identity provider in the cloud, set SCIM_GATEWAY_PUBLIC_URL to the https address of your proxy",
+        )
+    path = urlsplit(url).path
+    if path != settings["base_path"]:
+        yield Finding(
+            "path",
+            True,
+            f"identity providers ask for {path or 'no path at all'}, and {settings['base_path']} is what is served",
+            f"right only if the proxy puts that in its place; otherwise set SCIM_GATEWAY_PUBLIC_URL={url}"
+            f"{settings['base_path']}"
+            if not path
+            else "right only if the proxy puts the one in the other's place",
         )
     if settings["public_url"] and not settings["trusted_proxies"]:
         yield Finding(
@@ -81,7 +94,7 @@ def _store(gateway: Gateway) -> Iterator[Finding]:
 
 
 def _says(finding: Finding, error: ScimError) -> bool:
-    return not finding.ok and (finding.message + finding.remedy).find(error.detail.rstrip(".")) >= 0
+    return not finding.ok and error.detail.partition("; ")[0].rstrip(".") in finding.message
 
 
 def _tokens(gateway: Gateway) -> Finding:

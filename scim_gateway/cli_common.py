@@ -14,7 +14,7 @@ from scim_gateway import config
 from scim_gateway.actor import Actor
 from scim_gateway.app import Gateway, open_gateway
 from scim_gateway.config import ConfigurationError, Settings
-from scim_gateway.errors import ScimError
+from scim_gateway.errors import ScimError, Unavailable
 from scim_gateway.provisioned import Progress, Provisioned
 from scim_gateway.text import printable
 
@@ -47,7 +47,13 @@ class Commands(click.Group):
         except ConfigurationError as error:
             raise WrongUse(str(error)) from None
         except ScimError as error:
-            raise Failure(error.detail) from None
+            raise Failure(error.detail + _where(error)) from None
+
+
+def _where(error: ScimError) -> str:
+    """Where the store is that was not to be opened, unless that was said."""
+    place = error.place if isinstance(error, Unavailable) else None
+    return f" (the directory: {place}; scim-gateway check tells more)" if place and place not in error.detail else ""
 
 
 def settings_of(ctx: click.Context, **flags: Any) -> Settings:

@@ -239,7 +239,7 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
             values[setting.name] = setting.convert(written)
         except ValueError as error:
             is_ = "does not fit" if setting.secret else f"is {_short(written)}"
-            raise ConfigurationError(f"{origin} {is_}; it has to be {error}.") from None
+            raise ConfigurationError(f"{origin} {is_}; it has to be {_ended(str(error))}") from None
         origins[setting.name] = origin
     if values["default_count"] > values["max_results"]:
         if origins["default_count"] != "default":
@@ -263,6 +263,10 @@ def _declared_in(origins: Mapping[str, str]) -> str:
 def _short(value: Any) -> str:
     text = repr(without_account(value) if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[Any, str]]]:

@@ -208,6 +208,8 @@ class Unavailable(ScimError):
     """
 
     status = 503
+    place: str | None = None
+    """Where the store is that could not be opened; for the operator alone, no client is told."""
 
     def __init__(self, detail: str, *, retry_after: int = 5) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

@@ -20,7 +20,7 @@ import pytest
 
 from scim_gateway.app import EXTENSION, create_app, load_backend
 from scim_gateway.backend import Backend
-from scim_gateway.config import load
+from scim_gateway.config import ConfigurationError, load
 from scim_gateway.errors import Unavailable
 from scim_gateway.serve import options, prepare
 from scim_gateway.tokens import verify
@@ -202,3 +202,35 @@ def test_a_wrong_configuration_stops_the_procfile_with_one_line(tmp_path, enviro
         pytest.fail("it started")
     assert str(caught.value).splitlines()[0].startswith(line)
     assert "Traceback" not in str(caught.value)
+
+
+BROKEN = {
+    "x = (": "broken.py:1: '(' was never closed.",
+    "import os\n\nx = 1 / 0": "broken.py:3: ZeroDivisionError: division by zero.",
+    "import there_is_no_such_module": "broken.py:1: ModuleNotFoundError: No module named 'there_is_no_such_module'.",
+    "raise RuntimeError('one.\\ntwo')": "broken.py:1: RuntimeError: one.",
+    "x = 1": "cannot be loaded: module 'broken' has no attribute 'Store'.",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_backend_that_cannot_be_imported_is_one_line_with_its_place(text, tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text(text, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    with pytest.raises(ConfigurationError) as raised:
+        load_backend("broken:Store")
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    assert str(raised.value).startswith("The backend 'broken:Store' cannot be loaded: ")
+    assert str(raised.value).endswith(BROKEN[text])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_module_that_does_not_exist_is_said_to_be_missing():
+    with pytest.raises(ConfigurationError, match=r"cannot be loaded: No module named 'there_is_no'\.$"):
+        load_backend("there_is_no:Store")
+
+
+def test_a_backend_in_capitals_is_known_for_what_was_meant():
+    with pytest.raises(ConfigurationError, match=r"There is no backend 'ENGINE'; did you mean engine\?"):
+        load_backend("ENGINE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,6 +83,43 @@ def test_check_says_that_a_directory_is_new(run, tmp_path):
         f"ok   database: {place} was not there and was made; it can be read and written" in run("check", code=1).stdout
     )
     assert f"ok   database: {place} can be read and written" in run("check", code=1).stdout
+
+
+def test_check_points_out_a_public_path_that_is_not_the_one_that_is_served(run):
+    told = run("check", code=1, public_url="https://scim.example.com").stdout
+    assert "ok   path: identity providers ask for no path at all, and /scim/v2 is what is served; right only if" in told
+    assert "otherwise set SCIM_GATEWAY_PUBLIC_URL=https://scim.example.com/scim/v2\n" in told
+    assert "ask for /x, and" in run("check", code=1, public_url="https://scim.example.com/x").stdout
+    assert "path:" not in run("check", code=1, public_url="https://scim.example.com/scim/v2").stdout
+
+
+@pytest.mark.parametrize("content", ["no database" * 100, None])
+def test_a_store_that_cannot_be_opened_is_told_once_with_its_place(run, tmp_path, content):
+    place = tmp_path / "data" / "scim-gateway.db"
+    place.parent.mkdir()
+    if content is None:
+        place.mkdir()
+    else:
+        place.write_text(content, "utf-8")
+    lines = [line for line in run("check", code=1).stdout.splitlines() if line.startswith("FAIL")]
+    assert len(lines) == 1
+    assert str(place) in lines[0]
+    assert not re.search(r"[.?!][.;]", lines[0])
+    for command in (["token", "list"], ["serve"]):
+        line = error_line(run(*command, code=1))
+        assert str(place) in line
+
+
+def test_a_server_that_is_down_is_named_without_the_password(run):
+    url = "mysql://gw:sekret@127.0.0.1:1/scim"
+    line = error_line(run("token", "list", code=1, database_url=url))
+    assert line == (
+        "Error: The database server cannot be reached. "
+        "(the directory: scim at 127.0.0.1:1; scim-gateway check tells more)"
+    )
+    lines = [line for line in run("check", code=1, database_url=url).stdout.splitlines() if line.startswith("FAIL")]
+    assert len(lines) == 1
+    assert "remedy: See that the server runs and listens there" in lines[0]
 
 
 def test_people_in_the_memory_of_another_process_are_not_said_to_be_none(run):

@@ -10,6 +10,7 @@ from typing import Any, Self
 from sqlalchemy import bindparam, select
 
 from scim_gateway.backend import Backend, Finding, Reference
+from scim_gateway.errors import Unavailable
 from scim_gateway.schema import ResourceTypes
 from scim_gateway.tokens import TokenStore
 
@@ -139,4 +140,8 @@ class SqlBackend(Backend):
 
     def _prepare(self, begin: Transactions) -> None:
         indexes = [handler.index for handler in self.handlers.values()]
-        Startup(self._tenant, self._sets, indexes, self.feeding).prepare(self._database, begin)
+        try:
+            Startup(self._tenant, self._sets, indexes, self.feeding).prepare(self._database, begin)
+        except Unavailable as error:
+            error.place = self._database.driver.place
+            raise

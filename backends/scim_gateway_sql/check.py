@@ -16,7 +16,7 @@ from scim_gateway.schema import ResourceTypes
 from .database import Database, Session
 from .ddl import MigrationSet
 from .migrations import refuse_newer, versions
-from .sqlite import SqliteDriver
+from .sqlite import SqliteDriver, owner_of
 from .tables import resources
 
 _READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -44,7 +44,9 @@ def _file(
             rows = list(_pragmas(session))
             contents = list(_contents(session, tenant, resource_types))
     except ScimError as error:
-        yield Finding("database", False, f"{path}: {error.detail}", "Put this right and run the check again.")
+        said, _, remedy = error.detail.partition("; ")
+        said = said if str(path) in said else f"{path}{owner_of(path)}: {said}"
+        yield Finding("database", False, said, remedy)
         return
     yield Finding("database", True, f"{path} {made}can be read and written")
     yield from (*tables, *rows)
