@@ -169,6 +169,9 @@ class Backend(ABC):
     handlers: Mapping[str, ResourceHandler]
     """Handlers by the name of their resource type."""
 
+    shared: bool = False
+    """Whether several processes may serve this store at once. If not, ``serve`` starts one worker."""
+
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
@@ -217,7 +220,10 @@ class Backend(ABC):
 
     @property
     def cursor_key(self) -> bytes:
-        """32 secret bytes that seal cursors; the same in every process that serves this store."""
+        """32 secret bytes that seal cursors; the same in every process that serves this store.
+
+        The default is one process's own: where ``shared`` is true, the key has to be kept with the data.
+        """
         key: bytes | None = self.__dict__.get("_cursor_key")
         return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
 

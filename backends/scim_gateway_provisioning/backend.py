@@ -55,6 +55,8 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     :raises ValueError: two targets have the same name.
     """
 
+    shared = True
+
     def __init__(
         self,
         directory: SqlBackend,

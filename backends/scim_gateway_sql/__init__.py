@@ -48,6 +48,8 @@ class SqlBackend(Backend):
     :raises ConfigurationError: a name is longer than the database's keys.
     """
 
+    shared = True
+
     def __init__(
         self,
         database: str | Driver,
