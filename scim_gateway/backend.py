@@ -1,6 +1,7 @@
 """The contract between the protocol core and a store: all that the author of a backend reads.
 
-The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend.
+The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend. What is said of
+processes (4, 6, ``references``, ``cursor_key``) is tested with the fixture ``another``, 10 with ``make_unreachable``.
 
 1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id`` (at most 64 lower-case
     letters, digits and ``-``), ``schemas`` and ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``);

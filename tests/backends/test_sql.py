@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,17 @@ def backend(tmp_path: Path) -> Iterator[SqlBackend]:
 
 class TestSqlBackend(BackendTests):
     @pytest.fixture
-    def backend(self, tmp_path: Path) -> Iterator[SqlBackend]:
-        backend = SqlBackend.from_settings({"data_dir": str(tmp_path)}, self.resource_types)
-        yield backend
-        backend.close()
+    def opened(self, tmp_path: Path) -> Iterator[Callable[[], SqlBackend]]:
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(closing(open_backend(tmp_path, self.resource_types)))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, backend: SqlBackend, tmp_path: Path) -> Callable[[], None]:

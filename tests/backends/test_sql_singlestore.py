@@ -7,6 +7,7 @@ only a SingleStore can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import quote
 
@@ -74,10 +75,17 @@ def settings(server: Server, database: str, proxy: FaultProxy | None) -> dict[st
 
 class TestSqlBackendOnSingleStore(IN_SUITE):
     @pytest.fixture
-    def backend(self, settings: dict[str, Any]) -> Iterator[SqlBackend]:
-        backend = SqlBackend.from_settings(settings, self.resource_types)
-        yield backend
-        backend.close()
+    def opened(self, settings: dict[str, Any]) -> Iterator[Callable[[], SqlBackend]]:
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(closing(SqlBackend.from_settings(settings, self.resource_types)))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, proxy: FaultProxy | None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
