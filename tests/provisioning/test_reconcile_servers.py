@@ -11,7 +11,7 @@ import pytest
 from reconciled import Compared, foreign, short
 from scim_gateway_provisioning import turn
 from scim_gateway_provisioning.breaker import Limits
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_sql import SqlBackend
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 from sqlalchemy import Connection, event
