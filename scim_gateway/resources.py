@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from scim_gateway import stale
 from scim_gateway.abilities import MemberChange, MembershipHandler
 from scim_gateway.backend import Backend, ResourceHandler
 from scim_gateway.call import Answer, Call, Settled
@@ -352,7 +351,7 @@ class TypeOperations:
                 with self._backend.operation(write=True):
                     return work()
             except StaleResource:
-                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
+                stale.pause(attempt)
         raise Unavailable("Other requests keep changing the same resource; try again.", retry_after=1)
 
 

@@ -106,7 +106,7 @@ def test_no_backend_loads_flask():
 def test_a_backend_imports_of_the_gateway_only_what_the_contract_names():
     allowed = {
         "abilities", "actor", "backend", "changes", "config", "errors", "filter", "filter_predicates", "ordering",
-        "provisioned", "schema", "text", "tokens",
+        "provisioned", "schema", "stale", "text", "tokens",
     }  # fmt: skip
     for plugin in PLUGINS:
         for path in (ROOT / "backends" / plugin).glob("*.py"):

@@ -20,8 +20,7 @@ from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
 from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
-from .pages import batches
-from .prepared import Prepared
+from .prepared import Prepared, batches
 from .startup import CURSOR_KEY, Startup
 from .tables import SETTING, resources
 from .tokens import SqlTokenStore

@@ -17,6 +17,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.pool import QueuePool
 
+from scim_gateway import stale
 from scim_gateway.errors import StaleResource, Unavailable
 
 from .breaker import UNREACHABLE, Breaker
@@ -158,7 +159,7 @@ class Database:
                 with self.operation(write=True) as session:
                     return work(session)
             except StaleResource:
-                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
+                stale.pause(attempt)
         raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
 
     @staticmethod

@@ -19,9 +19,9 @@ from .failures import Duplicate
 from .holders import document_of, with_holders
 from .indexing import Index
 from .lookup import look_up
-from .pages import BATCH, FEW, FEW_MATCHES, cut, documents, page_among, scans
+from .pages import FEW, FEW_MATCHES, cut, documents, page_among, scans
 from .portable import insert_if_absent
-from .prepared import Prepared
+from .prepared import BATCH, Prepared
 from .pushdown import Plan, Translator
 from .tables import identifiers, members, resources
 from .value_index import add_values, change_values, drop_values

@@ -17,8 +17,8 @@ import orjson
 from sqlalchemy import ColumnElement, String, bindparam, literal, select
 
 from .indexing import Index, Leaf
-from .pages import HAS_JSON, batches
-from .prepared import Prepared
+from .pages import HAS_JSON
+from .prepared import Prepared, batches
 from .session import Session
 from .tables import resources, values
 

@@ -81,7 +81,7 @@ def test_work_is_done_again_from_its_start_until_nobody_gets_in_between(backend:
 
 
 def test_work_that_is_always_too_late_is_given_up(backend: SqlBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("scim_gateway.stale.time.sleep", lambda _seconds: None)
 
     def work(session: Session) -> None:
         note(session, "never")
