@@ -271,13 +271,13 @@ def test_processes_that_start_at_once_on_a_new_file_agree(tmp_path: Path) -> Non
 
 def test_a_forked_child_opens_its_own_connections(backend: SqlBackend) -> None:
     create(backend, user("parent"))
-    inherited = backend._database._engine
+    inherited = backend._database.connections.engine
     child = os.fork()
     if child == 0:
         status = 1
         try:
             create(backend, user("child"))
-            status = 0 if backend._database._engine is not inherited else 2
+            status = 0 if backend._database.connections.engine is not inherited else 2
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
 from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
@@ -34,7 +34,7 @@ def url(mariadb_server: MariaDb, mariadb: str, proxy: FaultProxy) -> str:
 
 @pytest.fixture
 def make_unreachable(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
     return proxy.refuse
 
 

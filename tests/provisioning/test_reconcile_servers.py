@@ -103,7 +103,7 @@ def test_a_connection_that_is_lost_ends_nothing_that_an_operator_does(world):
             lost.append(change[0])
             connection.connection.driver_connection._force_close()
 
-    event.listen(world.context.database._engine, "before_cursor_execute", lose)
+    event.listen(world.context.database.connections.engine, "before_cursor_execute", lose)
     plan = world.plan()
     world.reconciler.approve(plan.hash, 1)
     repair = world.reconciler.apply(plan.hash)
