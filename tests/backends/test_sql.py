@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scim_gateway_sql.handlers
+import scim_gateway_sql.reading
 import scim_gateway_sql.shared_commit
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
@@ -462,17 +462,15 @@ def test_a_new_schema_is_indexed_for_resources_that_were_there(tmp_path: Path) -
 def documents(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The documents that handlers read."""
     read: list[bytes] = []
-    loads = scim_gateway_sql.handlers.orjson.loads
+    loads = scim_gateway_sql.reading.orjson.loads
 
     class Spy:
-        dumps = staticmethod(scim_gateway_sql.handlers.orjson.dumps)
-
         @staticmethod
         def loads(doc: bytes) -> Any:
             read.append(doc)
             return loads(doc)
 
-    monkeypatch.setattr(scim_gateway_sql.handlers, "orjson", Spy)
+    monkeypatch.setattr(scim_gateway_sql.reading, "orjson", Spy)
     return read
 
 

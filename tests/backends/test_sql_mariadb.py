@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
-from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
 from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.reading import _GET_WITH_HOLDERS
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb

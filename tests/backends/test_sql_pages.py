@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from core_client import Core
-from scim_gateway_sql import SqlBackend, handlers, pages, prepared, pushdown
+from scim_gateway_sql import SqlBackend, pages, prepared, pushdown, reading
 from scim_gateway_sql.condition import Translation
 from scim_gateway_sql.ddl import OUT_OF_ORDER
 from sql_directory import TYPES, heard_from, opened
@@ -94,7 +94,7 @@ def test_every_page_is_that_of_the_core(
 ) -> None:
     monkeypatch.setattr(pages, "FEW", 2)
     monkeypatch.setattr(prepared, "BATCH", 3)
-    monkeypatch.setattr(handlers, "FEW_MATCHES", few_matches)
+    monkeypatch.setattr(reading, "FEW_MATCHES", few_matches)
     tree = resolved(USER, text)
     for start in (1, 5, 12, 21):
         for count in (0, 4, 100):
