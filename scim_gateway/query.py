@@ -111,7 +111,7 @@ class Searches:
         mark = Bookmark(window.count, following) if following else None
         return self._answer(shown, total, window, self._seal(search, call, mark))
 
-    def look_up(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
+    def answering(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
         """How searches are answered that differ from this one only in the text that an attribute has to be equal to.
 
         :param parameters: with :data:`SOME_TEXT` in the filter.

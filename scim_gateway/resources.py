@@ -100,10 +100,10 @@ class TypeOperations:
             return Answer(304, None, {"ETag": shown.tag})
         return Answer(200, shown.document, {"Location": shown.location, "ETag": shown.tag})
 
-    def look_up(self) -> Answering | None:
+    def answering(self) -> Answering | None:
         """How a GET is answered that asks for no certain attributes; ``None`` if no text makes the answer."""
         projection = parse(None, None, self._kind)
-        if self._splicer is None or not self._splicer.answers(projection):
+        if self._splicer is None or not self._splicer.can_answer(projection):
             return None
 
         def answer(request: Request, id: str) -> Answer | None:

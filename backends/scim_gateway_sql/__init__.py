@@ -94,7 +94,7 @@ class SqlBackend(Backend):
         return self._database.operation(write=write)
 
     def look_up(self) -> AbstractContextManager[Session]:
-        return self._database.look_up()
+        return self._database.glance()
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}

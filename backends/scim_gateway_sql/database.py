@@ -20,7 +20,7 @@ from . import connections
 from .connections import Connections
 from .driver import Driver
 from .failures import DRIVER_ERRORS, Contended, Locked, Lost, meaning_of
-from .glance import GlancingSession, LookUp
+from .glance import Glance, GlancingSession
 from .operation import Operation
 from .portable import NOW, instant
 from .session import Proof, Session
@@ -94,7 +94,7 @@ class Database:
             raise RuntimeError("a write operation cannot begin inside another operation")
         return current
 
-    def look_up(self) -> AbstractContextManager[Session]:
+    def glance(self) -> AbstractContextManager[Session]:
         """Like an operation that reads, without a transaction as long as it is a single statement.
 
         :raises StaleResource: it was more than one, and there was a change in between: do it again as an operation.
@@ -102,7 +102,7 @@ class Database:
         if self._process != os.getpid():
             self._start_over()
         current = self._here.session
-        return LookUp(self) if current is None else current
+        return Glance(self) if current is None else current
 
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
@@ -144,10 +144,10 @@ class Database:
         """The time by the database's own clock, to the millisecond."""
         return instant(int(session.execute(NOW).scalar_one()))
 
-    # Look-ups
+    # Glances
 
-    def begin_look_up(self) -> Session:
-        """The session of a look-up, which is this thread's from now on."""
+    def begin_glance(self) -> Session:
+        """The session of a glance, which is this thread's from now on."""
         ours = self.connections
         engine = ours.engine or self._start()
         connection = ours.take(engine, False)
@@ -158,7 +158,7 @@ class Database:
             session = self._here.session = GlancingSession(connection, self.driver)
         return session
 
-    def end_look_up(self, session: Session, *, failed: bool) -> None:
+    def end_glance(self, session: Session, *, failed: bool) -> None:
         """Give its connection back."""
         self._here.session = None
         # A connection that is still inside a transaction would show the next one what was, for as long as it is kept.

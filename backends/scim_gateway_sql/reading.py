@@ -14,9 +14,9 @@ from scim_gateway.errors import NotFound, Unavailable
 from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
+from .filter_statements import statement_for
 from .holders import document_of, with_holders
 from .indexing import Index
-from .lookup import look_up
 from .pages import FEW, FEW_MATCHES, cut, documents, page_among, scans
 from .prepared import BATCH, Prepared
 from .pushdown import Plan, Translator
@@ -125,7 +125,7 @@ class SqlReader(TextHandler):
 
     def _found(self, session: Session, query: Query) -> Texts | Page:
         """A page as stored, or complete where that is not enough to find it."""
-        found = self._looked_up(session, query)
+        found = self._by_one_statement(session, query)
         if found is None and query.filter is None and query.sort is None:
             found = self._in_order(session, query)
         if found is not None:
@@ -144,18 +144,18 @@ class SqlReader(TextHandler):
             self._complete(session, page.resources, query.without)
         return page
 
-    def _looked_up(self, session: Session, query: Query) -> Texts | Page | None:
-        """The page of a filter that a single look-up answers with few resources."""
-        lookup = look_up(self.index, self._tenant, query)
-        if lookup is None:
+    def _by_one_statement(self, session: Session, query: Query) -> Texts | Page | None:
+        """The page of a filter for which there is a single statement, which finds few resources."""
+        ready = statement_for(self.index, self._tenant, query)
+        if ready is None:
             return None
-        if self._has_holders and session.locks is None and lookup.with_holders is not None:
-            only = document_of(session, lookup.with_holders, lookup.parameters)
+        if self._has_holders and session.locks is None and ready.with_holders is not None:
+            only = document_of(session, ready.with_holders, ready.parameters)
             docs = [] if only is None else [only]
             if query.after is None and query.start_index == 1:
                 return Texts(docs[: query.count], len(docs), session.holders)
         else:
-            rows = lookup.statement.rows(session, lookup.parameters)
+            rows = ready.statement.rows(session, ready.parameters)
             if len(rows) > FEW:
                 return None
             if query.sort is None:

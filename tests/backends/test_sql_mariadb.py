@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
-from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.filter_statements import _BY_IDENTIFIER_WITH_HOLDERS
 from scim_gateway_sql.reading import _GET_WITH_HOLDERS
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
