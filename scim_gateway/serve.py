@@ -22,7 +22,7 @@ from scim_gateway.tokens import MemoryTokenStore, new_token
 NAME_OF_THE_FIRST = "first token"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its heartbeat file there by mkstemp: no name to guess, no content
 KEPT = "the token that was shown when it was made (another one: scim-gateway token create NAME)"
-FIXED = "the token in SCIM_GATEWAY_TOKEN"
+FIXED = "the token in {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def prepare(settings: Settings) -> Prepared:
         one_worker = settings["workers"] > 1 and not backend.shared
         store = backend.tokens
         if settings["token"]:
-            shown = FIXED
+            shown = FIXED.format(settings.origins["token"])
         elif isinstance(store, MemoryTokenStore):
             shown, _ = new_token(NAME_OF_THE_FIRST)
             # Workers inherit it; a store of their own would each know another one.

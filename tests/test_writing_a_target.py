@@ -19,7 +19,7 @@ from core_client import GROUP, USER, Core
 from doubles.listed_target import ListTarget
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 from scim_http import TOKEN, ScimClient

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
-from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
-from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.filter_statements import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.reading import _GET_WITH_HOLDERS
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
@@ -36,7 +36,7 @@ def url(mariadb_server: MariaDb, mariadb: str, proxy: FaultProxy) -> str:
 
 @pytest.fixture
 def make_unreachable(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
     return proxy.refuse
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from doubles.singlestore.api import Address, MariaDB
 from doubles.singlestore.fixtures import MakeDouble, Server, authorities, real_server
 from scim_gateway_sql import SqlBackend
@@ -91,7 +91,7 @@ class TestSqlBackendOnSingleStore(IN_SUITE):
     def make_unreachable(self, proxy: FaultProxy | None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         if proxy is None:
             pytest.skip("needs a network that fails, and SINGLESTORE_URL names another machine")
-        monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+        monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
         return proxy.refuse
 
     def test_the_check_finds_a_sound_store_sound_and_sends_nothing_that_is_not_documented(

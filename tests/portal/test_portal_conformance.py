@@ -11,7 +11,7 @@ from doubles.portal.fixtures import DOMAIN
 from doubles.portal.server import PortalDouble
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_singlestore_portal import PortalBackend, PortalTarget
 from scim_gateway_singlestore_portal.settings import PortalSettings
