@@ -25,7 +25,7 @@ from scim_gateway.unused import unused
 NAME_OF_THE_FIRST = "first token"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its heartbeat file there by mkstemp: no name to guess, no content
 KEPT = "the token that was shown when it was made (another one: scim-gateway token create NAME)"
-FIXED = "the token in SCIM_GATEWAY_TOKEN"
+FIXED = "the token in {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,10 @@ class Prepared:
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Open the store once, make the first token if there is none, and give all connections back before any fork.
+    """What the workers need to agree on: their number, and a token; all connections are given back before any fork.
+
+    There is one worker unless the backend says that several processes may serve its store (``Backend.shared``). Where
+    no token is known, the first one is made: the backend keeps it, or the workers get it where the backend keeps none.
 
     :raises ConfigurationError: the settings make no sense.
     :raises Unavailable: the store cannot be reached.
@@ -52,12 +55,12 @@ def prepare(settings: Settings) -> Prepared:
     backend = load_backend(settings["backend"]).from_settings(settings, settings.resource_types)
     notes += [f"Note: {found.message}; {found.remedy}." for found in unused(settings, backend)]
     try:
+        one_worker = settings["workers"] > 1 and not backend.shared
         store = backend.tokens
-        in_process = isinstance(store, MemoryTokenStore)
         if settings["token"]:
-            shown = FIXED
+            shown = FIXED.format(settings.origins["token"])
             refuse_unfit(backend)
-        elif in_process:
+        elif isinstance(store, MemoryTokenStore):
             shown, _ = new_token(NAME_OF_THE_FIRST)
             # Workers inherit it; a store of their own would each know another one.
             settings = changed(settings, token=shown)
@@ -72,9 +75,8 @@ def prepare(settings: Settings) -> Prepared:
             notes.append("The token is shown this once; only its hash is kept.")
     finally:
         backend.close()
-    if in_process and settings["workers"] > 1:
-        if settings.origins["workers"] != "default":
-            notes.append(f"The backend {settings['backend']} keeps its state in one process: 1 worker serves it.")
+    if one_worker:
+        notes.append(f"The backend {settings['backend']} is not for several processes: 1 worker serves it.")
         settings = changed(settings, workers=1)
     lines = (
         f"scim-gateway {__version__}, backend {settings['backend']}, listening on {settings['bind']}",

@@ -22,8 +22,7 @@ from .driver import Driver
 from .fed import Feeding
 from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
-from .pages import batches
-from .prepared import Prepared
+from .prepared import Prepared, batches
 from .startup import CURSOR_KEY, Startup
 from .tables import SETTING, resources
 from .tokens import SqlTokenStore
@@ -51,6 +50,7 @@ class SqlBackend(Backend):
     :raises ConfigurationError: a name is longer than the database's keys.
     """
 
+    shared = True
     settings_read = frozenset({"database"})
 
     def __init__(
@@ -104,7 +104,7 @@ class SqlBackend(Backend):
         return self._database.operation(write=write)
 
     def look_up(self) -> AbstractContextManager[Session]:
-        return self._database.look_up()
+        return self._database.glance()
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}
