@@ -112,6 +112,17 @@ def test_a_store_that_cannot_be_opened_is_told_once_with_its_place(run, tmp_path
         assert str(place) in line
 
 
+def test_a_file_of_somebody_else_is_told_with_its_owner(run, tmp_path, monkeypatch):
+    run("token", "create", "okta")
+    place = tmp_path / "data" / "scim-gateway.db"
+    monkeypatch.setattr("os.geteuid", lambda: 4_000_000)
+    monkeypatch.setattr("os.open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    line = error_line(run("token", "list", code=1))
+    assert line.startswith(f"Error: The database file {place} cannot be opened: Permission denied ({place} belongs to ")
+    assert "and this is user 4000000); SCIM_GATEWAY_DATA_DIR" in line
+
+
 def test_a_server_that_is_down_is_named_without_the_password(run):
     url = "mysql://gw:sekret@127.0.0.1:1/scim"
     line = error_line(run("token", "list", code=1, database_url=url))

@@ -119,11 +119,13 @@ class Feeding:
             return
         who = f"the backend {self._backend}" if self._backend else "this gateway"
         before = document["backend"]
-        remedy = (
-            f"Set SCIM_GATEWAY_BACKEND={before}, as before."
-            if before
-            else f"Set SCIM_GATEWAY_BACKEND to one that feeds {listed(document['targets'])}."
-        )
+        all_of_them = listed(sorted({*document["targets"], *self.targets}))
+        if not before:
+            remedy = f"Set SCIM_GATEWAY_BACKEND to one that feeds {all_of_them}."
+        elif self.targets:
+            remedy = f"Set SCIM_GATEWAY_BACKEND={before}, as before, or one that feeds {all_of_them}."
+        else:
+            remedy = f"Set SCIM_GATEWAY_BACKEND={before}, as before."
         command = f"SCIM_GATEWAY_BACKEND={before} scim-gateway" if before else "scim-gateway"
         raise NotFed(
             f"This directory feeds {listed(document['targets'])}, and {who} does not feed {listed(left_out)}: nothing "

@@ -146,12 +146,14 @@ def _create_privately(path: Path) -> None:
 
 
 def owner_of(path: Path) -> str:
-    """Whose a file is, or the nearest folder that there is, and who asks; to follow a message."""
+    """Whose a file is, or the nearest folder that there is, to follow a message; nothing if it is one's own."""
     for there in (path, *path.parents):
         try:
             owner = os.stat(there).st_uid
         except OSError:
             continue
+        if owner == os.geteuid():
+            break
         return f" ({there} belongs to {_account(owner)}, and this is {_account(os.geteuid())})"
     return ""
 

@@ -13,6 +13,7 @@ from doubles.listed_target import ListTarget
 from listed_backend import ListedBackend
 from provisioned import Open, World, all_in, directory_in, provisioned
 from scim_gateway_provisioning.backend import ProvisioningBackend
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.fed import NotFed
 
@@ -122,6 +123,16 @@ def test_each_tenant_has_targets_of_its_own(open_directory: Open, tmp_path: Path
     assert Core(other).user("ann")
     other.close()
     world.close()
+
+
+def test_a_gateway_with_another_target_is_told_that_there_may_be_one_with_both(tmp_path: Path) -> None:
+    settings = {"data_dir": str(tmp_path), "backend": "of-a"}
+    made = SqlBackend.from_settings(settings, standard_resource_types(), migrations=(PROVISIONING,))
+    of_a = provisioned(tmp_path, ListTarget("a"), directory=made)
+    Core(of_a).user("ann")
+    of_a.close()
+    with pytest.raises(NotFed, match=r"SCIM_GATEWAY_BACKEND=of-a, as before, or one that feeds a and b\. To end it"):
+        provisioned(tmp_path, ListTarget("b")).paused()
 
 
 def test_of_two_that_start_at_once_with_different_targets_one_is_refused(open_directory: Open, tmp_path: Path) -> None:
