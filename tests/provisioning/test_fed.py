@@ -14,8 +14,10 @@ from listed_backend import ListedBackend
 from provisioned import Open, World, all_in, directory_in, provisioned
 from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.ddl import PROVISIONING
+from scim_gateway_provisioning.tables import works
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.fed import NotFed
+from sqlalchemy import select
 
 from scim_gateway import config
 from scim_gateway.cli import main
@@ -185,17 +187,26 @@ def test_a_dropped_target_is_let_be_and_the_others_are_fed_on(fed: World, tmp_pa
     rest.close()
 
 
-def test_what_was_pending_in_a_dropped_target_goes_on_when_it_is_fed_again(fed: World, tmp_path: Path) -> None:
-    ann = fed.core.user("anna")
-    first, second = fed.targets
+def test_what_was_pending_in_a_dropped_target_goes_on_when_it_is_fed_again(
+    open_directory: Open, tmp_path: Path
+) -> None:
+    first, second = a_and_b()
+    before = World(tmp_path, first, second, directory=open_directory())
+    ann = before.core.user("anna")
     second.down()
-    fed.core.patch(ann, INACTIVE, expect=503)
-    rest = World(tmp_path, first)
-    rest.backend.drop("b")
+    before.core.patch(ann, INACTIVE, expect=503)
+    before.close()
+    rest = World(tmp_path, first, directory=open_directory())
+    dropped = rest.backend.drop("b")
+    assert (dropped.left, dropped.pending, dropped.revoking) == (1, 1, 1)
+    resting = select(works.c.next_ms).where(works.c.tenant == rest.context.tenant, works.c.target_name == "b")
+    with rest.context.database.operation(write=False) as session:
+        assert session.execute(resting).scalars().all() == [None]
     rest.core.user("bob")
+    assert rest.backend.pending() == []
     rest.close()
     second.up()
-    both = World(tmp_path, first, second)
+    both = World(tmp_path, first, second, directory=open_directory())
     both.backend.start()
     both.settle()
     assert not second.listing.users["anna"].active
