@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TextIO
+from pathlib import Path
 
 import click
 
 from scim_gateway import simulate as simulation
-from scim_gateway.cli_common import PROBLEM, WrongUse, json_option, settings_of, show_json
+from scim_gateway.cli_client import insecure_option, token_file_option, token_of, url_option
+from scim_gateway.cli_common import PROBLEM, WrongUse, json_option, show_json
 from scim_gateway.simulate import SimulationError, Step
 
 
 @click.command()
 @click.argument("idp", type=click.Choice(sorted(simulation.SCENARIOS)))
-@click.option("--url", required=True, help="SCIM base URL, as it is entered at the identity provider.")
-@click.option(
-    "--token-file",
-    type=click.File(encoding="utf-8"),
-    help="File with the token; - is standard input. Else SCIM_GATEWAY_TOKEN or …_FILE, else it is asked for.",
-)
-@click.option("--insecure", is_flag=True, help="Send the token over http:// to another machine all the same.")
+@url_option
+@token_file_option
+@insecure_option
 @click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for an answer.")
 @json_option
 @click.pass_context
@@ -28,7 +25,7 @@ def simulate(
     ctx: click.Context,
     idp: str,
     url: str,
-    token_file: TextIO | None,
+    token_file: Path | None,
     insecure: bool,
     timeout: float,
     as_json: bool,
@@ -37,12 +34,7 @@ def simulate(
 
     A line for each request; exit code 1 if one of them did not go as it should.
     """
-    if token_file is not None:
-        token = token_file.read().strip()
-    else:
-        token = settings_of(ctx)["token"] or click.prompt("Token", hide_input=True, err=True).strip()
-    if not token:
-        raise WrongUse("There is no token.")
+    token = token_of(ctx, token_file)
     steps: list[Step] = []
 
     def report(step: Step) -> None:
