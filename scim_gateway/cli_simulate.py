@@ -18,6 +18,7 @@ from scim_gateway.simulate import SimulationError, Step
 @url_option
 @token_file_option
 @insecure_option
+@click.option("--clean-up", metavar="RUN", help="Only remove what an earlier run could not remove.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for an answer.")
 @json_option
 @click.pass_context
@@ -26,13 +27,16 @@ def simulate(
     idp: str,
     url: str,
     token_file: Path | None,
+    clean_up: str | None,
     insecure: bool,
     timeout: float,
     as_json: bool,
 ) -> None:
     """Play the whole life cycle that Okta or Entra ID sends, on throw-away names, and clean up.
 
-    A line for each request; exit code 1 if one of them did not go as it should.
+    A line for each request; exit code 1 if one of them did not go as it should. A gateway that feeds targets counts the
+    removals of a run, of users and groups 6 with okta, 8 with entra; its circuit breaker refuses more than 50 within an
+    hour unless it is configured otherwise.
     """
     token = token_of(ctx, token_file)
     steps: list[Step] = []
@@ -43,7 +47,10 @@ def simulate(
             click.echo(str(step))
 
     try:
-        good = simulation.run(idp, url, token, report, insecure=insecure, timeout=timeout)
+        if clean_up is not None:
+            good = simulation.clean_up(url, token, clean_up, report, insecure=insecure, timeout=timeout)
+        else:
+            good = simulation.run(idp, url, token, report, insecure=insecure, timeout=timeout)
     except SimulationError as error:
         raise WrongUse(str(error)) from None
     if as_json:

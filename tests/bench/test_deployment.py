@@ -7,98 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
+from click.testing import CliRunner
+from deployed import TOKEN
 
-from benchmarks.import_at_scale import Engine
-from benchmarks.processes import cores
-from benchmarks.target_process import ROOT, TargetProcess, running_target
-from scim_gateway.app import EXTENSION, create_app
-from scim_gateway.bench import people
-from scim_gateway.bench.measuring import Client
-from scim_gateway.bench.wire import Target
+from benchmarks.target_process import ROOT
 from scim_gateway.cli import main
 
-TOKEN = "a-token-of-the-tests-0123456789-abcdef"
 MADE = "^bench-[0-9a-f]{8}-"
-
-
-@dataclass
-class Deployment:
-    """A gateway over HTTP."""
-
-    target: Target
-    client: Client
-    backend: Any
-
-    def bench(self, *arguments: str) -> Result:
-        return CliRunner().invoke(
-            main,
-            ["bench", "--url", self.target.url, "--yes", "--seconds", "0.1", *arguments],
-            obj={"SCIM_GATEWAY_TOKEN": TOKEN},
-        )
-
-    def add(self, name: str) -> str:
-        document = {"schemas": [people.USER], "userName": name, "active": True}
-        return str(self.client.call("POST", "/Users", document).json()["id"])
-
-    def set_active(self, id: str, active: bool) -> int:
-        body = people.activation(active)
-        return self.client.call("PATCH", f"/Users/{id}", body, statuses=(200, 403)).status
-
-    def users(self) -> dict[str, bool]:
-        """Names in the directory, and whether they are active."""
-        found = self.client.call("GET", "/Users?count=500").json().get("Resources", ())
-        return {user["userName"]: user["active"] for user in found}
-
-    def groups(self) -> list[str]:
-        found = self.client.call("GET", "/Groups?count=500").json().get("Resources", ())
-        return [group["displayName"] for group in found]
-
-    def counted(self) -> dict[str, int]:
-        return dict(self.backend.safeguards.breaker_counts())
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetProcess]:
-    with running_target("engine", tmp_path_factory.mktemp("engine") / "double", cores()[1]) as process:
-        yield process
-
-
-@pytest.fixture
-def deploy(engine: TargetProcess, tmp_path: Path) -> Iterator[Any]:
-    with ExitStack() as stack:
-
-        def deploy(**settings: str) -> Deployment:
-            app = create_app(
-                {
-                    **Engine(engine).settings(),
-                    "SCIM_GATEWAY_TOKEN": TOKEN,
-                    "SCIM_GATEWAY_DATA_DIR": str(tmp_path),
-                    "SCIM_GATEWAY_LOG_LEVEL": "error",
-                    **{f"SCIM_GATEWAY_{name.upper()}": value for name, value in settings.items()},
-                }
-            )
-            backend = app.extensions[EXTENSION].backend
-            stack.callback(backend.close)
-            server = make_server("127.0.0.1", 0, app, threaded=True)
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-            thread.start()
-            for end in (server.server_close, thread.join, server.shutdown):
-                stack.callback(end)
-            target = Target("127.0.0.1", server.port, "/scim/v2", TOKEN)
-            return Deployment(target, stack.enter_context(closing(Client(target, 1))), backend)
-
-        yield deploy
 
 
 def test_a_measurement_costs_the_removals_that_it_told_and_revocations_go_on(deploy: Any) -> None:
