@@ -280,6 +280,10 @@ class Provisioned(ABC):
     def paused(self) -> str | None:
         """The reason of the pause, if there is one."""
 
+    def removals_refused(self) -> str | None:
+        """Why each further removal is refused until somebody approves, if that is so; without a limit it never is."""
+        return None
+
     @abstractmethod
     def state_of(self, id: str) -> Mapping[str, Mapping[str, Any]]:
         """For each target: how the resource stands there (``name``, ``state``, ``error``, ``waiting``)."""
