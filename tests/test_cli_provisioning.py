@@ -236,6 +236,12 @@ def test_names_to_adopt_come_from_a_file_or_standard_input(run, script, tmp_path
     ]
 
 
+def test_a_kind_is_understood_as_the_resource_type_is_written(run, script):
+    script.adoptions = [Adoption("engine", "Group", "analysts", "listed")]
+    run("adopt", "engine", "Group", "analysts")
+    assert script.asked == [("adopt", "engine", "Group", ["analysts"], [], False, "command line")]
+
+
 def test_adoption_as_json(run, script):
     script.adoptions = [adoption("ann", "listed")]
     assert json.loads(run("adopt", "engine", "user", "ann", "--json").stdout) == [
