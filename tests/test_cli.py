@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -212,6 +213,14 @@ def test_users_and_groups_are_listed_and_shown(run, environ):
     assert json.loads(run("groups", "show", "staff").output)["members"][0]["value"] == ids[0]
     assert "no user" in error_line(run("users", "show", 'x" or "', code=1))
     assert "no group" in error_line(run("groups", "show", "nobody", code=1))
+
+
+@pytest.mark.parametrize("what", ["users", "groups"])
+def test_the_filter_that_the_help_shows_is_one_that_works(run, what):
+    example = re.search(r"such as '([^']+)'", " ".join(run(what, "list", "--help").output.split()))
+    assert example is not None
+    run("token", "create", "okta")  # there is a directory
+    run(what, "list", "--filter", example[1])
 
 
 @pytest.mark.parametrize(("idp", "words"), [("okta", "SCIM connector base URL"), ("entra", "Tenant URL")])
