@@ -70,12 +70,14 @@ class Repair:
     :param left: what a comparison finds afterwards.
     :param done: how many steps were taken.
     :param problems: a line for each thing that did not work.
+    :param unseen: names of targets that could not be compared; the plans say nothing of them.
     """
 
     found: Plan
     left: Plan
     done: int
     problems: Sequence[str] = ()
+    unseen: Sequence[str] = ()
 
 
 class PlanMoved(Conflict):
