@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Self
 
 import click
 
@@ -68,19 +68,19 @@ def bench(
         raise WrongUse(str(error)) from None
     if not yes:
         click.confirm(_question(size, url, clean_up), abort=True, err=True)
-    with _ended_properly():
+    with _Ending() as ending:
         try:
             if clean_up is not None:
                 good = _clean(target, clean_up)
             else:
-                good = _measure(target, size, seconds, connections, as_json)
+                good = _measure(target, size, seconds, connections, ending, as_json)
         except BenchmarkError as error:
             raise Failure(str(error)) from None
     if not good:
         ctx.exit(PROBLEM)
 
 
-def _measure(target: Target, size: Size, seconds: float, connections: int, as_json: bool) -> bool:
+def _measure(target: Target, size: Size, seconds: float, connections: int, ending: _Ending, as_json: bool) -> bool:
     rows: list[deployment.Row] = []
 
     def report(row: deployment.Row) -> None:
@@ -90,7 +90,15 @@ def _measure(target: Target, size: Size, seconds: float, connections: int, as_js
             click.echo(str(row))
         rows.append(row)
 
-    good = deployment.measure(target, report, size=size, seconds=seconds, connections=connections, progress=_tell)
+    good = deployment.measure(
+        target,
+        report,
+        size=size,
+        seconds=seconds,
+        connections=connections,
+        progress=_tell,
+        undisturbed=ending.waiting,
+    )
     if as_json:
         show_json({"ok": good, "workloads": [asdict(row) for row in rows]})
     return good
@@ -127,15 +135,32 @@ def _question(size: Size, url: str, prefix: str | None) -> str:
     )
 
 
-@contextmanager
-def _ended_properly() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: what was made is removed."""
+class _Ending:
+    """SIGTERM ends what it surrounds as Ctrl-C does, so that what was made is removed; the removal it lets end."""
 
-    def end(number: int, _: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
+    def __init__(self) -> None:
+        self._is_waiting = False
+        self._asked: int | None = None
 
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, self._end)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The signal takes effect behind the block."""
+        self._is_waiting = True
+        try:
+            yield
+        finally:
+            self._is_waiting = False
+        if self._asked is not None:
+            raise SystemExit(self._asked)
+
+    def _end(self, number: int, _: FrameType | None) -> None:
+        if not self._is_waiting:
+            raise SystemExit(128 + number)
+        self._asked = 128 + number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
 from scim_gateway.bench.directory import Directory, Traits
@@ -47,10 +47,12 @@ def measure(
     seconds: float,
     connections: int,
     progress: Callable[[str], None] = lambda _: None,
+    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> bool:
     """Make people and groups, run every workload, and delete what was made; whether all of it went well.
 
     :param progress: told what is made, and what could not be removed.
+    :param undisturbed: stands around the deletion.
     :raises BenchmarkError: the service cannot be reached, or does not let people be created or removed.
     """
     client = Client(target, connections)
@@ -63,17 +65,21 @@ def measure(
             report(_created(directory))
             went_well = _all(client, directory, report, size, seconds)
         finally:
-            client.finish()
-            is_clean = clean(client, directory.prefix, progress)
+            with undisturbed():
+                client.finish()
+                is_clean = clean(client, directory.prefix, progress)
     return went_well and is_clean
 
 
 def clean(client: Client, prefix: str, tell: Callable[[str], None]) -> bool:
     """Delete everything whose name begins so; whether nothing is left, and otherwise what is told."""
+    command = clean_up_command(client.target.url, prefix)
     try:
         left = clean_up(client, prefix)
+    except KeyboardInterrupt:
+        tell(f"Some may be left whose names begin with {prefix}. To remove them: {command}")
+        raise
     except BenchmarkError as error:
-        command = clean_up_command(client.target.url, prefix)
         tell(f"What is left, with names that begin with {prefix}, could not be removed: {error}. Later: {command}")
         return False
     if left is not None:

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from deployed import TOKEN
 
 from benchmarks.target_process import ROOT
+from scim_gateway.bench import deployment, throwaway
 from scim_gateway.cli import main
 
 MADE = "^bench-[0-9a-f]{8}-"
@@ -144,3 +145,20 @@ def test_a_measurement_that_is_told_to_end_removes_what_it_made(deploy: Any, tmp
     assert "Traceback" not in (tmp_path / "output").read_text()
     assert gateway.users() == {}
     assert gateway.groups() == []
+
+
+def test_who_is_told_to_end_while_removing_goes_on_to_the_end(deploy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = deploy()
+    delete = throwaway._delete_all
+
+    def told_meanwhile(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return delete(*arguments)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(deployment, "all_workloads", lambda groups: ())
+    monkeypatch.setattr(throwaway, "_delete_all", told_meanwhile)
+    assert gateway.bench().exit_code == 128 + signal.SIGTERM
+    assert gateway.users() == {}
+    assert gateway.groups() == []
+    assert signal.getsignal(signal.SIGTERM) == before
