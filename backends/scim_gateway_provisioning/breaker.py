@@ -170,8 +170,9 @@ class Breaker:
             # The limit is never less than this number, and the rest costs a count of everything.
             if (count := _on(side, counted)) >= self.limits.removals:
                 total = self._total(session, side, counted, now.now - self.limits.minutes * _MINUTE)
-                if count >= self.limits.of(total):
-                    full.append(f"{count} {side} ({self.limits.explained(total, side)})")
+                limit = self.limits.of(total)
+                if count >= limit:
+                    full.append(f"{count} {side} (limit {limit}: {self.limits.explained(total, side)})")
         if not full:
             return None
         return f"{' and '.join(full)} removed within {self.limits.minutes} minutes: every further removal is refused"
