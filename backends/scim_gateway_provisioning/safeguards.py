@@ -158,11 +158,6 @@ class Safeguards(Journal):
         with self._database.session() as session:
             return pause.reason(session, self._tenant)
 
-    def breaker_counts(self) -> Mapping[str, int]:
-        """How many removals of users and groups, and of memberships, count at present."""
-        with self._database.session() as session:
-            return self.breaker.counts(session)
-
     def removals_refused(self) -> str | None:
         """Why the circuit breaker refuses each further removal at present, if it does."""
         with self._database.session() as session:

@@ -48,4 +48,6 @@ class Deployment:
         return [group["displayName"] for group in found]
 
     def counted(self) -> dict[str, int]:
-        return dict(self.backend.safeguards.breaker_counts())
+        """How many removals the circuit breaker has counted."""
+        with self.backend.directory.database.session() as session:
+            return dict(self.backend.safeguards.breaker.counts(session))
