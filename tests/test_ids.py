@@ -16,7 +16,7 @@ from flask import Flask
 from scim_http import BULK_REQUEST, ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, TOKEN, USER, ScimClient
 
 from scim_gateway.app import EXTENSION, create_app
-from scim_gateway.changes import new_id
+from scim_gateway.changes import changed, new_id
 from scim_gateway.ids import is_id
 from scim_gateway.text import printable
 
@@ -289,3 +289,17 @@ def test_a_change_of_what_cannot_be_there_is_told_to_the_backend_as_refused(dire
     for id in (unknown, strange):
         directory.scim.delete(f"/Users/{id}").expect(404)
     assert told == [f"There is no User with id '{id}'." for id in (unknown, strange)]
+
+
+def test_what_was_stored_as_a_reference_before_is_shown_and_not_looked_up(directory: Directory) -> None:
+    scim, backend = directory.scim, directory.backend
+    with backend.operation(write=True):
+        before = backend.handlers["User"].get(directory.bob["id"])
+        extension = {"manager": {"value": directory.ada["id"].upper()}}
+        after = {**before, "schemas": [USER, ENTERPRISE], ENTERPRISE: extension}
+        backend.handlers["User"].modify(before, changed(before, after))
+    backend.asked.clear()
+    shown = scim.get(f"/Users/{directory.bob['id']}").expect(200).body
+    assert shown[ENTERPRISE] == extension
+    assert scim.get("/Users").expect(200).resources[-1] == shown
+    assert [id for id in backend.asked if not is_id(id)] == []
