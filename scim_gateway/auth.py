@@ -147,7 +147,7 @@ class BearerAuthenticator:
                 if token.expired(self._now()):
                     return None
                 return principal
-        found = self._look_up(text)
+        found = self._verified(text)
         if found is None:
             return None
         principal = Principal(found.name, found.scopes, found.profile)
@@ -159,7 +159,7 @@ class BearerAuthenticator:
         self._touch(found)
         return principal
 
-    def _look_up(self, text: str) -> Token | None:
+    def _verified(self, text: str) -> Token | None:
         try:
             return verify(text, self._store, self._now())
         except ScimError:

@@ -1,6 +1,7 @@
 """The contract between the protocol core and a store: all that the author of a backend reads.
 
-The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend.
+The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend. What is said of
+processes (4, 6, ``references``, ``cursor_key``) is tested with the fixture ``another``, 10 with ``make_unreachable``.
 
 1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id`` (at most 64 lower-case
     letters, digits and ``-``), ``schemas`` and ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``);
@@ -171,6 +172,9 @@ class Backend(ABC):
     handlers: Mapping[str, ResourceHandler]
     """Handlers by the name of their resource type."""
 
+    shared: bool = False
+    """Whether several processes may serve this store at once. If not, ``serve`` starts one worker."""
+
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
@@ -225,7 +229,10 @@ class Backend(ABC):
 
     @property
     def cursor_key(self) -> bytes:
-        """32 secret bytes that seal cursors; the same in every process that serves this store."""
+        """32 secret bytes that seal cursors; the same in every process that serves this store.
+
+        The default is one process's own: where ``shared`` is true, the key has to be kept with the data.
+        """
         key: bytes | None = self.__dict__.get("_cursor_key")
         return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
 

@@ -76,11 +76,12 @@ def _store(gateway: Gateway) -> Iterator[Finding]:
 
 def _tokens(gateway: Gateway) -> Finding:
     store, fixed = gateway.backend.tokens, gateway.settings["token"]
+    is_set = f"one is set by {gateway.settings.origins['token']}"
     if isinstance(store, MemoryTokenStore):
-        message = "SCIM_GATEWAY_TOKEN is set" if fixed else "the gateway makes one each time it starts"
+        message = is_set if fixed else "the gateway makes one each time it starts"
         return Finding("tokens", True, message)
     now = datetime.now(UTC)
     valid = sum(not token.expired(now) for token in store.list())
     if not valid and not fixed:
         return Finding("tokens", False, "there is no valid token", "scim-gateway token create NAME")
-    return Finding("tokens", True, f"{valid} valid{', and SCIM_GATEWAY_TOKEN is set' if fixed else ''}")
+    return Finding("tokens", True, f"{valid} valid{f', and {is_set}' if fixed else ''}")

@@ -104,7 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Wrong tokens from one address in a minute before it is answered 429; valid tokens always pass. 0: no limit.",
     ),
     Setting("bind", an_address, "127.0.0.1:8000", "Address to listen on."),
-    Setting("workers", a_number(1, 64), 2, "Worker processes; the memory backend has one."),
+    Setting("workers", a_number(1, 64), 2, "Worker processes; a backend that is not for several, as memory, has one."),
     Setting("threads", a_number(1, 256), 8, "Threads of each worker process."),
     Setting("timeout", a_number(1), 60, "Seconds after which a worker process that stands still is replaced."),
     Setting("graceful_timeout", a_number(0), 30, "Seconds that requests get to finish when the gateway stops."),

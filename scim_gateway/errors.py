@@ -122,13 +122,6 @@ class InsufficientScope(Forbidden):
     """The credentials are valid, but not for this kind of operation (RFC 6750 §3.1)."""
 
 
-class Sensitive(ScimError):
-    """The request would put personal data into a URL (RFC 7644 §7.5.2)."""
-
-    status = 403
-    scim_type = "sensitive"
-
-
 class NotFound(ScimError):
     """No such resource or endpoint."""
 

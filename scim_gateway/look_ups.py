@@ -49,8 +49,8 @@ class Form(NamedTuple):
     profile: str | None
 
 
-class LookUp(NamedTuple):
-    """What a look-up of a certain form means.
+class Meaning(NamedTuple):
+    """What look-ups of a form mean.
 
     :param route: what is asked for, for logs.
     """
@@ -70,8 +70,8 @@ class LookUps:
     :param meaning: finds out what those of a form mean; ``None`` if they have to be read one by one.
     """
 
-    def __init__(self, meaning: Callable[[Form], LookUp | None]) -> None:
-        def found_out(form: Form) -> LookUp | None:
+    def __init__(self, meaning: Callable[[Form], Meaning | None]) -> None:
+        def found_out(form: Form) -> Meaning | None:
             if _length(form) > _LONGEST_FORM:
                 raise _NotKept  # as nothing is that was raised: a form that is known is not measured again
             try:
@@ -81,7 +81,7 @@ class LookUps:
 
         self._meaning = lru_cache(maxsize=_KEPT)(found_out)
 
-    def of(self, request: Request) -> tuple[LookUp, str] | None:
+    def of(self, request: Request) -> tuple[Meaning, str] | None:
         """What a request means, and what it asks for; ``None`` if it is no look-up, or one that is not allowed."""
         principal = request.principal
         if request.method != "GET" or principal is None or "read" not in principal.scopes:

@@ -26,7 +26,7 @@ from scim_gateway.errors import (
 )
 from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
 from scim_gateway.ids import is_id
-from scim_gateway.look_ups import SOME_TEXT, Answering, Form, LookUp, LookUps
+from scim_gateway.look_ups import SOME_TEXT, Answering, Form, LookUps, Meaning
 from scim_gateway.media import check_content_type, negotiate
 from scim_gateway.messages import error_body
 from scim_gateway.profile import PROFILES, Profile
@@ -69,7 +69,7 @@ class ServiceProvider:
             for kind in backend.resource_types
         }
         self._searches = searches = Searches(backend, settings, relations, representation, splicers)
-        self._look_ups = LookUps(self._look_up)
+        self._look_ups = LookUps(self._meaning_of)
         bulk = Bulk(self._router, settings, self._perform)
         self._operations: Mapping[str, Callable[[Call], Answer]] = {
             "create": lambda call: self._types[call.resource_type.name].create(call),
@@ -115,7 +115,7 @@ class ServiceProvider:
             except StaleResource:
                 return None
 
-    def _look_up(self, form: Form) -> LookUp | None:
+    def _meaning_of(self, form: Form) -> Meaning | None:
         """What look-ups of a form mean, if they can be answered without reading each."""
         match = self._router.match(form.path if form.filter else f"{form.path}/{SOME_TEXT}")
         kind, media_type = match.route.resource_type, negotiate(form.accept)
@@ -123,10 +123,10 @@ class ServiceProvider:
             return None
         if form.filter:
             parameters = read_parameters((*form.others, ("filter", f'{form.filter}"{SOME_TEXT}"')))
-            answering = self._searches.look_up(kind, parameters, self._profile(form.profile))
+            answering = self._searches.answering(kind, parameters, self._profile(form.profile))
         else:
-            answering = self._types[kind.name].look_up()
-        return answering and LookUp(f"GET {match.route.template}", media_type, answering)
+            answering = self._types[kind.name].answering()
+        return answering and Meaning(f"GET {match.route.template}", media_type, answering)
 
     def _admitted(self, request: Request) -> Match:
         """The route, if the request may know of it: anonymous ones see discovery and nothing else (RFC 7644 §2, §4)."""

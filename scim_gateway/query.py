@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from scim_gateway.abilities import Texts
 from scim_gateway.backend import Backend, Page, Query
+from scim_gateway.batches import RESOURCES, TERMS, chunks, every
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
@@ -27,7 +28,7 @@ from scim_gateway.profile import Profile
 from scim_gateway.projection import Projection
 from scim_gateway.projection import parse as parse_projection
 from scim_gateway.provider_settings import ProviderSettings
-from scim_gateway.relations import Relations, every
+from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
 from scim_gateway.schema import AttributePath, Resource, ResourceType
 from scim_gateway.search import Search, search_of
@@ -35,11 +36,6 @@ from scim_gateway.splicing import Splicer
 
 Document: TypeAlias = "Mapping[str, object] | orjson.Fragment"
 """A resource as shown, or its JSON."""
-
-T = TypeVar("T")
-
-_TERMS = 40
-_BATCH = 500
 
 
 class _Part(NamedTuple):
@@ -116,7 +112,7 @@ class Searches:
         mark = Bookmark(window.count, following) if following else None
         return self._answer(shown, total, window, self._seal(search, call, mark))
 
-    def look_up(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
+    def answering(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
         """How searches are answered that differ from this one only in the text that an attribute has to be equal to.
 
         :param parameters: with :data:`SOME_TEXT` in the filter.
@@ -294,10 +290,10 @@ class Searches:
         else:
             found = (
                 resource
-                for some in _chunks(sorted(ids), _TERMS)
+                for some in chunks(sorted(ids), TERMS)
                 for resource in every(handler, all_of([*stored, any_of([Comparison(ID, "eq", id) for id in some])]))
             )
-        for batch in _chunks(found, _BATCH):
+        for batch in chunks(found, RESOURCES):
             yield from self._representation.complete(batch, part.kind, base_url)
 
     def _in_turn(
@@ -384,14 +380,3 @@ def _sort_key(position: Position) -> tuple[bool, bool, str | float]:
     if value is None:
         return True, False, 0
     return False, isinstance(value, str), value
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    chunk: list[T] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

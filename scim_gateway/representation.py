@@ -79,7 +79,7 @@ class Representation:
             for field in self.fields[resource_type.name]
             if field.attribute.name not in without and any(field.elements(resource) for resource in resources)
         ]
-        known = self._look_up(resources, resource_type, fields, known or {}) if fields else {}
+        known = self._referred(resources, resource_type, fields, known or {}) if fields else {}
         completed = []
         described: dict[tuple[str, bool], dict[str, Any]] = {}
         digests: dict[tuple[tuple[str, bool], ...], str] = {}
@@ -147,7 +147,7 @@ class Representation:
         completed = self.complete(resources, resource_type, base_url, without=without, known=known, new=new)
         return self.project(completed, resource_type, projection, requested)
 
-    def _look_up(
+    def _referred(
         self,
         resources: Iterable[Resource],
         resource_type: ResourceType,

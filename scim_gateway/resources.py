@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from scim_gateway import stale
 from scim_gateway.abilities import MemberChange, MembershipHandler
 from scim_gateway.backend import Backend, ResourceHandler
 from scim_gateway.call import Answer, Call, Settled
@@ -102,10 +101,10 @@ class TypeOperations:
             return Answer(304, None, {"ETag": shown.tag})
         return Answer(200, shown.document, {"Location": shown.location, "ETag": shown.tag})
 
-    def look_up(self) -> Answering | None:
+    def answering(self) -> Answering | None:
         """How a GET is answered that asks for no certain attributes; ``None`` if no text makes the answer."""
         projection = parse(None, None, self._kind)
-        if self._splicer is None or not self._splicer.answers(projection):
+        if self._splicer is None or not self._splicer.can_answer(projection):
             return None
 
         def answer(request: Request, id: str) -> Answer | None:
@@ -354,7 +353,7 @@ class TypeOperations:
                 with self._backend.operation(write=True):
                     return work()
             except StaleResource:
-                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
+                stale.pause(attempt)
         raise Unavailable("Other requests keep changing the same resource; try again.", retry_after=1)
 
 

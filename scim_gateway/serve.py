@@ -22,7 +22,7 @@ from scim_gateway.tokens import MemoryTokenStore, new_token
 NAME_OF_THE_FIRST = "first token"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its heartbeat file there by mkstemp: no name to guess, no content
 KEPT = "the token that was shown when it was made (another one: scim-gateway token create NAME)"
-FIXED = "the token in SCIM_GATEWAY_TOKEN"
+FIXED = "the token in {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class Prepared:
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Open the store once, make the first token if there is none, and give all connections back before any fork.
+    """What the workers need to agree on: their number, and a token; all connections are given back before any fork.
+
+    There is one worker unless the backend says that several processes may serve its store (``Backend.shared``). Where
+    no token is known, the first one is made: the backend keeps it, or the workers get it where the backend keeps none.
 
     :raises ConfigurationError: the settings make no sense.
     :raises Unavailable: the store cannot be reached.
@@ -48,11 +51,11 @@ def prepare(settings: Settings) -> Prepared:
     notes: list[str] = []
     backend = load_backend(settings["backend"]).from_settings(settings, settings.resource_types)
     try:
+        one_worker = settings["workers"] > 1 and not backend.shared
         store = backend.tokens
-        in_process = isinstance(store, MemoryTokenStore)
         if settings["token"]:
-            shown = FIXED
-        elif in_process:
+            shown = FIXED.format(settings.origins["token"])
+        elif isinstance(store, MemoryTokenStore):
             shown, _ = new_token(NAME_OF_THE_FIRST)
             # Workers inherit it; a store of their own would each know another one.
             settings = changed(settings, token=shown)
@@ -67,9 +70,8 @@ def prepare(settings: Settings) -> Prepared:
             notes.append("The token is shown this once; only its hash is kept.")
     finally:
         backend.close()
-    if in_process and settings["workers"] > 1:
-        if settings.origins["workers"] != "default":
-            notes.append(f"The backend {settings['backend']} keeps its state in one process: 1 worker serves it.")
+    if one_worker:
+        notes.append(f"The backend {settings['backend']} is not for several processes: 1 worker serves it.")
         settings = changed(settings, workers=1)
     lines = (
         f"scim-gateway {__version__}, backend {settings['backend']}, listening on {settings['bind']}",

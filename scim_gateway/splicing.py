@@ -135,7 +135,7 @@ class Splicer:
             self._answers.keep(key, text.state, answer)
         return answer
 
-    def answers(self, projection: Projection) -> bool:
+    def can_answer(self, projection: Projection) -> bool:
         """Whether a GET with this projection may be answered by :meth:`one`; whether it is, its text tells."""
         return self._way(projection) is not None
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scim_gateway_memory import MemoryBackend
+from scim_gateway_sql import SqlBackend
 
 from scim_gateway.app import EXTENSION, create_app, load_backend
 from scim_gateway.backend import Backend
@@ -107,10 +109,50 @@ def test_what_the_start_prints_is_what_oktas_page_asks_for(tmp_path):
     assert TOKEN not in "".join(lines), "a token that the operator chose is not printed"
 
 
-def test_a_backend_that_keeps_its_state_in_the_process_has_one_worker_and_says_so():
-    prepared = prepare(load({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_WORKERS": "4"}))
+ONE_WORKER = "The backend {} is not for several processes: 1 worker serves it."
+
+
+@pytest.mark.parametrize("environ", [{}, {"SCIM_GATEWAY_WORKERS": "4"}, {"SCIM_GATEWAY_TOKEN": TOKEN}])
+def test_a_backend_that_is_not_for_several_processes_has_one_worker_and_the_operator_is_told(environ):
+    prepared = prepare(load({"SCIM_GATEWAY_BACKEND": "memory", **environ}))
     assert prepared.settings["workers"] == 1
-    assert "The backend memory keeps its state in one process: 1 worker serves it." in prepared.lines
+    assert ONE_WORKER.format("memory") in prepared.lines
+
+
+def test_nothing_is_said_of_workers_where_one_was_asked_for():
+    prepared = prepare(load({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_WORKERS": "1"}))
+    assert prepared.settings["workers"] == 1
+    assert "worker" not in "\n".join(prepared.lines)
+
+
+class AloneWithKeptTokens(SqlBackend):
+    """It keeps tokens, and does not say that several processes may serve it."""
+
+    shared = False
+
+
+class SharedWithoutTokens(MemoryBackend):
+    """Several processes may serve it, and it leaves tokens to the process."""
+
+    shared = True
+
+
+@pytest.mark.parametrize("token", [{}, {"SCIM_GATEWAY_TOKEN": TOKEN}])
+def test_where_tokens_are_kept_does_not_decide_how_many_processes_serve(tmp_path, token):
+    environ = {"SCIM_GATEWAY_DATA_DIR": str(tmp_path), "SCIM_GATEWAY_WORKERS": "4", **token}
+    alone, shared = f"{__name__}:AloneWithKeptTokens", f"{__name__}:SharedWithoutTokens"
+    prepared = prepare(load({"SCIM_GATEWAY_BACKEND": alone, **environ}))
+    assert prepared.settings["workers"] == 1
+    assert ONE_WORKER.format(alone) in prepared.lines
+    prepared = prepare(load({"SCIM_GATEWAY_BACKEND": shared, **environ}))
+    assert prepared.settings["workers"] == 4
+    assert ONE_WORKER.format(shared) not in prepared.lines
+    assert prepared.settings["token"], "the workers are given the same one"
+
+
+@pytest.mark.parametrize("name", ["sql", "engine", "portal", "engine+portal"])
+def test_a_directory_in_a_database_is_for_several_processes(name):
+    assert load_backend(name).shared is True
 
 
 def test_gunicorn_is_told_what_the_project_decided():
@@ -170,6 +212,7 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
 
 def test_the_procfile_serves_with_the_projects_configuration(tmp_path):
     with procfile(tmp_path, SCIM_GATEWAY_BACKEND="memory") as (port, output):
+        assert ONE_WORKER.format("memory") in output.read_text()
         token = re.search(r"^Authorization: (\S+)$", output.read_text(), re.MULTILINE)[1]
         assert ask(port, "/scim/v2/Users", Authorization=token)[0] == 200
         assert ask(port, "/scim/v2/Users")[0] == 401

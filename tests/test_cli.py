@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 import scim_gateway
 from scim_gateway import cli_simulate
 from scim_gateway.cli import main
+from scim_gateway.config import load
+from scim_gateway.serve import prepare
 from scim_gateway.simulate import SimulationError, Step
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -170,6 +172,20 @@ def test_check_finds_a_gateway_without_a_token_and_says_what_to_do(run):
     assert "FAIL tokens: there is no valid token; remedy: scim-gateway token create NAME" in result.output
     run("token", "create", "okta")
     assert "ok   tokens: 1 valid" in run("check").output
+
+
+@pytest.mark.parametrize("backend", ["sql", "memory"])
+def test_check_and_serve_say_where_the_token_that_is_set_comes_from(run, environ, tmp_path, backend):
+    (tmp_path / "secret").write_text(TOKEN)
+    (tmp_path / "secret").chmod(0o600)
+    file = tmp_path / "gateway.toml"
+    file.write_text('token_file = "secret"\n')
+    origin = f"{file}: token_file ({tmp_path}/secret)"
+    tokens = {"sql": f"0 valid, and one is set by {origin}", "memory": f"one is set by {origin}"}
+    found = run("--config", str(file), "check", backend=backend).output
+    assert f"ok   tokens: {tokens[backend]}\n" in found
+    settings = load(environ | {"SCIM_GATEWAY_CONFIG": str(file), "SCIM_GATEWAY_BACKEND": backend})
+    assert f"Authorization: the token in {origin}" in prepare(settings).lines
 
 
 def test_check_as_json_has_subject_verdict_and_remedy(run):

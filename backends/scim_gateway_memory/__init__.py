@@ -1,4 +1,4 @@
-"""A backend that keeps everything in this process: for tests, and the template to copy for a new one."""
+"""A backend that keeps everything in this process: for tests, and to try the gateway out."""
 
 from __future__ import annotations
 

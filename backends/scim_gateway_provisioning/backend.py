@@ -19,11 +19,11 @@ from . import nesting, replay
 from .adoption import ListedAdoption
 from .chores import chores
 from .context import SLICE, USUAL_TIMES, Context, Times, by_name, new_holder
+from .ddl import PROVISIONING
 from .earlier import DeadPromises
 from .failpoints import Failpoints
 from .finish import answer, finish, settle, settlements
 from .handlers import noting
-from .migrations import PROVISIONING
 from .operation import Operation
 from .promises import PromiseGone
 from .reconcile import Reconciler
@@ -45,7 +45,7 @@ from .worker import Worker
 class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     """The directory, whose changes are brought to targets before they are answered.
 
-    :param directory: opened with the migrations of :data:`.migrations.PROVISIONING`.
+    :param directory: opened with the migrations of :data:`.ddl.PROVISIONING`.
     :param targets: with different names.
     :param times: how long things may take.
     :param safeguards: audit trail, pause and circuit breaker; by default with default settings.
@@ -54,6 +54,8 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     :param reconcile: when whole is compared against whole.
     :raises ValueError: two targets have the same name.
     """
+
+    shared = True
 
     def __init__(
         self,

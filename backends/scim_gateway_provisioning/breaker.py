@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.pages import batches
 from scim_gateway_sql.portable import instant
-from scim_gateway_sql.prepared import Prepared
+from scim_gateway_sql.prepared import Prepared, batches
 from scim_gateway_sql.tables import members, resources
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
 

@@ -158,11 +158,6 @@ class Safeguards(Journal):
         with self._database.session() as session:
             return pause.reason(session, self._tenant)
 
-    def breaker_counts(self) -> Mapping[str, int]:
-        """How many removals of users and groups, and of memberships, count at present."""
-        with self._database.session() as session:
-            return self.breaker.counts(session)
-
     def findings(self) -> Iterator[Finding]:
         """How they stand, for ``scim-gateway check``."""
         with self._database.session() as session:

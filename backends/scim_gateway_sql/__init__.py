@@ -20,8 +20,7 @@ from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
 from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
-from .pages import batches
-from .prepared import Prepared
+from .prepared import Prepared, batches
 from .startup import CURSOR_KEY, Startup
 from .tables import SETTING, resources
 from .tokens import SqlTokenStore
@@ -47,6 +46,8 @@ class SqlBackend(Backend):
     :param migrations: of packages that keep tables beside those of the directory.
     :raises ConfigurationError: a name is longer than the database's keys.
     """
+
+    shared = True
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class SqlBackend(Backend):
         return self._database.operation(write=write)
 
     def look_up(self) -> AbstractContextManager[Session]:
-        return self._database.look_up()
+        return self._database.glance()
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}

@@ -16,6 +16,7 @@ from __future__ import annotations
 from scim_gateway.testing.changes import ChangeTests
 from scim_gateway.testing.filters import DEVICE_FILTERS, SORTS, USER_FILTERS, assert_page, resolved, sort
 from scim_gateway.testing.memberships import MembershipTests
+from scim_gateway.testing.processes import ProcessTests
 from scim_gateway.testing.queries import QueryTests
 from scim_gateway.testing.samples import (
     NAME_PAIRS,
@@ -83,6 +84,10 @@ __all__ = [
 
 
 class BackendTests(
-    StorageTests, UniquenessTests, ChangeTests, QueryTests, MembershipTests, TextTests, SurroundingsTests
+    StorageTests, UniquenessTests, ChangeTests, QueryTests, MembershipTests, TextTests, ProcessTests, SurroundingsTests
 ):
-    """Inherit this, and override the fixture ``backend`` with one that gives an empty backend of yours."""
+    """Inherit this, and override the fixture ``backend`` with one that gives an empty backend of yours.
+
+    Two more fixtures are for what a store may have: ``another`` for one that several processes may serve (it has to be
+    overridden where ``shared`` is true), ``make_unreachable`` for one that can be out of reach.
+    """

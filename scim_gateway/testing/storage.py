@@ -15,6 +15,7 @@ from scim_gateway.testing.filters import assert_page, resolved
 from scim_gateway.testing.samples import changed, devices, group, nearly_its_id, people, user
 from scim_gateway.testing.steps import create, delete, get, look_up, modify, references
 from scim_gateway.testing.suite import BackendSuite
+from scim_gateway.tokens import MemoryTokenStore
 
 
 class StorageTests(BackendSuite):
@@ -169,6 +170,7 @@ class StorageTests(BackendSuite):
     def test_a_store_out_of_reach_is_unavailable(self, backend: Backend, make_unreachable: Callable[[], None]) -> None:
         ada = user("ada")
         create(backend, ada)
+        tokens = backend.tokens
         make_unreachable()
         kind = self.resource_types.by_name["User"]
         tasks: tuple[Callable[[], object], ...] = (
@@ -177,7 +179,8 @@ class StorageTests(BackendSuite):
             lambda: create(backend, user("bob")),
             lambda: assert_page(backend, Query(kind), []),
             lambda: references(backend, [ada["id"]]),
-            lambda: backend.tokens.find("none"),
+            # What a backend leaves to the process is in reach as long as that is.
+            *(() if isinstance(tokens, MemoryTokenStore) else (lambda: tokens.find("none"),)),
         )
         for task in tasks:
             with pytest.raises(Unavailable) as raised:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pymysql
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.failures import Contended, Duplicate, Locked, Lost, Refused, meaning_of
 from scim_gateway_sql.mysql import ServerAddress
@@ -99,7 +99,7 @@ def test_an_unknown_database_is_said_in_one_line(mariadb_server: MariaDb) -> Non
 def test_a_server_that_is_not_there_is_said_in_one_line(
     mariadb_server: MariaDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
     proxy = FaultProxy(mariadb_server.port)
     proxy.close()
     detail, finding = statement_error(mariadb_server.url("scim", port=proxy.port))
