@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from scim_gateway.backend import Reference
 from scim_gateway.errors import InvalidValue
+from scim_gateway.ids import is_id
 from scim_gateway.schema import Attribute, Resource, ResourceType, ResourceTypes
 from scim_gateway.text import fold, printable
 
@@ -16,6 +17,16 @@ Element = Mapping[str, Any]
 Lookup = Callable[[Collection[str]], Mapping[str, Reference]]
 
 _NAMED = 5
+
+
+def of_ids(look_up: Lookup) -> Lookup:
+    """The same for whatever texts: those that cannot be an id stand for nothing, and are not looked up."""
+
+    def found(texts: Collection[str]) -> Mapping[str, Reference]:
+        ids = [text for text in texts if is_id(text)]
+        return look_up(ids) if ids else {}
+
+    return found
 
 
 @dataclass(frozen=True, slots=True)
