@@ -9,6 +9,8 @@ processes (4, 6, ``references``, ``cursor_key``) is tested with the fixture ``an
     ``meta.location``, ``groups`` of a User and ``$ref`` are never stored: the core adds them to answers.
 2.  What a backend returns is the caller's: changing it changes nothing stored. What it is given it does not keep.
 3.  ``get`` of an unknown id, or the id of another resource type, raises :class:`~scim_gateway.errors.NotFound`.
+    Only the exact text of an id is found, whatever text is asked for: in ``references`` and filters, too, and where
+    something is changed or deleted. The core asks for nothing but what may be an id by rule 1; no backend relies on it.
 4.  ``create`` and ``modify`` raise :class:`~scim_gateway.errors.Uniqueness` when another resource of the type holds the
     same :func:`~scim_gateway.text.collision_key` at one of ``resource_type.unique_paths`` (the exact text where the
     attribute is ``caseExact``; ``unique_keys`` gives either); also when both are written at the same moment, by threads
@@ -35,7 +37,7 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -183,12 +185,18 @@ class Backend(ABC):
         :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
         """
 
+    @abstractmethod
     def operation(self, *, write: bool) -> AbstractContextManager[object]:
-        """The transaction around one SCIM operation; the default serves stores that need none to read.
+        """The transaction around one SCIM operation.
 
-        What it gives to its block is the backend's own affair: the core does not look at it.
+        The core calls handlers and :meth:`references` inside such a block only, or one of :meth:`look_up`. They act in
+        the operation of the thread that calls them: several threads are in one of their own at the same time, and
+        nobody enters one inside another. What it gives to its block is the backend's own affair.
+
+        :param write: ``False``: nothing is written in the block, and each call in it sees what was committed by then,
+            not necessarily the moment that the call before it has seen. ``True``: rule 6, and calls see what the block
+            has written already.
         """
-        return nullcontext()
 
     def look_up(self) -> AbstractContextManager[object]:
         """Like ``operation(write=False)``, around what is a single look-up as a rule.

@@ -76,7 +76,10 @@ def _one(ctx: click.Context, path: str, key: str, attribute: str, what: str) -> 
     return dict(found[0])
 
 
-filter_option = click.option("--filter", metavar="FILTER", help="A SCIM filter, such as 'userName sw \"a\"'.")
+user_filter_option, group_filter_option = (
+    click.option("--filter", metavar="FILTER", help=f"A SCIM filter, such as '{attribute} sw \"a\"'.")
+    for attribute in ("userName", "displayName")
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(1), default=1000, show_default=True, help="The most to list."
 )
@@ -88,7 +91,7 @@ def users() -> None:
 
 
 @users.command("list")
-@filter_option
+@user_filter_option
 @limit_option
 @json_option
 @click.pass_context
@@ -117,7 +120,7 @@ def groups() -> None:
 
 
 @groups.command("list")
-@filter_option
+@group_filter_option
 @limit_option
 @json_option
 @click.pass_context

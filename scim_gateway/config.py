@@ -287,7 +287,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[A
             setting = files[variable]
             if environ.get(setting.variable):
                 raise ConfigurationError(f"Both {setting.variable} and {variable} are set; keep one.")
-            yield setting.name, (_secret_from(Path(text), variable), f"{variable} ({text})")
+            yield setting.name, (secret_from(Path(text), variable), f"{variable} ({text})")
         elif not _FOREIGN.fullmatch(variable):
             near = _nearest(variable, (*variables, *files, CONFIG_VARIABLE))
             raise ConfigurationError(f"There is no setting {variable}; {near}")
@@ -314,7 +314,7 @@ def _from_file(path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
             if not isinstance(value, str):
                 raise ConfigurationError(f"{path}: {key} is {_short(value)}; it has to be the path of a file.")
             secret = Path(path.parent, value)
-            yield setting.name, (_secret_from(secret, f"{path}: {key}"), f"{path}: {key} ({secret})")
+            yield setting.name, (secret_from(secret, f"{path}: {key}"), f"{path}: {key} ({secret})")
         else:
             raise ConfigurationError(f"{path}: there is no setting {key}; {_nearest(key, (*BY_NAME, *files))}")
 
@@ -337,7 +337,11 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {by_rest[near[0]]}?" if near else "docs/configuration.rst lists those that exist."
 
 
-def _secret_from(path: Path, origin: str) -> str:
+def secret_from(path: Path, origin: str) -> str:
+    """The secret in a file that not everybody can read; ``origin`` is who names the file.
+
+    :raises ConfigurationError: there is none, or it is open to everybody.
+    """
     try:
         _refuse_open_file(path, f"{origin} keeps a secret in it")
         text = path.read_text("utf-8").strip()

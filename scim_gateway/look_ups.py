@@ -16,6 +16,7 @@ from scim_gateway.call import Answer
 from scim_gateway.errors import ScimError
 from scim_gateway.exchange import Request
 from scim_gateway.filter_parser import halves
+from scim_gateway.ids import is_id
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Answering: TypeAlias = Callable[[Request, str], Answer | None]
@@ -26,7 +27,7 @@ _KEPT = 512
 _LONGEST_FORM = 1024
 
 LONGEST = 256
-"""Characters of an id, or of a text, in a look-up."""
+"""Characters of a text in a look-up."""
 SOME_TEXT = "some text"
 """Stands in a filter for whatever text is asked for."""
 
@@ -91,12 +92,12 @@ class LookUps:
             if found is None:
                 return None
             head, wanted, query = found
+            if len(wanted) > LONGEST:
+                return None
         else:
             path, _, wanted = path.rpartition("/")
-            if not wanted or wanted == ".search":
+            if not is_id(wanted):
                 return None
-        if len(wanted) > LONGEST:
-            return None
         try:
             known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
         except _NotKept:

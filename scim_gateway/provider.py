@@ -17,6 +17,7 @@ from scim_gateway.errors import (
     Forbidden,
     InsufficientScope,
     InternalError,
+    NotFound,
     NotImplementedFeature,
     PayloadTooLarge,
     ScimError,
@@ -24,6 +25,7 @@ from scim_gateway.errors import (
     Unauthorized,
 )
 from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
+from scim_gateway.ids import is_id
 from scim_gateway.look_ups import SOME_TEXT, Answering, Form, LookUps, Meaning
 from scim_gateway.media import check_content_type, negotiate
 from scim_gateway.messages import error_body
@@ -35,6 +37,7 @@ from scim_gateway.representation import Representation
 from scim_gateway.resources import TypeOperations
 from scim_gateway.routing import BULK, ME, Match, Router
 from scim_gateway.splicing import make_splicers
+from scim_gateway.text import printable
 
 logger = logging.getLogger("scim_gateway.provider")
 
@@ -176,6 +179,8 @@ class ServiceProvider:
                 f"The credentials do not allow this; it needs the scope {scope!r}.",
                 headers={"WWW-Authenticate": f'{_CHALLENGE} error="insufficient_scope", scope="{scope}"'},
             )
+        if call.id and call.route.resource_type is not None and not is_id(call.id):
+            raise NotFound(f"There is no {call.route.resource_type.name} with id {printable(call.id)!r}.")
         return self._operations[operation](call)
 
     def _check_body(self, request: Request, *, bulk: bool) -> None:

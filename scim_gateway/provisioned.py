@@ -70,12 +70,14 @@ class Repair:
     :param left: what a comparison finds afterwards.
     :param done: how many steps were taken.
     :param problems: a line for each thing that did not work.
+    :param unseen: names of targets that could not be compared; the plans say nothing of them.
     """
 
     found: Plan
     left: Plan
     done: int
     problems: Sequence[str] = ()
+    unseen: Sequence[str] = ()
 
 
 class PlanMoved(Conflict):
@@ -309,6 +311,10 @@ class Provisioned(ABC):
     @abstractmethod
     def paused(self) -> str | None:
         """The reason of the pause, if there is one."""
+
+    def removals_refused(self) -> str | None:
+        """Why each further removal is refused until somebody approves, if that is so; without a limit it never is."""
+        return None
 
     @abstractmethod
     def state_of(self, id: str) -> Mapping[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from scim_gateway.abilities import MembershipHandler
 from scim_gateway.backend import Backend, Reference
 from scim_gateway.conditions import weak_tag
 from scim_gateway.projection import Projection, apply
-from scim_gateway.references import Element, ReferenceField, reference_fields
+from scim_gateway.references import Element, ReferenceField, of_ids, reference_fields
 from scim_gateway.relations import Membership, Relations
 from scim_gateway.schema import Resource, ResourceType
 
@@ -161,7 +161,7 @@ class Representation:
                 for resource in resources:
                     wanted.update(element["value"] for element in field.elements(resource))
         wanted -= known.keys()
-        return {**known, **self._backend.references(wanted)} if wanted else known
+        return {**known, **of_ids(self._backend.references)(wanted)} if wanted else known
 
     def told(self, resource_type: ResourceType, field: ReferenceField) -> bool:
         """Whether the store tells type and name of what a field refers to, so that nothing has to be looked up."""

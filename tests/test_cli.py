@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import scim_gateway
-from scim_gateway import cli_simulate
+from scim_gateway import cli_client, cli_simulate
 from scim_gateway.cli import main
 from scim_gateway.config import load
 from scim_gateway.serve import prepare
@@ -316,6 +316,14 @@ def test_users_and_groups_are_listed_and_shown(run, environ):
     assert "no group" in error_line(run("groups", "show", "nobody", code=1))
 
 
+@pytest.mark.parametrize("what", ["users", "groups"])
+def test_the_filter_that_the_help_shows_is_one_that_works(run, what):
+    example = re.search(r"such as '([^']+)'", " ".join(run(what, "list", "--help").output.split()))
+    assert example is not None
+    run("token", "create", "okta")  # there is a directory
+    run(what, "list", "--filter", example[1])
+
+
 @pytest.mark.parametrize(("idp", "words"), [("okta", "SCIM connector base URL"), ("entra", "Tenant URL")])
 def test_the_setup_steps_have_this_gateways_own_address(run, idp, words):
     url = "https://scim.example.com/scim/v2"
@@ -336,15 +344,55 @@ def test_simulate_reports_each_step_and_its_exit_code_tells_the_verdict(run, mon
     monkeypatch.setattr(cli_simulate.simulation, "run", play)
     result = run("simulate", "okta", "--url", "http://127.0.0.1:1/scim/v2", code=code, token=TOKEN)
     assert f"{'ok  ' if good else 'FAIL'} create user" in result.output
+    monkeypatch.setattr(cli_client, "at_terminal", lambda: True)
     asked = run("simulate", "okta", "--url", "http://127.0.0.1:1/scim/v2", "--json", code=code, input=f"{TOKEN}\n")
     assert json.loads(asked.stdout)["ok"] is good
     assert TOKEN not in asked.output
+
+
+CLIENTS = pytest.mark.parametrize("client", [("simulate", "okta"), ("bench", "--yes")], ids=["simulate", "bench"])
+UNREACHABLE = ("--url", "http://127.0.0.1:9/scim/v2")
+
+
+@CLIENTS
+def test_without_a_token_and_a_terminal_nobody_is_asked(run, client):
+    result = run(*client, *UNREACHABLE, code=2)
+    assert error_line(result) == "Error: There is no token: give --token-file, or set SCIM_GATEWAY_TOKEN_FILE."
+
+
+@CLIENTS
+def test_an_empty_token_is_none(run, client):
+    assert "There is no token" in error_line(run(*client, *UNREACHABLE, "--token-file", "-", code=2, input="\n"))
+
+
+@CLIENTS
+def test_a_file_with_a_token_that_everybody_can_read_is_refused(run, client, tmp_path):
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    path.chmod(0o644)
+    assert f"chmod 600 {path}" in error_line(run(*client, *UNREACHABLE, "--token-file", str(path), code=2))
+    path.chmod(0o600)
+    assert "chmod" not in run(*client, *UNREACHABLE, "--token-file", str(path), code=1).output
+
+
+@CLIENTS
+def test_a_file_with_a_token_that_there_is_not_is_one_line(run, client, tmp_path):
+    line = error_line(run(*client, *UNREACHABLE, "--token-file", str(tmp_path / "gone"), code=2))
+    assert f"{tmp_path / 'gone'} cannot be read" in line
+
+
+@CLIENTS
+def test_a_url_with_a_password_is_refused_and_not_repeated(run, client):
+    line = error_line(run(*client, "--url", "http://u:sekret@127.0.0.1:9/scim/v2", code=2, token=TOKEN))
+    assert "credentials" in line
+    assert "sekret" not in line
 
 
 def test_simulate_takes_the_token_from_a_file_or_standard_input(run, monkeypatch, tmp_path):
     tokens = []
     monkeypatch.setattr(cli_simulate.simulation, "run", lambda idp, url, token, report, **_: not tokens.append(token))
     (tmp_path / "token").write_text(f"{TOKEN}\n")
+    (tmp_path / "token").chmod(0o600)
     run("simulate", "entra", "--url", "http://x", "--token-file", str(tmp_path / "token"))
     run("simulate", "entra", "--url", "http://x", "--token-file", "-", input="other\n")
     assert tokens == [TOKEN, "other"]

@@ -103,12 +103,14 @@ class Reconciler:
         feed(self._context)
         with turn(self._context, patience=patience) as alive:
             problems: list[str] = []
+            unseen: list[str] = []
             comparisons: list[Comparison] = []
             for one in self._targets(target):
                 try:
                     comparisons += self._compare([one], None)
                 except Unavailable as error:
                     problems.append(error.detail)
+                    unseen.append(one.name)
                     self._note(one, problem=error.detail)
             if paused is not None:
                 comparisons = [replace(each, attended=f"the gateway is paused: {paused}") for each in comparisons]
@@ -127,7 +129,7 @@ class Reconciler:
                     self._note(each.target, each, left=len(each.to_do), problem=reason)
             done, trouble, after = self._carry_out(free, alive, progress, attended=False)
             in_order = sorted([*left, *after], key=lambda each: each.target.name)
-            return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble])
+            return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble], unseen)
 
     def age(self) -> float:
         """Seconds since the target that was not compared for longest was compared; infinite, if it never was."""

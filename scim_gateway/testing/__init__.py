@@ -18,7 +18,17 @@ from scim_gateway.testing.filters import DEVICE_FILTERS, SORTS, USER_FILTERS, as
 from scim_gateway.testing.memberships import MembershipTests
 from scim_gateway.testing.processes import ProcessTests
 from scim_gateway.testing.queries import QueryTests
-from scim_gateway.testing.samples import NAME_PAIRS, changed, device, devices, group, people, resource, user
+from scim_gateway.testing.samples import (
+    NAME_PAIRS,
+    changed,
+    device,
+    devices,
+    group,
+    nearly_its_id,
+    people,
+    resource,
+    user,
+)
 from scim_gateway.testing.steps import (
     change_members,
     create,
@@ -29,6 +39,7 @@ from scim_gateway.testing.steps import (
     look_up,
     member_ids,
     modify,
+    references,
     retried,
 )
 from scim_gateway.testing.storage import StorageTests
@@ -60,7 +71,9 @@ __all__ = [
     "look_up",
     "member_ids",
     "modify",
+    "nearly_its_id",
     "people",
+    "references",
     "resolved",
     "resource",
     "retried",

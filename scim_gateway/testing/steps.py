@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from scim_gateway.abilities import MemberChange, MembershipHandler
-from scim_gateway.backend import Backend, Query, ResourceHandler
+from scim_gateway.backend import Backend, Query, Reference, ResourceHandler
 from scim_gateway.errors import StaleResource
 from scim_gateway.schema import Resource
 from scim_gateway.testing.filters import resolved
@@ -55,6 +55,12 @@ def look_up(backend: Backend, like: Resource) -> Resource:
     """The same, as it is found in a look-up."""
     with backend.look_up():
         return backend.handlers[like["meta"]["resourceType"]].get(like["id"])
+
+
+def references(backend: Backend, ids: Collection[str]) -> Mapping[str, Reference]:
+    """What ids stand for now."""
+    with backend.operation(write=False):
+        return backend.references(ids)
 
 
 def retried(backend: Backend, work: Callable[[], T]) -> T:

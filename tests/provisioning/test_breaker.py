@@ -308,6 +308,47 @@ def test_an_approval_counts_in_every_process(guarded: Guarded) -> None:
     assert removed(guarded, lambda number: deactivated(f"v{number}"), 10) == 10
 
 
+# What an operator is told
+
+
+@pytest.mark.parametrize("change", KINDS.values(), ids=KINDS.keys())
+def test_it_tells_that_it_holds_exactly_when_the_next_removal_would_be_refused(
+    guarded: Guarded, change: Callable[[int], Change]
+) -> None:
+    assert removed(guarded, change, 4) == 4
+    assert guarded.safeguards.removals_refused() is None
+    guarded.change(change(4))
+    told = guarded.safeguards.removals_refused()
+    assert told is not None
+    assert "5 " in told
+    assert "within 60 minutes" in told
+    assert "breaker_removals" in told
+    assert removed(guarded, lambda number: change(number + 100)) == 0
+    guarded.safeguards.approve(10)
+    assert guarded.safeguards.removals_refused() is None
+    pass_time(guarded, 11 * 60_000)
+    assert guarded.safeguards.removals_refused() is None
+
+
+def test_it_holds_by_the_share_of_a_large_directory(guarded: Guarded) -> None:
+    fill(guarded, 100, 200)
+    for number in range(10):
+        assert guarded.safeguards.removals_refused() is None
+        delete_user(guarded, f"x{number:06}")
+    told = guarded.safeguards.removals_refused()
+    assert told is not None
+    assert "10 % of 100 users and groups" in told
+    assert "memberships" not in told
+    leave(guarded, 20, 40)
+    assert "10 % of 200 memberships" in str(guarded.safeguards.removals_refused())
+
+
+def test_what_is_switched_off_never_holds(open_with: Open) -> None:
+    guarded = open_with(Limits(removals=0))
+    removed(guarded, KINDS["deactivations"], 30)
+    assert guarded.safeguards.removals_refused() is None
+
+
 # A clock that is wrong
 
 

@@ -543,6 +543,7 @@ def test_one_target_that_is_down_does_not_keep_the_gateway_from_mending_the_othe
     world.targets[0].down()
     repair = world.reconciler.reconcile()
     assert (repair.done, repair.problems) == (1, ["one cannot be compared: It is down."])
+    assert repair.unseen == ["one"]
     assert list(world.targets[1].listing.users) == ["ann"]
     one, two = world.reconciler.latest()
     assert (one.problem, two.problem) == ("one cannot be compared: It is down.", None)

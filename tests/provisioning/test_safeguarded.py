@@ -341,6 +341,18 @@ def test_the_check_tells_how_the_safeguards_stand(make: Make) -> None:
     assert "somebody approved them" in findings(world)["circuit breaker"][1]
 
 
+def test_the_check_does_not_pass_over_a_breaker_that_holds(make: Make) -> None:
+    world = make(Limits(removals=1, share=0, minutes=60))
+    world.core.patch(world.core.user("bob"), INACTIVE)
+    [found] = [finding for finding in world.backend.check() if finding.subject == "circuit breaker"]
+    assert not found.ok
+    assert "1 users and groups" in found.message
+    assert "refused" in found.message
+    assert "scim-gateway approve" in found.remedy
+    world.backend.approve(minutes=5)
+    assert findings(world)["circuit breaker"][0]
+
+
 def test_the_check_does_not_pass_over_a_pause(world: World) -> None:
     world.backend.pause("The cluster moves")
     assert findings(world)["pause"] == (False, "no changes are accepted: The cluster moves.")
