@@ -242,3 +242,10 @@ def test_the_limit_remembers_a_bounded_number_of_sources():
 def test_a_limit_of_zero_is_none():
     limit = FailureLimit(0)
     assert [limit.failed("x") for _ in range(100)] == [0] * 100
+
+
+@pytest.mark.parametrize("fixed", ["", "short", "x" * 31, "with a blank " * 4, "ümlaut" * 8])
+def test_a_fixed_token_that_could_be_guessed_or_not_be_sent_is_refused_and_not_repeated(store, fixed):
+    with pytest.raises(ValueError, match="at least 32 letters") as caught:
+        BearerAuthenticator(store, fixed=fixed)
+    assert not fixed or fixed not in str(caught.value)

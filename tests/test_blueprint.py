@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +31,19 @@ VALID = {"Authorization": f"Bearer {TOKEN}"}
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
+class Begun:
+    """Stands for a backend with background work."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        self.starts += 1
+        if self.error:
+            raise self.error
+
+
 class Echo:
     """Stands for a service provider: remembers what it was asked; ``/Schemas`` is public."""
 
@@ -38,6 +52,7 @@ class Echo:
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.error: Exception | None = None
+        self.backend = Begun()
 
     def handle(self, request: Request) -> Response:
         if self.error:
@@ -196,6 +211,32 @@ def test_a_host_application_brings_its_own_authenticator(echo):
     assert (echo.last.path, echo.last.base_url, echo.last.principal.resource_id) == ("/Me", "http://localhost", "1")
     assert client.get("/Me").status_code == 403
     assert client.get("/", headers={"X-User": "ann"}).status_code == 200
+
+
+def test_background_work_begins_by_itself_with_the_first_request_of_a_process(client, echo, monkeypatch):
+    assert echo.backend.starts == 0, "what is only imported may still be forked"
+    client.get("/host")
+    assert echo.backend.starts == 0
+    for _ in range(3):
+        client.get("/scim/v2/Users", headers=VALID)
+    assert echo.backend.starts == 1
+    child = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: child)
+    for _ in range(3):
+        client.get("/scim/v2/Users", headers=VALID)
+    assert echo.backend.starts == 2, "threads do not pass a fork"
+
+
+def test_background_work_that_cannot_begin_is_logged_and_tried_again_and_the_request_is_answered(client, echo, log):
+    echo.backend.error = RuntimeError("can't start new thread")
+    assert client.get("/scim/v2/Users", headers=VALID).status_code == 200
+    assert [line["message"] for line in log.read() if line["level"] == "error"] == [
+        "The background work cannot begin: what waits for a target is not retried"
+    ]
+    echo.backend.error = None
+    for _ in range(2):
+        assert client.get("/scim/v2/Users", headers=VALID).status_code == 200
+    assert echo.backend.starts == 2
 
 
 def test_two_registrations_in_one_application_share_nothing():
