@@ -60,7 +60,7 @@ def serving(settings: Settings) -> flask.Flask:
 
 
 def application(settings: Settings) -> flask.Flask:
-    """The application for settings that are known already; nothing is done by itself."""
+    """The application for settings that are known already; nothing is done by itself before the first request."""
     gateway = open_gateway(settings)
     app = flask.Flask("scim_gateway", static_folder=None, template_folder=None)
     app.extensions[EXTENSION] = gateway

@@ -15,7 +15,7 @@ from typing import NoReturn, Protocol
 
 from scim_gateway.errors import ScimError, TooManyRequests, Unauthorized, Unavailable
 from scim_gateway.exchange import Principal, Request
-from scim_gateway.tokens import Token, TokenStore, digest_of, verify
+from scim_gateway.tokens import MINIMUM_LENGTH, Token, TokenStore, digest_of, verify
 
 REALM = "scim-gateway"
 
@@ -24,6 +24,7 @@ logger = logging.getLogger("scim_gateway.auth")
 # Scheme in any case (RFC 9110 §11.1), exactly one blank, a token68. Okta's "HTTP Header" mode sends what the
 # administrator typed, so the scheme may be missing. Repeated headers arrive joined by a comma, which is no token68.
 _CREDENTIALS = re.compile(r"(?:bearer )?([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _LONGEST = 4096
 
 
@@ -81,9 +82,11 @@ class BearerAuthenticator:
     """Authenticates by the tokens of a store, and by one fixed token if there is one.
 
     :param store: where tokens are kept, as hashes.
-    :param fixed: text of a token that is always valid (``SCIM_GATEWAY_TOKEN``).
+    :param fixed: text of a token that is always valid (``SCIM_GATEWAY_TOKEN``); it has no other protection than that
+        nobody can guess it.
     :param failures_per_minute: wrong tokens from one address before it is answered 429; 0 for no limit.
     :param cache_seconds: how long a token is trusted without asking the store again; a revoked one lives on that long.
+    :raises ValueError: the fixed token is too short, or cannot be sent in a header.
     """
 
     _CACHED = 256
@@ -99,6 +102,8 @@ class BearerAuthenticator:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        if fixed is not None and not (len(fixed) >= MINIMUM_LENGTH and _TOKEN.fullmatch(fixed)):
+            raise ValueError(f"the fixed token has to be at least {MINIMUM_LENGTH} letters, digits or -._~+/")
         self._store = store
         self._fixed = digest_of(fixed) if fixed else None
         self._holder_of_fixed = Principal("fixed token")

@@ -248,6 +248,13 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
     return Settings(values, origins, types)
 
 
+def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that a program gives, and the defaults of those that it does not; :func:`load` also converts them."""
+    return (
+        values if isinstance(values, Settings) else {setting.name: setting.default for setting in SETTINGS} | {**values}
+    )
+
+
 def _declared_in(origins: Mapping[str, str]) -> str:
     names = (origins[name] for name in ("schemas", "resource_types", "extensions") if origins[name] != "default")
     return " and ".join(dict.fromkeys(names))

@@ -6,6 +6,7 @@ The blueprint and our own application both answer through :class:`Service`, so t
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -95,6 +96,10 @@ class Headers(Mapping[str, str]):
 class Service:
     """Requests of WSGI for a service provider.
 
+    The first request that a process answers begins the backend's background work there, if nobody has begun it: what
+    waits for a target is retried in every application around us, too. It does not begin any sooner, because an
+    application that is only imported may still be forked, and threads do not pass a fork.
+
     :param public_url: the SCIM base URL that clients see; by default taken from each request.
     """
 
@@ -103,6 +108,7 @@ class Service:
         self._authenticate = authenticate
         self._public_url = public_url.rstrip("/") if public_url else None
         self._largest = max(provider.settings.max_body, provider.settings.bulk_max_payload)
+        self._begun_in: int | None = None
 
     def answer(
         self, environ: WSGIEnvironment, rest: str, prefix: str, sent: Callable[[], HttpRequest]
@@ -114,6 +120,8 @@ class Service:
         :param sent: gives the request, of which the body is read.
         """
         began = time.perf_counter()
+        if self._begun_in != os.getpid():
+            self._begin()
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{getrandbits(128):032x}"
@@ -158,6 +166,13 @@ class Service:
             client=client,
         )
         return response, {**response.headers, **SECURITY_HEADERS, "X-Request-ID": request_id}
+
+    def _begin(self) -> None:
+        try:
+            self._provider.backend.start()
+            self._begun_in = os.getpid()
+        except Exception:  # a backend may be anybody's; the next request tries again, and this one can be answered
+            logger.exception("The background work cannot begin: what waits for a target is not retried")
 
     def _read_head(
         self, environ: WSGIEnvironment, method: str, rest: str, prefix: str, request_id: str, client: str
