@@ -52,11 +52,11 @@ def main(ctx: click.Context, path: str | None) -> None:
 @click.option("--threads", type=int, metavar="N", help="Threads of each worker.")
 @click.pass_context
 def serve(ctx: click.Context, bind: str | None, workers: int | None, threads: int | None) -> None:
-    """Serve until stopped; the first start makes a token and shows it once."""
+    """Serve until stopped; the first start on a terminal makes a token and shows it once."""
     settings = settings_of(ctx, bind=bind, workers=workers, threads=threads)
     from scim_gateway.serve import serve as run
 
-    run(settings)
+    run(settings, inherited="GUNICORN_FD" in ctx.obj)
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,19 +11,19 @@ from typing import Any
 
 import click
 import flask
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
 
 from scim_gateway import __version__
 from scim_gateway.app import EXTENSION, Gateway, load_backend, serving
 from scim_gateway.config import Settings
+from scim_gateway.first_token import authorization
 from scim_gateway.guides import connection_lines
+from scim_gateway.listening import refuse_what_cannot_be_bound
 from scim_gateway.malloc import share_one_arena
-from scim_gateway.tokens import MemoryTokenStore, new_token
+from scim_gateway.tokens import MemoryTokenStore
 
-NAME_OF_THE_FIRST = "first token"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes its heartbeat file there by mkstemp: no name to guess, no content
-KEPT = "the token that was shown when it was made (another one: scim-gateway token create NAME)"
-FIXED = "the token in SCIM_GATEWAY_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +38,46 @@ class Prepared:
     lines: tuple[str, ...]
 
 
-def prepare(settings: Settings) -> Prepared:
+def with_workers(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """The settings with as many workers as may serve the backend, and what the operator is told of it.
+
+    Nothing is connected to yet: gunicorn wants to know their number before it listens anywhere.
+
+    :raises ConfigurationError: the settings make no sense.
+    """
+    backend = load_backend(settings["backend"]).from_settings(settings, settings.resource_types)
+    in_process = isinstance(backend.tokens, MemoryTokenStore)
+    backend.close()
+    if not in_process or settings["workers"] == 1:
+        return settings, ()
+    told = f"The backend {settings['backend']} keeps its state in one process: 1 worker serves it."
+    return changed(settings, workers=1), (told,) if settings.origins["workers"] != "default" else ()
+
+
+def prepare(settings: Settings, *, where: str | None = None, terminal: bool = True) -> Prepared:
     """Open the store once, make the first token if there is none, and give all connections back before any fork.
 
+    :param where: where the gateway listens, if gunicorn was told something else than the settings say.
+    :param terminal: whether what the operator is told is seen on a terminal, and kept nowhere.
     :raises ConfigurationError: the settings make no sense.
     :raises Unavailable: the store cannot be reached.
     """
     # The directory is personal data: what is created from here on is for this account alone.
     os.umask(0o077)
-    notes: list[str] = []
+    settings, about_workers = with_workers(settings)
     backend = load_backend(settings["backend"]).from_settings(settings, settings.resource_types)
     try:
-        store = backend.tokens
-        in_process = isinstance(store, MemoryTokenStore)
-        if settings["token"]:
-            shown = FIXED
-        elif in_process:
-            shown, _ = new_token(NAME_OF_THE_FIRST)
-            # Workers inherit it; a store of their own would each know another one.
-            settings = changed(settings, token=shown)
-            notes.append(
-                f"The backend {settings['backend']} forgets tokens: this one is valid until the gateway stops."
-            )
-        elif store.list():
-            shown = KEPT
-        else:
-            shown, token = new_token(NAME_OF_THE_FIRST)
-            store.add(token)
-            notes.append("The token is shown this once; only its hash is kept.")
+        told = authorization(settings, backend.tokens, terminal=terminal)
     finally:
         backend.close()
-    if in_process and settings["workers"] > 1:
-        if settings.origins["workers"] != "default":
-            notes.append(f"The backend {settings['backend']} keeps its state in one process: 1 worker serves it.")
-        settings = changed(settings, workers=1)
+    notes = (*told.notes, *about_workers)
+    if told.inherited:
+        # Workers inherit it; a store of their own would each know another one.
+        settings = changed(settings, token=told.inherited)
     lines = (
-        f"scim-gateway {__version__}, backend {settings['backend']}, listening on {settings['bind']}",
+        f"scim-gateway {__version__}, backend {settings['backend']}, listening on {where or settings['bind']}",
         "",
-        *connection_lines(settings.base_url, shown),
+        *connection_lines(settings.base_url, told.shown),
         *(("", *notes) if notes else ()),
     )
     return Prepared(settings, lines)
@@ -149,12 +152,15 @@ class _Server(BaseApplication):
         return serving(self._settings)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, inherited: bool = False) -> None:
     """Serve until stopped; does not return.
 
+    :param inherited: whether a gunicorn that is replaced hands its sockets over (``GUNICORN_FD``).
     :raises ConfigurationError: the settings make no sense.
+    :raises Failure: the address is in use, or not ours.
     :raises Unavailable: the store cannot be reached.
     """
-    prepared = prepare(settings)
-    announce(prepared)
-    _Server(prepared.settings, options(prepared.settings)).run()
+    refuse_what_cannot_be_bound([util.parse_address(settings["bind"])], inherited=inherited)
+    prepared = prepare(settings, terminal=sys.stdout.isatty())
+    configuration = {**options(prepared.settings), "when_ready": lambda _server: announce(prepared)}
+    _Server(prepared.settings, configuration).run()

@@ -1,0 +1,77 @@
+"""What a start says of the token: the first one is made where somebody sees it, and never written into a log."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scim_gateway.config import ConfigurationError, Settings
+from scim_gateway.tokens import MemoryTokenStore, TokenStore, new_token
+
+NAME_OF_THE_FIRST = "first token"
+KEPT = "the token that was shown when it was made (another one: scim-gateway token create NAME)"
+FIXED = "the token in SCIM_GATEWAY_TOKEN"
+TO_BE_MADE = "the token that you make, see below"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What the operator is told of the token.
+
+    :param shown: what stands behind ``Authorization``.
+    :param notes: lines that explain it.
+    :param inherited: text of a token that the workers have to get.
+    """
+
+    shown: str
+    notes: tuple[str, ...] = ()
+    inherited: str | None = None
+
+
+def authorization(settings: Settings, store: TokenStore, *, terminal: bool) -> Authorization:
+    """The token that there is, or a new one.
+
+    :param terminal: whether what is printed is seen and not kept: files, journals and the logs of platforms are read by
+        more people than may have a token.
+    :raises ConfigurationError: a token of the process could be shown to nobody.
+    :raises Unavailable: the store cannot be reached.
+    """
+    if settings["token"]:
+        return Authorization(FIXED)
+    if isinstance(store, MemoryTokenStore):
+        if not terminal:
+            raise ConfigurationError(
+                f"The backend {settings['backend']} forgets tokens, and the output is no terminal that could show a "
+                "new one: set SCIM_GATEWAY_TOKEN or SCIM_GATEWAY_TOKEN_FILE (make a token: "
+                "python3 -c 'import secrets; print(secrets.token_urlsafe(32))')."
+            )
+        text, _ = new_token(NAME_OF_THE_FIRST)
+        note = f"The backend {settings['backend']} forgets tokens: this one is valid until the gateway stops."
+        return Authorization(text, (note,), text)
+    tokens, now = store.list(), datetime.now(UTC)
+    if any(not token.expired(now) for token in tokens):
+        return Authorization(KEPT)
+    if tokens:
+        number = "The only token has" if len(tokens) == 1 else f"All {len(tokens)} tokens have"
+        return Authorization(TO_BE_MADE, (f"{number} expired, so nobody is let in.", *_how_to_make_one()))
+    if not terminal:
+        return Authorization(
+            TO_BE_MADE,
+            ("There is no token yet. None is shown here: this is no terminal, and may be kept.", *_how_to_make_one()),
+        )
+    text, token = new_token(NAME_OF_THE_FIRST)
+    store.add(token)
+    return Authorization(text, ("The token is shown this once; only its hash is kept.",))
+
+
+def _how_to_make_one() -> tuple[str, ...]:
+    installed = Path(sys.executable).with_name("scim-gateway")
+    command = str(installed) if installed.exists() else "scim-gateway"
+    return (
+        "Make one on this machine, by the gateway's account and with its settings; the gateway goes on meanwhile:",
+        f"    cd {shlex.quote(str(Path.cwd()))} && {shlex.quote(command)} token create okta",
+        "Where there is no shell, set SCIM_GATEWAY_TOKEN_FILE or SCIM_GATEWAY_TOKEN and start again.",
+    )
