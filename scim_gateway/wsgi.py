@@ -23,7 +23,7 @@ from werkzeug.sansio.utils import get_host
 from werkzeug.wrappers import Request as HttpRequest
 
 from scim_gateway import access_log
-from scim_gateway.auth import Authenticator
+from scim_gateway.auth import Authenticator, ExpiredToken
 from scim_gateway.errors import InternalError, InvalidSyntax, InvalidValue, PayloadTooLarge, ScimError, Unauthorized
 from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS, Request, Response
 from scim_gateway.messages import error_body
@@ -136,6 +136,7 @@ class Service:
                     # Any: the application's own gives whatever it gives; None is refused below.
                     principal: Any = self._authenticate(request)
                 except Unauthorized as error:
+                    token = error.name if isinstance(error, ExpiredToken) else None
                     response = self._answer_anonymously(environ, request, error)
                 else:
                     request.principal = principal

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import flask
@@ -23,7 +24,7 @@ from scim_gateway.errors import Forbidden, Unauthorized, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.provider import ServiceProvider
 from scim_gateway.provider_settings import ProviderSettings
-from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.tokens import MemoryTokenStore, new_token
 from scim_gateway.wsgi import Headers, Service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -592,3 +593,13 @@ def test_a_name_from_outside_does_not_forge_a_line(text):
     assert "\n" not in line
     assert "\r" not in line
     assert json.loads(line)["message"] == f"unknown attribute {text}"
+
+
+def test_the_log_names_a_token_that_has_expired(make_app, log):
+    store = MemoryTokenStore()
+    text, token = new_token("okta", expires=datetime(2020, 1, 1, tzinfo=UTC))
+    store.add(token)
+    client = make_app(BearerAuthenticator(store)).test_client()
+    assert client.get("/scim/v2/Users", headers={"Authorization": text}).status_code == 401
+    assert client.get("/scim/v2/Users", headers={"Authorization": text[:-1]}).status_code == 401
+    assert [line["token"] for line in log.read()] == ["okta", None]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from click.testing import CliRunner, Result
 
 import scim_gateway
 from scim_gateway import cli_simulate
+from scim_gateway.app import load_backend
 from scim_gateway.cli import main
+from scim_gateway.config import load
 from scim_gateway.simulate import SimulationError, Step
+from scim_gateway.tokens import new_token
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 Run = Callable[..., Result]
@@ -168,8 +172,23 @@ def test_a_configuration_file_can_be_named_by_a_flag(run, tmp_path):
 def test_check_finds_a_gateway_without_a_token_and_says_what_to_do(run):
     result = run("check", code=1)
     assert "FAIL tokens: there is no valid token; remedy: scim-gateway token create NAME" in result.output
+    assert "the first start on a terminal makes one, too" in result.output
     run("token", "create", "okta")
     assert "ok   tokens: 1 valid" in run("check").output
+
+
+def test_check_tells_of_tokens_that_have_expired_and_of_those_that_will_soon(run, environ):
+    settings = load(environ)
+    backend = load_backend("sql").from_settings(settings, settings.resource_types)
+    backend.tokens.add(new_token("old", expires=datetime(2020, 1, 1, tzinfo=UTC))[1])
+    backend.close()
+    assert "FAIL tokens: there is no valid token: old has expired" in run("check", code=1).output
+    run("token", "create", "okta", "--expires", "90d")
+    assert "ok   tokens: 1 valid; old has expired\n" in run("check").output
+    run("token", "create", "night", "--expires", "12h")
+    said = run("check").output
+    assert "ok   tokens: 2 valid; old has expired, night expires 20" in said
+    assert "Z; make the next one (scim-gateway token create NAME)" in said
 
 
 def test_check_as_json_has_subject_verdict_and_remedy(run):
