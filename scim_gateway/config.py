@@ -151,11 +151,12 @@ BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 @dataclass(frozen=True)
 class Settings(Mapping[str, Any]):
-    """The values in force by the names of the table, and where each comes from."""
+    """The values in force by the names of the table, and where each comes from; ``file`` is the configuration file."""
 
     in_force: Mapping[str, Any]
     origins: Mapping[str, str]
     resource_types: ResourceTypes
+    file: str = ""
 
     def __getitem__(self, name: str) -> Any:
         return self.in_force[name]
@@ -245,7 +246,7 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
         types = load_resource_types(values["schemas"], values["resource_types"], values["extensions"])
     except DefinitionError as error:
         raise ConfigurationError(f"{_declared_in(origins)}: {error}") from None
-    return Settings(values, origins, types)
+    return Settings(values, origins, types, path)
 
 
 def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:

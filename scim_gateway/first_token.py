@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scim_gateway.config import ConfigurationError, Settings
+from scim_gateway.setting import PREFIX
 from scim_gateway.tokens import MemoryTokenStore, TokenStore, new_token
 
 NAME_OF_THE_FIRST = "first token"
@@ -56,22 +57,31 @@ def authorization(settings: Settings, store: TokenStore, *, terminal: bool) -> A
         return Authorization(KEPT)
     if tokens:
         number = "The only token has" if len(tokens) == 1 else f"All {len(tokens)} tokens have"
-        return Authorization(TO_BE_MADE, (f"{number} expired, so nobody is let in.", *_how_to_make_one()))
+        return Authorization(TO_BE_MADE, (f"{number} expired, so nobody is let in.", *_how_to_make_one(settings)))
     if not terminal:
         return Authorization(
             TO_BE_MADE,
-            ("There is no token yet. None is shown here: this is no terminal, and may be kept.", *_how_to_make_one()),
+            (
+                "There is no token yet. None is shown here: this is no terminal, and may be kept.",
+                *_how_to_make_one(settings),
+            ),
         )
     text, token = new_token(NAME_OF_THE_FIRST)
     store.add(token)
     return Authorization(text, ("The token is shown this once; only its hash is kept.",))
 
 
-def _how_to_make_one() -> tuple[str, ...]:
+def _how_to_make_one(settings: Settings) -> tuple[str, ...]:
     installed = Path(sys.executable).with_name("scim-gateway")
-    command = str(installed) if installed.exists() else "scim-gateway"
+    command = [str(installed) if installed.exists() else "scim-gateway"]
+    if settings.file:
+        command += ["--config", settings.file]
+    # Without them the command would find another directory, and make a token that this one does not know.
+    origins = (origin.partition(" ")[0] for origin in settings.origins.values())
+    variables = dict.fromkeys(origin for origin in origins if origin.startswith(PREFIX))
+    environment = f", with {', '.join(variables)} in its environment as here" if variables else ""
     return (
-        "Make one on this machine, by the gateway's account and with its settings; the gateway goes on meanwhile:",
-        f"    cd {shlex.quote(str(Path.cwd()))} && {shlex.quote(command)} token create okta",
+        f"Make one on this machine, as the gateway's account{environment}; the gateway goes on meanwhile:",
+        f"    cd {shlex.quote(str(Path.cwd()))} && {shlex.join([*command, 'token', 'create', 'okta'])}",
         "Where there is no shell, set SCIM_GATEWAY_TOKEN_FILE or SCIM_GATEWAY_TOKEN and start again.",
     )

@@ -216,3 +216,12 @@ def test_a_token_that_only_the_process_would_know_is_not_made_where_nobody_could
     assert "scimgw_" in "".join(prepare(settings, terminal=True).lines)
     fixed = load({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN})
     assert TOKEN not in "".join(prepare(fixed, terminal=False).lines)
+
+
+def test_the_command_that_makes_a_token_names_the_configuration_file_and_what_else_leads_to_the_directory(tmp_path):
+    file = tmp_path / "the gateway.toml"
+    file.write_text(f'data_dir = "{tmp_path / "data"}"\n')
+    settings = load({"SCIM_GATEWAY_CONFIG": str(file), "SCIM_GATEWAY_TENANT": "acme"})
+    said = "\n".join(prepare(settings, terminal=False).lines)
+    assert f"scim-gateway --config '{file}' token create okta" in said
+    assert "as the gateway's account, with SCIM_GATEWAY_TENANT in its environment as here;" in said
