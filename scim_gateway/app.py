@@ -120,7 +120,7 @@ def load_backend(spec: str) -> type[Backend]:
         else:
             known = entry_points(group=ENTRY_POINTS)
             if spec not in known.names:
-                near = get_close_matches(spec, known.names, 1)
+                near = get_close_matches(spec.lower(), known.names, 1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known.names)) or 'none'}."
                 raise ConfigurationError(f"There is no backend {spec!r}; {hint} Your own is named as module:Class.")
             found = known[spec].load()

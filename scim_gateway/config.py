@@ -324,6 +324,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _secret_from(path: Path, origin: str) -> str:
+    if path.is_dir():
+        raise ConfigurationError(f"{origin}: {path} is a folder; name the file in which the secret is.")
     try:
         _refuse_open_file(path, f"{origin} keeps a secret in it")
         text = path.read_text("utf-8").strip()

@@ -20,7 +20,7 @@ import pytest
 
 from scim_gateway.app import EXTENSION, create_app, load_backend
 from scim_gateway.backend import Backend
-from scim_gateway.config import load
+from scim_gateway.config import ConfigurationError, load
 from scim_gateway.errors import Unavailable
 from scim_gateway.serve import options, prepare
 from scim_gateway.tokens import verify
@@ -82,6 +82,13 @@ def test_forwarded_headers_count_only_where_a_proxy_is_configured(proxies, locat
 
 def test_a_backend_is_found_by_module_and_class():
     assert issubclass(load_backend("scim_gateway_memory:MemoryBackend"), Backend)
+
+
+@pytest.mark.parametrize("written", ["ENGINE", "Engine", "engin", "Engine+Portal"])
+def test_a_backend_that_is_written_otherwise_is_guessed(written):
+    meant = "engine+portal" if "+" in written else "engine"
+    with pytest.raises(ConfigurationError, match=re.escape(f"There is no backend '{written}'; did you mean {meant}?")):
+        load_backend(written)
 
 
 def test_the_first_start_makes_a_token_and_later_ones_do_not_repeat_it(tmp_path):

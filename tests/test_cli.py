@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import scim_gateway
-from scim_gateway import cli_simulate
+from scim_gateway import cli_check, cli_simulate
 from scim_gateway.app import load_backend
+from scim_gateway.backend import Finding
 from scim_gateway.cli import main
 from scim_gateway.config import load
 from scim_gateway.simulate import SimulationError, Step
@@ -294,3 +296,19 @@ def test_the_installed_command_and_the_module_are_the_same():
     )
     assert done.returncode == 2
     assert done.stderr == "Error: There is no setting SCIM_GATEWAY_WORKER; did you mean SCIM_GATEWAY_WORKERS?\n"
+
+
+def test_what_the_gateway_would_log_is_on_standard_error_but_not_twice(run, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("scim_gateway"), "handlers", [])
+
+    def look(_gateway):
+        log = logging.getLogger("scim_gateway.anything")
+        log.info("of no interest")
+        log.warning("an account stays locked")
+        log.error("the Engine refuses the account", extra={"told": True})
+        yield Finding("engine", True, "the Engine refuses the account")
+
+    monkeypatch.setattr(cli_check, "_store", look)
+    result = run("check")
+    assert result.stderr == "an account stays locked\n"
+    assert result.stdout.count("the Engine refuses the account") == 1

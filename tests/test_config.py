@@ -253,3 +253,12 @@ def test_the_example_in_the_documentation_works(tmp_path):
     listing = text.split(".. code-block:: toml\n", 1)[1].split("\nAn attribute may", 1)[0]
     user = load(toml(tmp_path, listing)).resource_types.by_name["User"]
     assert any(path.name == "number" for path in user.unique_paths)
+
+
+def test_a_folder_in_the_place_of_a_secrets_file_is_called_one(tmp_path):
+    tmp_path.chmod(0o755)
+    with pytest.raises(ConfigurationError) as caught:
+        load({"SCIM_GATEWAY_TOKEN_FILE": str(tmp_path)})
+    assert (
+        str(caught.value) == f"SCIM_GATEWAY_TOKEN_FILE: {tmp_path} is a folder; name the file in which the secret is."
+    )
