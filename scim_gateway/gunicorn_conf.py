@@ -11,6 +11,7 @@ from collections.abc import Iterator as _Iterator
 from contextlib import contextmanager as _contextmanager
 from typing import Any as _Any
 
+from scim_gateway import app as _app
 from scim_gateway import config as _config
 from scim_gateway import listening as _listening
 from scim_gateway import serve as _serve
@@ -35,6 +36,7 @@ def _load() -> _config.Settings:
     return _config.load(_os.environ, {"bind": f"0.0.0.0:{port}"} if port else None)
 
 
+_app.will_fork()
 with _errors_in_one_line():
     _settings = _load()
     _fitted, _ = _serve.with_workers(_settings)

@@ -124,16 +124,29 @@ def options(settings: Settings) -> dict[str, Any]:
         "loglevel": settings["log_level"],
         "proc_name": "scim-gateway",
         "post_fork": lambda _server, _worker: share_one_arena(),
+        "post_worker_init": begin,
         "worker_exit": close_store,
     }
 
 
+def begin(worker: Any) -> None:
+    """Begin what the backend does by itself, where the application was loaded before the worker was forked."""
+    gateway = _gateway_of(worker)
+    if gateway is not None:
+        gateway.backend.start()
+
+
 def close_store(_server: object, worker: Any) -> None:
     """Give a worker's connections back when it stops."""
-    app = getattr(worker, "wsgi", None)
-    gateway: Gateway | None = app.extensions.get(EXTENSION) if isinstance(app, flask.Flask) else None
+    gateway = _gateway_of(worker)
     if gateway is not None:
         gateway.backend.close()
+
+
+def _gateway_of(worker: Any) -> Gateway | None:
+    """The gateway of a worker of gunicorn, if its application was loaded and is ours."""
+    app = getattr(worker, "wsgi", None)
+    return app.extensions.get(EXTENSION) if isinstance(app, flask.Flask) else None
 
 
 class _Server(BaseApplication):

@@ -14,11 +14,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from scim_gateway_memory import MemoryBackend
 
-from scim_gateway.app import EXTENSION, create_app, load_backend
+from scim_gateway.app import EXTENSION, create_app, load_backend, will_fork
 from scim_gateway.backend import Backend
 from scim_gateway.config import ConfigurationError, load
 from scim_gateway.errors import Unavailable
@@ -78,6 +80,33 @@ def test_forwarded_headers_count_only_where_a_proxy_is_configured(proxies, locat
     client = gateway(trusted_proxies=proxies).test_client()
     answer = client.get("/scim/v2/ServiceProviderConfig", headers=FORWARDED)
     assert answer.json["meta"]["location"].startswith(location)
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes in which background work was begun."""
+    began: list[int] = []
+    monkeypatch.setattr(MemoryBackend, "start", lambda self: began.append(os.getpid()))
+    return began
+
+
+def test_background_work_begins_with_the_application(starts):
+    gateway()
+    assert starts == [os.getpid()]
+
+
+def test_in_a_master_that_loads_the_application_before_it_forks_nothing_begins_but_in_each_worker(starts, monkeypatch):
+    monkeypatch.setattr("scim_gateway.app._master", None)
+    will_fork()
+    app = gateway()
+    assert starts == [], "gunicorn --preload: threads do not pass a fork, and locks that they hold do"
+    master, worker = os.getpid(), os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: worker)
+    options(load({}))["post_worker_init"](SimpleNamespace(wsgi=app))
+    assert starts == [worker]
+    gateway()
+    assert starts == [worker, worker], "without --preload"
+    assert master != worker
 
 
 def test_a_backend_is_found_by_module_and_class():
