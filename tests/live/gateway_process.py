@@ -100,6 +100,8 @@ class GatewayProcess:
     @property
     def output(self) -> str:
         """All that it has written to its terminal."""
+        if self._terminal is not None:
+            self._terminal.catch_up()
         return self.log.read_text("utf-8", "replace")
 
     def client(self, token: str = TOKEN) -> ScimClient:
