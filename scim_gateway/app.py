@@ -32,6 +32,7 @@ from scim_gateway.wsgi import Service
 
 ENTRY_POINTS = "scim_gateway.backends"
 EXTENSION = "scim-gateway"
+_master: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,23 @@ def serving(settings: Settings) -> flask.Flask:
     """The application in a process that serves: with its log, and with what the backend does by itself."""
     access_log.configure(settings["log_level"])
     app = application(settings)
-    app.extensions[EXTENSION].backend.start()
+    if os.getpid() != _master:
+        app.extensions[EXTENSION].backend.start()
     return app
 
 
+def will_fork() -> None:
+    """Say that this process serves nothing itself, but forks those that do, as gunicorn's master does.
+
+    What loads the application here (``--preload``) begins no threads: they would not pass the fork, and a lock that one
+    of them holds at that moment would be held for ever in the child.
+    """
+    global _master  # noqa: PLW0603 - it is about the process
+    _master = os.getpid()
+
+
 def application(settings: Settings) -> flask.Flask:
-    """The application for settings that are known already; nothing is done by itself."""
+    """The application for settings that are known already; nothing is done by itself before the first request."""
     gateway = open_gateway(settings)
     app = flask.Flask("scim_gateway", static_folder=None, template_folder=None)
     app.extensions[EXTENSION] = gateway

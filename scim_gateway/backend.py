@@ -251,7 +251,10 @@ class Backend(ABC):
         yield Finding("backend", True, f"{type(self).__name__} is ready")
 
     def start(self) -> None:
-        """Begin background work, if there is any; called once in each serving process. It keeps no process alive."""
+        """Begin background work, unless this process has begun it or there is none; it keeps no process alive.
+
+        Called in each serving process, at the latest with its first request; perhaps often, by several threads.
+        """
         return
 
     def close(self) -> None:

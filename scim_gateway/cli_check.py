@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import click
 
 from scim_gateway.app import Gateway
 from scim_gateway.backend import Finding, Probing
-from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, show_json
+from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, one_line, show_json
 from scim_gateway.config import Settings
 from scim_gateway.errors import ScimError
 from scim_gateway.tokens import MemoryTokenStore
 from scim_gateway.unused import unused
+
+_SOON = timedelta(days=14)
+_MAKE_ONE = "scim-gateway token create NAME (the first start on a terminal makes one, too)"
+_REPLACE = "make the next one (scim-gateway token create NAME), enter it at the identity provider, revoke the old one"
 
 
 @click.command()
@@ -104,7 +108,14 @@ def _tokens(gateway: Gateway) -> Finding:
         message = is_set if fixed else "the gateway makes one each time it starts"
         return Finding("tokens", True, message)
     now = datetime.now(UTC)
-    valid = sum(not token.expired(now) for token in store.list())
+    tokens = store.list()
+    valid = [token for token in tokens if not token.expired(now)]
+    ending = [token for token in valid if token.expires and token.expires - now < _SOON]
+    told = [f"{one_line(token.name)} has expired" for token in tokens if token.expired(now)]
+    told += [f"{one_line(token.name)} expires {token.expires:%Y-%m-%d %H:%MZ}" for token in ending]
     if not valid and not fixed:
-        return Finding("tokens", False, "there is no valid token", "scim-gateway token create NAME")
-    return Finding("tokens", True, f"{valid} valid{f', and {is_set}' if fixed else ''}")
+        return Finding("tokens", False, "there is no valid token" + (f": {', '.join(told)}" if told else ""), _MAKE_ONE)
+    message = f"{len(valid)} valid{f', and {is_set}' if fixed else ''}"
+    if told:
+        message = f"{message}; {', '.join(told)}"
+    return Finding("tokens", True, message, _REPLACE if ending else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,6 +107,17 @@ def progress_bar(label: str) -> Iterator[Progress | None]:
             bar.update(done - bar.pos)
 
         yield progress
+
+
+class Log(logging.Handler):
+    """What the gateway would write into its log, on standard error; not what the command says anyway (``told``)."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.addFilter(lambda record: not getattr(record, "told", False))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 def one_line(text: str) -> str:

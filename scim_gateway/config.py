@@ -156,11 +156,12 @@ BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 @dataclass(frozen=True)
 class Settings(Mapping[str, Any]):
-    """The values in force by the names of the table, and where each comes from."""
+    """The values in force by the names of the table, and where each comes from; ``file`` is the configuration file."""
 
     in_force: Mapping[str, Any]
     origins: Mapping[str, str]
     resource_types: ResourceTypes
+    file: str = ""
 
     def __getitem__(self, name: str) -> Any:
         return self.in_force[name]
@@ -252,7 +253,14 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
         types = load_resource_types(values["schemas"], values["resource_types"], values["extensions"])
     except DefinitionError as error:
         raise ConfigurationError(f"{_declared_in(origins)}: {error}") from None
-    return Settings(values, origins, types)
+    return Settings(values, origins, types, path)
+
+
+def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that a program gives, and the defaults of those that it does not; :func:`load` also converts them."""
+    return (
+        values if isinstance(values, Settings) else {setting.name: setting.default for setting in SETTINGS} | {**values}
+    )
 
 
 def _declared_in(origins: Mapping[str, str]) -> str:
@@ -342,6 +350,8 @@ def secret_from(path: Path, origin: str) -> str:
 
     :raises ConfigurationError: there is none, or it is open to everybody.
     """
+    if path.is_dir():
+        raise ConfigurationError(f"{origin}: {path} is a folder; name the file in which the secret is.")
     try:
         _refuse_open_file(path, f"{origin} keeps a secret in it")
         text = path.read_text("utf-8").strip()

@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from scim_gateway_memory import MemoryBackend
 from scim_gateway_sql import SqlBackend
 
-from scim_gateway.app import EXTENSION, create_app, load_backend
+from scim_gateway.app import EXTENSION, create_app, load_backend, will_fork
 from scim_gateway.backend import Backend
 from scim_gateway.config import ConfigurationError, load
 from scim_gateway.errors import Unavailable
@@ -82,8 +83,41 @@ def test_forwarded_headers_count_only_where_a_proxy_is_configured(proxies, locat
     assert answer.json["meta"]["location"].startswith(location)
 
 
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes in which background work was begun."""
+    began: list[int] = []
+    monkeypatch.setattr(MemoryBackend, "start", lambda self: began.append(os.getpid()))
+    return began
+
+
+def test_background_work_begins_with_the_application(starts):
+    gateway()
+    assert starts == [os.getpid()]
+
+
+def test_in_a_master_that_loads_the_application_before_it_forks_nothing_begins_but_in_each_worker(starts, monkeypatch):
+    monkeypatch.setattr("scim_gateway.app._master", None)
+    will_fork()
+    app = gateway()
+    assert starts == [], "gunicorn --preload: threads do not pass a fork, and locks that they hold do"
+    worker = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: worker)
+    options(load({}))["post_worker_init"](SimpleNamespace(wsgi=app))
+    assert starts == [worker]
+    gateway()
+    assert starts == [worker, worker], "without --preload"
+
+
 def test_a_backend_is_found_by_module_and_class():
     assert issubclass(load_backend("scim_gateway_memory:MemoryBackend"), Backend)
+
+
+@pytest.mark.parametrize("written", ["ENGINE", "Engine", "engin", "Engine+Portal"])
+def test_a_backend_that_is_written_otherwise_is_guessed(written):
+    meant = "engine+portal" if "+" in written else "engine"
+    with pytest.raises(ConfigurationError, match=re.escape(f"There is no backend '{written}'; did you mean {meant}?")):
+        load_backend(written)
 
 
 def test_the_first_start_makes_a_token_and_later_ones_do_not_repeat_it(tmp_path):
@@ -211,9 +245,9 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, str]:
 
 
 def test_the_procfile_serves_with_the_projects_configuration(tmp_path):
-    with procfile(tmp_path, SCIM_GATEWAY_BACKEND="memory") as (port, output):
+    token = TOKEN
+    with procfile(tmp_path, SCIM_GATEWAY_BACKEND="memory", SCIM_GATEWAY_TOKEN=token) as (port, output):
         assert ONE_WORKER.format("memory") in output.read_text()
-        token = re.search(r"^Authorization: (\S+)$", output.read_text(), re.MULTILINE)[1]
         assert ask(port, "/scim/v2/Users", Authorization=token)[0] == 200
         assert ask(port, "/scim/v2/Users")[0] == 401
         # Nobody is believed because he comes from this machine.
@@ -226,7 +260,7 @@ def test_the_procfile_serves_with_the_projects_configuration(tmp_path):
         assert ask(port, f"/scim/v2/Users?filter={'x' * 5000}", Authorization=token)[0] == 400
         log = [line for line in output.read_text().splitlines() if line.startswith("{")]
         assert len(log) >= 4, output.read_text()
-        assert token not in "".join(log)
+        assert token not in output.read_text()
     assert not list(tmp_path.rglob("*.ctl")), "gunicorn's control socket is off"
 
 
@@ -234,6 +268,9 @@ def test_the_procfile_serves_with_the_projects_configuration(tmp_path):
     ("environ", "line"),
     [
         ({"SCIM_GATEWAY_BACKEND": "sqll"}, "Error: There is no backend 'sqll'"),
+        ({"SCIM_GATEWAY_BACKEND": "memory"}, "Error: The backend memory forgets tokens, and the output is no terminal"),
+        ({"PORT": "abc"}, "Error: PORT is 'abc'; it has to be a number up to 65535."),
+        ({"PORT": "99999"}, "Error: PORT is '99999'; it has to be a number up to 65535."),
         (
             {"SCIM_GATEWAY_WORKER": "1"},
             "Error: There is no setting SCIM_GATEWAY_WORKER; did you mean SCIM_GATEWAY_WORKERS?",
@@ -243,7 +280,10 @@ def test_the_procfile_serves_with_the_projects_configuration(tmp_path):
 def test_a_wrong_configuration_stops_the_procfile_with_one_line(tmp_path, environ, line):
     with pytest.raises(AssertionError) as caught, procfile(tmp_path, **environ):
         pytest.fail("it started")
-    assert str(caught.value).splitlines()[0].startswith(line)
+    assert [shown for shown in str(caught.value).splitlines() if " [INFO] " not in shown] == [
+        str(caught.value).splitlines()[-1]
+    ]
+    assert str(caught.value).splitlines()[-1].startswith(line)
     assert "Traceback" not in str(caught.value)
 
 

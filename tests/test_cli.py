@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 import scim_gateway
-from scim_gateway import cli_client, cli_simulate
+from scim_gateway import cli_check, cli_client, cli_simulate
+from scim_gateway.app import load_backend
+from scim_gateway.backend import Finding
 from scim_gateway.cli import main
 from scim_gateway.config import load
 from scim_gateway.serve import prepare
 from scim_gateway.simulate import SimulationError, Step
+from scim_gateway.tokens import new_token
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 Run = Callable[..., Result]
@@ -256,6 +261,7 @@ def test_a_configuration_file_can_be_named_by_a_flag(run, tmp_path):
 def test_check_finds_a_gateway_without_a_token_and_says_what_to_do(run):
     result = run("check", code=1)
     assert "FAIL tokens: there is no valid token; remedy: scim-gateway token create NAME" in result.output
+    assert "the first start on a terminal makes one, too" in result.output
     run("token", "create", "okta")
     assert "ok   tokens: 1 valid" in run("check").output
 
@@ -272,6 +278,20 @@ def test_check_and_serve_say_where_the_token_that_is_set_comes_from(run, environ
     assert f"ok   tokens: {tokens[backend]}\n" in found
     settings = load(environ | {"SCIM_GATEWAY_CONFIG": str(file), "SCIM_GATEWAY_BACKEND": backend})
     assert f"Authorization: the token in {origin}" in prepare(settings).lines
+
+
+def test_check_tells_of_tokens_that_have_expired_and_of_those_that_will_soon(run, environ):
+    settings = load(environ)
+    backend = load_backend("sql").from_settings(settings, settings.resource_types)
+    backend.tokens.add(new_token("old", expires=datetime(2020, 1, 1, tzinfo=UTC))[1])
+    backend.close()
+    assert "FAIL tokens: there is no valid token: old has expired" in run("check", code=1).output
+    run("token", "create", "okta", "--expires", "90d")
+    assert "ok   tokens: 1 valid; old has expired\n" in run("check").output
+    run("token", "create", "night", "--expires", "12h")
+    said = run("check").output
+    assert "ok   tokens: 2 valid; old has expired, night expires 20" in said
+    assert "Z; make the next one (scim-gateway token create NAME)" in said
 
 
 def test_check_as_json_has_subject_verdict_and_remedy(run):
@@ -425,3 +445,19 @@ def test_the_installed_command_and_the_module_are_the_same():
     )
     assert done.returncode == 2
     assert done.stderr == "Error: There is no setting SCIM_GATEWAY_WORKER; did you mean SCIM_GATEWAY_WORKERS?\n"
+
+
+def test_what_the_gateway_would_log_is_on_standard_error_but_not_twice(run, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("scim_gateway"), "handlers", [])
+
+    def look(_gateway):
+        log = logging.getLogger("scim_gateway.anything")
+        log.info("of no interest")
+        log.warning("an account stays locked")
+        log.error("the Engine refuses the account", extra={"told": True})
+        yield Finding("engine", True, "the Engine refuses the account")
+
+    monkeypatch.setattr(cli_check, "_store", look)
+    result = run("check")
+    assert result.stderr == "an account stays locked\n"
+    assert result.stdout.count("the Engine refuses the account") == 1

@@ -300,3 +300,24 @@ def test_the_example_in_the_documentation_works(tmp_path):
     listing = text.split(".. code-block:: toml\n", 1)[1].split("\nAn attribute may", 1)[0]
     user = load(toml(tmp_path, listing)).resource_types.by_name["User"]
     assert any(path.name == "number" for path in user.unique_paths)
+
+
+def test_a_folder_in_the_place_of_a_secrets_file_is_called_one(tmp_path):
+    tmp_path.chmod(0o755)
+    with pytest.raises(ConfigurationError) as caught:
+        load({"SCIM_GATEWAY_TOKEN_FILE": str(tmp_path)})
+    assert (
+        str(caught.value) == f"SCIM_GATEWAY_TOKEN_FILE: {tmp_path} is a folder; name the file in which the secret is."
+    )
+
+
+def test_the_settings_on_the_page_for_operating_are_settings(tmp_path):
+    text = (ROOT / "docs" / "operating.rst").read_text("utf-8")
+    listing = text.split(".. code-block:: toml\n", 1)[1].split("\n``audit.key``", 1)[0]
+    for name in ("audit.key", "engine-password"):
+        (tmp_path / name).write_text("0123456789abcdef0123456789abcdef")
+        (tmp_path / name).chmod(0o640)
+    settings = load(toml(tmp_path, listing))
+    assert (settings["backend"], settings["trusted_proxies"]) == ("engine", 1)
+    assert settings["engine_password"] == "0123456789abcdef0123456789abcdef"
+    assert settings["audit_key"] == ("0123456789abcdef0123456789abcdef",)

@@ -15,7 +15,7 @@ from scim_gateway.cli import main
 
 ROOT = Path(__file__).parent.parent
 _QUOTED = re.compile(r"``((?:scim-gateway|adopt) [^`|\n]+(?:\n\s+[^`|\n]+)?)``")
-_OF_A_BLOCK = re.compile(r"^ +(?:\$ )?(scim-gateway .+?)(?:  .*)?$", re.MULTILINE)
+_OF_A_BLOCK = re.compile(r"^ +(?:\$ )?(?:\.venv/bin/)?(scim-gateway .+?)(?:  .*)?$", re.MULTILINE)
 _PROSE = re.compile(r"[a-z]+( [a-z]+)?|--config FILE|audit trail of")
 """A command that is only named, without what it needs; and what is no command."""
 

@@ -18,8 +18,8 @@ PACKAGE = Path(scim_gateway.__file__).parent
 WITH_FLASK = {"app", "blueprint", "direct", "serve", "gunicorn_conf"}
 WITH_WERKZEUG = {"wsgi"}
 """Reads HTTP: of frameworks and drivers it may import Werkzeug, and not Flask, which is one way to it among others."""
-WITH_CLICK = {"serve", "gunicorn_conf"}
-WITH_GUNICORN = {"serve", "gunicorn_worker", "gunicorn_refusal"}
+WITH_CLICK = {"serve", "gunicorn_conf", "listening"}
+WITH_GUNICORN = {"serve", "listening", "gunicorn_worker", "gunicorn_refusal"}
 WITH_ENVIRONMENT = {"app", "cli", "gunicorn_conf"}
 COMMAND_LINE = re.compile(r"cli(_\w+)?")
 OUTSIDE = ("flask", "werkzeug", "click", "gunicorn", "pymysql", "sqlalchemy", "requests")

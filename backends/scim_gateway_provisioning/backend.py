@@ -10,7 +10,7 @@ from typing import Any, Self
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.backend import Backend, Finding, Reference, ResourceHandler
-from scim_gateway.config import ConfigurationError
+from scim_gateway.config import ConfigurationError, complete
 from scim_gateway.errors import NotFound, Replayed, ScimError, StaleResource, Uniqueness
 from scim_gateway.schema import Resource, ResourceTypes
 from scim_gateway.tokens import TokenStore
@@ -92,6 +92,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Fed, Backend):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
+        settings = complete(settings)
         directory = SqlBackend.from_settings(settings, resource_types, migrations=(PROVISIONING,))
         return cls(
             directory,

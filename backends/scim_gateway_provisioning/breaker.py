@@ -149,7 +149,7 @@ class Breaker:
         """Let all removals through for a while, and count from the beginning then; the event to record."""
         minutes = min(minutes, LONGEST_APPROVAL)
         set_approval(session, self._tenant, guard.now + minutes * _MINUTE)
-        _security.warning("removals beyond the limit are approved for %d minutes", minutes)
+        _security.warning("removals beyond the limit are approved for %d minutes", minutes, extra={"told": True})
         return Event("approve", DONE, detail={"minutes": minutes})
 
     def counts(self, session: Session) -> Mapping[str, int]:

@@ -73,6 +73,8 @@ def trouble(driver: MysqlDriver, error: Unavailable) -> Finding:
         remedy = "See that the server runs and listens there, and that database_url names its host and port."
     elif isinstance(error, Unknown):
         remedy = "Compare user, password and the host of the account with what the administrator has created."
+        if driver.address.tls is None:
+            remedy += " An account with REQUIRE SSL needs SCIM_GATEWAY_DATABASE_TLS=required: TLS is off at present."
     elif isinstance(error, Untrusted):
         remedy = "Set database_tls_ca to its authority's file; the certificate has to name the host of database_url."
     elif isinstance(error, Unprivileged):

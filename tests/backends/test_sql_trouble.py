@@ -137,6 +137,21 @@ def test_an_account_with_no_more_rights_than_it_needs_serves_once_the_tables_are
     narrow.close()
 
 
+def test_an_account_for_tls_only_that_is_refused_without_is_told_the_setting(
+    account: Callable[[str], str], mariadb_server: MariaDb
+) -> None:
+    url = account("ALL PRIVILEGES")
+    mariadb_server.query("ALTER USER gateway@'%' REQUIRE SSL")
+    _, finding = statement_error(url)
+    assert "refuses the gateway's user name or password" in finding.message
+    assert "REQUIRE SSL needs SCIM_GATEWAY_DATABASE_TLS=required: TLS is off" in finding.remedy
+    authority = str(mariadb_server.certificates.authority)
+    settings = {"database_url": url, "database_tls": "required", "database_tls_ca": authority}
+    backend = SqlBackend.from_settings(settings, TYPES)
+    assert [found for found in backend.check() if not found.ok] == []
+    backend.close()
+
+
 def test_an_account_that_may_only_read_is_told_what_it_lacks(
     backend: SqlBackend, account: Callable[[str], str]
 ) -> None:
