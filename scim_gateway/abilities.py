@@ -6,12 +6,13 @@ The core asks for them and makes use of what is there; without any of them all t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
+from scim_gateway.filter import Filter
 from scim_gateway.schema import Resource
 
 
@@ -109,3 +110,18 @@ class MemberTextHandler(TextHandler, MembershipHandler):
     @abstractmethod
     def members(self, id: str) -> Iterable[tuple[str, str, str | None]]:
         """``value``, ``type`` and ``display`` of the direct members, in the order in which ``get`` gives them."""
+
+
+class StreamHandler(ResourceHandler):
+    """Ability: gives all that may match a filter in one go, little by little; asked only inside an operation."""
+
+    @abstractmethod
+    def stream(
+        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Iterator[Resource]:
+        """All resources that match, and perhaps others, each once, in any order, as :meth:`get` gives them.
+
+        :param tree: a resolved filter; ``None`` for everything.
+        :param among: the only ids that are of interest.
+        :param without: top-level attributes that may be left unread; a hint.
+        """

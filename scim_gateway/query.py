@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -14,6 +14,7 @@ from scim_gateway.abilities import Texts
 from scim_gateway.backend import Backend, Page, Query
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
+from scim_gateway.derived import DerivedSearches
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
 from scim_gateway.exchange import Request
 from scim_gateway.filter import Comparison, Filter, Never, paths
@@ -21,26 +22,20 @@ from scim_gateway.filter_meaning import resolve, text_path
 from scim_gateway.filter_parser import parse as parse_filter
 from scim_gateway.look_ups import LONGEST, SOME_TEXT, Answering
 from scim_gateway.messages import list_response, read_search
-from scim_gateway.narrowing import all_of, any_of, conjuncts, group_asked_for, narrow
+from scim_gateway.narrowing import narrow
 from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
 from scim_gateway.profile import Profile
 from scim_gateway.projection import Projection
 from scim_gateway.projection import parse as parse_projection
 from scim_gateway.provider_settings import ProviderSettings
-from scim_gateway.relations import Relations, every
+from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
-from scim_gateway.schema import AttributePath, Resource, ResourceType
+from scim_gateway.schema import Resource, ResourceType
 from scim_gateway.search import Search, search_of
 from scim_gateway.splicing import Splicer
 
 Document: TypeAlias = "Mapping[str, object] | orjson.Fragment"
 """A resource as shown, or its JSON."""
-
-T = TypeVar("T")
-
-_ID = AttributePath(None, "id")
-_TERMS = 40
-_BATCH = 500
 
 
 class _Part(NamedTuple):
@@ -85,9 +80,8 @@ class Searches:
         self._backend = backend
         self._splicers = splicers
         self._settings = settings
-        self._relations = relations
         self._representation = representation
-        self._virtual = {kind.name: self._virtual_paths(kind) for kind in backend.resource_types}
+        self._derived = DerivedSearches(backend, relations, representation)
 
     def one(self, call: Call) -> Answer:
         """A search over the resources of one type."""
@@ -132,7 +126,7 @@ class Searches:
         part = _Part(kind, Comparison(path, "eq", SOME_TEXT), None, projection)
         index, count = self._page_of(search)
         without = part.query(index, count).without
-        if self._is_virtual(part) or not splicer.fits(projection, without):
+        if self._is_derived(part) or not splicer.fits(projection, without):
             return None
 
         def answer(request: Request, text: str) -> Answer:
@@ -222,7 +216,7 @@ class Searches:
     ) -> tuple[Sequence[Document], int, Position | None]:
         """A page as shown, how many matches there are, and where it ends if more was found than belongs to it."""
         splicer = self._splicers.get(part.kind.name)
-        if splicer is None or not splicer.fits(part.projection, query.without) or self._is_virtual(part):
+        if splicer is None or not splicer.fits(part.projection, query.without) or self._is_derived(part):
             page, whole = self._find(part, query, base_url)
             return self._completed(part, page, whole, base_url, count)
         return self._spliced(splicer, part, query, base_url, count)
@@ -247,52 +241,21 @@ class Searches:
         completed = self._whole(part, resources, whole, base_url)
         return self._project([(part, completed)]), page.total_results, position_of(last, part.sort) if last else None
 
-    def _is_virtual(self, part: _Part) -> bool:
+    def _is_derived(self, part: _Part) -> bool:
         """Whether a search asks for what no store holds."""
         sorted_by = (part.sort.target.path,) if part.sort else ()
-        return self._any_virtual(part.kind, (*paths(part.filter), *sorted_by))
-
-    def _any_virtual(self, kind: ResourceType, looked_at: Iterable[AttributePath]) -> bool:
-        """Whether one of these attributes is no store's to look up."""
-        virtual = self._virtual[kind.name]
-        return any(path.name == kind.containers or path in virtual for path in looked_at)
+        return self._derived.concerns(part.kind, (*paths(part.filter), *sorted_by))
 
     def _find(self, part: _Part, query: Query, base_url: str) -> tuple[Page, bool]:
         """A page, and whether its resources are whole or as stored."""
-        if self._is_virtual(part):
-            return query.run(self._candidates(part, base_url)), True
+        if self._is_derived(part):
+            return self._derived.find(query, base_url), True
         return self._backend.handlers[part.kind.name].query(query), False
 
     def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, base_url: str) -> list[Resource]:
         if whole:
             return list(found)
         return self._representation.complete(found, part.kind, base_url, without=part.projection.without)
-
-    def _candidates(self, part: _Part, base_url: str) -> Iterator[Resource]:
-        """Whole resources for a search by what no store holds: groups of a user, locations, versions, names of others.
-
-        What the store can tell still narrows them; asked for one group, its members are all there is to look at.
-        """
-        containers = part.kind.containers
-        stored: list[Filter] = []
-        ids: set[str] | None = None
-        for term in conjuncts(part.filter):
-            if group := group_asked_for(term, containers):
-                members = self._relations.members_within(group)
-                ids = members if ids is None else ids & members
-            elif not self._any_virtual(part.kind, paths(term)):
-                stored.append(term)
-        handler = self._backend.handlers[part.kind.name]
-        if ids is None:
-            found: Iterable[Resource] = every(handler, all_of(stored))
-        else:
-            found = (
-                resource
-                for some in _chunks(sorted(ids), _TERMS)
-                for resource in every(handler, all_of([*stored, any_of([Comparison(_ID, "eq", id) for id in some])]))
-            )
-        for batch in _chunks(found, _BATCH):
-            yield from self._representation.complete(batch, part.kind, base_url)
 
     def _in_turn(
         self, parts: Iterable[_Part], start: int, count: int, base_url: str
@@ -334,15 +297,6 @@ class Searches:
         runs = [(part, whole, [entry[1] for entry in some]) for (part, whole), some in groupby(cut, itemgetter(0, 2))]
         return [(part, self._whole(part, resources, whole, base_url)) for part, whole, resources in runs], total
 
-    def _virtual_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
-        """Attributes, besides its groups, that a resource of the type has only when it is shown."""
-        virtual = {AttributePath(None, "meta", "location"), AttributePath(None, "meta", "version")}
-        for field in self._representation.fields[kind.name]:
-            virtual.add(AttributePath(field.urn, field.attribute.name, "$ref"))
-            if field.display and not self._representation.told(kind, field):
-                virtual.add(AttributePath(field.urn, field.attribute.name, field.display))
-        return frozenset(virtual)
-
     # What is answered
 
     def _project(self, found: Iterable[tuple[_Part, list[Resource]]]) -> list[Document]:
@@ -370,14 +324,3 @@ def _sort_key(position: Position) -> tuple[bool, bool, str | float]:
     if value is None:
         return True, False, 0
     return False, isinstance(value, str), value
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    chunk: list[T] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

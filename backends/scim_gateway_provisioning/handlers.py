@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from scim_gateway.abilities import MemberChange, MembershipHandler, MemberTextHandler, Text, TextHandler, Texts
+from scim_gateway.abilities import (
+    MemberChange,
+    MembershipHandler,
+    MemberTextHandler,
+    StreamHandler,
+    Text,
+    TextHandler,
+    Texts,
+)
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
 from scim_gateway.errors import NotFound
+from scim_gateway.filter import Filter
 from scim_gateway.schema import Resource
 
 from .operation import PROVISIONED, Operation
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
     from .backend import ProvisioningBackend
 
 
-class NotingHandler(TextHandler):
+class NotingHandler(TextHandler, StreamHandler):
     """A handler of the directory."""
 
     def __init__(self, directory: TextHandler, backend: ProvisioningBackend) -> None:
@@ -40,6 +49,12 @@ class NotingHandler(TextHandler):
 
     def query(self, query: Query) -> Page:
         return self._directory.query(query)
+
+    def stream(
+        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Iterator[Resource]:
+        assert isinstance(self._directory, StreamHandler)
+        return self._directory.stream(tree, among=among, without=without)
 
     def text(self, id: str) -> Text:
         return self._directory.text(id)

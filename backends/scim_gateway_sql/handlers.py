@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
-from scim_gateway.abilities import Text, TextHandler, Texts
+from scim_gateway.abilities import StreamHandler, Text, TextHandler, Texts
 from scim_gateway.backend import Page, Query, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
+from scim_gateway.filter import Filter
 from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
@@ -19,10 +20,11 @@ from .failures import Duplicate
 from .holders import document_of, with_holders
 from .indexing import Index
 from .lookup import look_up
-from .pages import BATCH, FEW, FEW_MATCHES, cut, documents, page_among, scans
+from .pages import FEW, FEW_MATCHES, cut, documents, page_among, scans
 from .portable import insert_if_absent
 from .prepared import Prepared
 from .pushdown import Plan, Translator
+from .stream import in_batches, streamed
 from .tables import identifiers, members, resources
 from .value_index import add_values, change_values, drop_values
 from .vocabulary import Stored, Vocabularies
@@ -98,7 +100,7 @@ _STILL_IN = Prepared(
 )
 
 
-class SqlHandler(TextHandler):
+class SqlHandler(TextHandler, StreamHandler):
     """Resources of a type without members."""
 
     def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
@@ -192,6 +194,20 @@ class SqlHandler(TextHandler):
     def texts(self, query: Query) -> Texts | Page:
         with self._database.session() as session:
             return self._found(session, query)
+
+    def stream(
+        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Iterator[Resource]:
+        with self._database.session() as session:
+
+            def plan() -> Plan:
+                stored = Stored(session, self._tenant, self.index, self._vocabularies)
+                return self._translator.plan(Query(self.resource_type, tree), stored)
+
+            for docs in streamed(session, self._at, plan, among, all_match=tree is None):
+                found = [orjson.loads(doc) for doc in docs]
+                self._complete(session, found, without)
+                yield from found
 
     def _found(self, session: Session, query: Query) -> Texts | Page:
         """A page as stored, or complete where that is not enough to find it."""
@@ -311,8 +327,7 @@ class SqlHandler(TextHandler):
 
     def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
         """All that may match, with members only where the core looks at them."""
-        rows = session.execute(plan.candidates()).scalars()
-        while docs := rows.fetchmany(BATCH):
+        for docs in in_batches(session, plan.candidates()):
             found = [orjson.loads(doc) for doc in docs]
             if with_members:
                 self._complete(session, found, ())

@@ -1,0 +1,49 @@
+"""What may match a filter, read little by little: in one go over a store, however much of it has to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+
+from scim_gateway.abilities import StreamHandler
+from scim_gateway.backend import Query, ResourceHandler
+from scim_gateway.filter import Comparison, Filter
+from scim_gateway.narrowing import any_of
+from scim_gateway.schema import AttributePath, Resource
+
+_ID = AttributePath(None, "id")
+_TERMS = 40
+_FEW = 500
+"""So many ids are asked for by filters; of more, one look at everything is shorter."""
+_ALL = 2**31 - 1
+
+
+def candidates(
+    handler: ResourceHandler,
+    tree: Filter | None = None,
+    *,
+    among: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> Iterator[Resource]:
+    """All resources of a handler that match, and perhaps others, each once, in any order.
+
+    A handler that cannot do so by itself (:class:`StreamHandler`) is asked once for everything: each page of a filter
+    that its store cannot answer alone would cost a look at everything again.
+
+    :param tree: a resolved filter.
+    :param among: the ids that are of interest; others are left out.
+    :param without: top-level attributes that may be left unread; a hint.
+    """
+    if isinstance(handler, StreamHandler):
+        yield from handler.stream(tree, among=among, without=without)
+        return
+    kind, unread = handler.resource_type, frozenset(without)
+    if among is None or len(among) > _FEW:
+        for resource in handler.query(Query(kind, tree, count=_ALL, without=unread)).resources:
+            if among is None or resource["id"] in among:
+                yield resource
+        return
+    ids = iter(sorted(among))
+    while some := list(islice(ids, _TERMS)):
+        asked = any_of([Comparison(_ID, "eq", id) for id in some])
+        yield from handler.query(Query(kind, asked, count=len(some), without=unread)).resources
