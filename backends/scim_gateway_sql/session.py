@@ -14,6 +14,8 @@ from .driver import Columns, Driver, Row
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
 from .locks import Locks
 
+KEPT_IN = "scim_gateway_kept_in"
+"""Option of a statement: what keeps it compiled, instead of the engine."""
 _STATEMENT = 4096
 """More than enough for a statement without its document."""
 
@@ -80,7 +82,9 @@ class Session:
         if not statement.is_select:
             self.changed = self.regrouped = True
         try:
-            return self._connection.execute(statement, parameters)
+            kept_in = statement.get_execution_options().get(KEPT_IN)
+            options = None if kept_in is None else {"compiled_cache": kept_in}
+            return self._connection.execute(statement, parameters, execution_options=options)
         except DRIVER_ERRORS as error:
             self._go_on(meaning_of(error), error)
         return self.execute(statement, parameters)
