@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
-from scim_gateway.filter import Filter
 from scim_gateway.schema import Resource
 
 
@@ -116,12 +115,9 @@ class StreamHandler(ResourceHandler):
     """Ability: gives all that may match a filter in one go, little by little; asked only inside an operation."""
 
     @abstractmethod
-    def stream(
-        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
-    ) -> Iterator[Resource]:
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
         """All resources that match, and perhaps others, each once, in any order, as :meth:`get` gives them.
 
-        :param tree: a resolved filter; ``None`` for everything.
+        :param query: what is looked for; order and page are without meaning here.
         :param among: the only ids that are of interest.
-        :param without: top-level attributes that may be left unread; a hint.
         """

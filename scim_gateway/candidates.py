@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from scim_gateway.abilities import StreamHandler
 from scim_gateway.backend import Query, ResourceHandler
-from scim_gateway.filter import Comparison, Filter
+from scim_gateway.filter import Comparison
 from scim_gateway.narrowing import any_of
 from scim_gateway.schema import AttributePath, Resource
 
@@ -18,32 +19,24 @@ _FEW = 500
 _ALL = 2**31 - 1
 
 
-def candidates(
-    handler: ResourceHandler,
-    tree: Filter | None = None,
-    *,
-    among: Collection[str] | None = None,
-    without: Collection[str] = (),
-) -> Iterator[Resource]:
+def candidates(handler: ResourceHandler, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
     """All resources of a handler that match, and perhaps others, each once, in any order.
 
     A handler that cannot do so by itself (:class:`StreamHandler`) is asked once for everything: each page of a filter
     that its store cannot answer alone would cost a look at everything again.
 
-    :param tree: a resolved filter.
+    :param query: what is looked for; order and page are without meaning here.
     :param among: the ids that are of interest; others are left out.
-    :param without: top-level attributes that may be left unread; a hint.
     """
     if isinstance(handler, StreamHandler):
-        yield from handler.stream(tree, among=among, without=without)
+        yield from handler.stream(query, among=among)
         return
-    kind, unread = handler.resource_type, frozenset(without)
     if among is None or len(among) > _FEW:
-        for resource in handler.query(Query(kind, tree, count=_ALL, without=unread)).resources:
+        for resource in handler.query(replace(query, count=_ALL)).resources:
             if among is None or resource["id"] in among:
                 yield resource
         return
     ids = iter(sorted(among))
     while some := list(islice(ids, _TERMS)):
         asked = any_of([Comparison(_ID, "eq", id) for id in some])
-        yield from handler.query(Query(kind, asked, count=len(some), without=unread)).resources
+        yield from handler.query(replace(query, filter=asked, count=len(some))).resources

@@ -19,6 +19,7 @@ from scim_gateway.narrowing import all_of, conjuncts, group_asked_for
 from scim_gateway.ordering import position_key, position_of
 from scim_gateway.relations import Membership, Relations
 from scim_gateway.representation import Representation
+from scim_gateway.scanning import Scan
 from scim_gateway.schema import AttributePath, Resource, ResourceType
 
 _BATCH = 500
@@ -57,7 +58,7 @@ class DerivedSearches:
     def find(self, query: Query, base_url: str) -> Page:
         """A page of whole resources."""
         kind, sort = query.resource_type, query.sort
-        terms = self._sorted_out(query.filter, kind, base_url)
+        terms = self._sorted_out(query, base_url)
         found: list[tuple[Any, ...]] = []
         for batch in self._matching(query, terms, base_url):
             found += [position_key(position_of(resource, sort), sort) for resource in batch]
@@ -75,7 +76,7 @@ class DerivedSearches:
 
     def _read(self, kind: ResourceType, ids: list[str], base_url: str) -> list[Resource]:
         """Whole resources, in the order of the ids."""
-        read = {each["id"]: each for each in candidates(self._backend.handlers[kind.name], among=set(ids))}
+        read = {each["id"]: each for each in candidates(self._backend.handlers[kind.name], Query(kind), among=set(ids))}
         return self._representation.complete([read[id] for id in ids if id in read], kind, base_url)
 
     def _matching(self, query: Query, terms: _Terms, base_url: str) -> Iterator[list[Resource]]:
@@ -86,14 +87,17 @@ class DerivedSearches:
         sorted_by = [query.sort.target.path] if query.sort else []
         stored, derived = all_of(terms.stored), all_of(terms.derived)
         seen = {path.name for tree in (stored, derived) for path in paths(tree)} | {path.name for path in sorted_by}
-        unread = {kind.members} - seen if kind.members else set()
+        unread = frozenset({kind.members or ""} - seen)
         is_stored = None if stored is None else compile_filter(stored, kind)
         is_derived = None if derived is None else compile_filter(derived, kind)
         # Resources are completed only for what somebody looks at: groups take the most time by far.
         looked_at = [*paths(derived), *sorted_by]
         without = self._without(kind, looked_at) if self.concerns(kind, looked_at) else None
-        found = candidates(self._backend.handlers[kind.name], stored, among=terms.ids, without=unread)
+        asked = Query(kind, stored, without=unread, scan=query.scan)
+        found = candidates(self._backend.handlers[kind.name], asked, among=terms.ids)
         while batch := list(islice(found, _BATCH)):
+            if query.scan is not None:
+                query.scan.step()
             matching = batch if is_stored is None else [resource for resource in batch if is_stored(resource)]
             if without is not None:
                 matching = self._representation.complete(matching, kind, base_url, without=without)
@@ -110,10 +114,11 @@ class DerivedSearches:
 
     # Groups first
 
-    def _sorted_out(self, tree: Filter | None, kind: ResourceType, base_url: str) -> _Terms:
+    def _sorted_out(self, query: Query, base_url: str) -> _Terms:
+        kind = query.resource_type
         terms = _Terms([], [], None)
         groups = None
-        for term in dict.fromkeys(conjuncts(tree)):
+        for term in dict.fromkeys(conjuncts(query.filter)):
             if not self.concerns(kind, paths(term)):
                 terms.stored.append(term)
                 continue
@@ -122,7 +127,7 @@ class DerivedSearches:
                 found = self._members_of(group, kind)
                 exact = isinstance(term.filter if isinstance(term, ValuePath) else term, Comparison)
             elif _asks_for_one_group(term, kind.containers):
-                groups = groups or _Groups(self._relations, self._representation, base_url)
+                groups = groups or _Groups(self._relations, self._representation, base_url, query.scan)
                 found, exact = groups.members(term, kind)
             # A group in a circle is a member of what is in it, but is not shown in itself.
             if not exact or kind.members:
@@ -149,9 +154,9 @@ class DerivedSearches:
 class _Groups:
     """All groups as those in them show them, for one search."""
 
-    def __init__(self, relations: Relations, representation: Representation, base_url: str) -> None:
+    def __init__(self, relations: Relations, representation: Representation, base_url: str, scan: Scan | None) -> None:
         self._relations = relations
-        self._known: dict[str, Reference] = relations.groups()
+        self._known: dict[str, Reference] = relations.groups(scan)
         self._shown = {
             id: [representation.group(Membership(group, direct), base_url) for direct in (True, False)]
             for id, group in self._known.items()

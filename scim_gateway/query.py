@@ -30,6 +30,7 @@ from scim_gateway.projection import parse as parse_projection
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
+from scim_gateway.scanning import Scan, Scans
 from scim_gateway.schema import Resource, ResourceType
 from scim_gateway.search import Search, search_of
 from scim_gateway.splicing import Splicer
@@ -46,11 +47,12 @@ class _Part(NamedTuple):
     sort: Sort | None
     projection: Projection
 
-    def query(self, start_index: int, count: int, after: Position | None = None) -> Query:
+    def query(self, start_index: int, count: int, after: Position | None = None, scan: Scan | None = None) -> Query:
         """The query for a page of it."""
         # Positions and entity tags need meta; a cursor needs what is sorted by.
         needed = {"meta", self.sort.target.path.name} if self.sort else {"meta"}
-        return Query(self.kind, self.filter, self.sort, start_index, count, after, self.projection.without - needed)
+        without = self.projection.without - needed
+        return Query(self.kind, self.filter, self.sort, start_index, count, after, without, scan)
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class Searches:
         self._splicers = splicers
         self._settings = settings
         self._representation = representation
+        self._scans = Scans(settings.search_seconds, settings.searches_at_once)
         self._derived = DerivedSearches(backend, relations, representation)
 
     def one(self, call: Call) -> Answer:
@@ -95,15 +98,15 @@ class Searches:
             parse_projection(search.attributes, search.excluded_attributes, kind),
         )
         window = self._window(search, call)
-        with self._backend.operation(write=False):
+        with Scan(self._scans) as scan, self._backend.operation(write=False):
             if window.start_index is not None:
                 shown, total, _ = self._shown(
-                    part, part.query(window.start_index, window.count), call.base_url, window.count
+                    part, part.query(window.start_index, window.count, None, scan), call.base_url, window.count
                 )
                 return self._answer(shown, total, window)
             after = window.place if isinstance(window.place, Position) else None
             # One more than asked for tells whether there is a next page.
-            query = part.query(1, window.count + 1 if window.count else 0, after)
+            query = part.query(1, window.count + 1 if window.count else 0, after, scan)
             shown, total, following = self._shown(part, query, call.base_url, window.count)
         mark = Bookmark(window.count, following) if following else None
         return self._answer(shown, total, window, self._seal(search, call, mark))
@@ -143,11 +146,11 @@ class Searches:
         parts = list(self._parts(search, call))
         window = self._window(search, call)
         start = window.start_index or (window.place if isinstance(window.place, int) else 1)
-        with self._backend.operation(write=False):
+        with Scan(self._scans) as scan, self._backend.operation(write=False):
             if any(part.sort for part in parts):
-                found, total = self._merged(parts, start, window.count, call.base_url)
+                found, total = self._merged(parts, start, window.count, call.base_url, scan)
             else:
-                found, total = self._in_turn(parts, start, window.count, call.base_url)
+                found, total = self._in_turn(parts, start, window.count, call.base_url, scan)
         documents = self._project(found)
         following = start + len(documents)
         mark = Bookmark(window.count, following) if documents and following <= total else None
@@ -258,13 +261,13 @@ class Searches:
         return self._representation.complete(found, part.kind, base_url, without=part.projection.without)
 
     def _in_turn(
-        self, parts: Iterable[_Part], start: int, count: int, base_url: str
+        self, parts: Iterable[_Part], start: int, count: int, base_url: str, scan: Scan
     ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
         """One type after the other: an order as good as any, and a page deep inside costs no more than the first."""
         found: list[tuple[_Part, list[Resource]]] = []
         total = 0
         for part in parts:
-            page, matches = self._run(part, part.query(max(1, start - total), count), base_url)
+            page, matches = self._run(part, part.query(max(1, start - total), count, None, scan), base_url)
             if count:
                 found.append((part, page))
             total += matches
@@ -272,7 +275,7 @@ class Searches:
         return found, total
 
     def _merged(
-        self, parts: Iterable[_Part], start: int, count: int, base_url: str
+        self, parts: Iterable[_Part], start: int, count: int, base_url: str, scan: Scan
     ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
         """Resources of all types in one order; all of them have to be looked at."""
         limit = self._settings.max_root_candidates
@@ -281,7 +284,7 @@ class Searches:
         found: list[tuple[tuple[bool, bool, str | float], tuple[str, str], _Part, Resource, bool]] = []
         for part in parts:
             descending = descending or (part.sort is not None and part.sort.descending)
-            page, whole = self._find(part, part.query(1, limit + 1), base_url)
+            page, whole = self._find(part, part.query(1, limit + 1, None, scan), base_url)
             total += page.total_results
             if total > limit:
                 raise TooMany(

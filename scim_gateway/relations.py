@@ -9,11 +9,13 @@ from operator import itemgetter
 from typing import Any
 
 from scim_gateway.abilities import ContainingHandler, MemberChange, MembershipHandler
-from scim_gateway.backend import Backend, Reference, ResourceHandler
+from scim_gateway.backend import Backend, Query, Reference, ResourceHandler
 from scim_gateway.candidates import candidates
 from scim_gateway.changes import changed
 from scim_gateway.errors import NotFound, StaleResource
-from scim_gateway.filter import Comparison, Filter, Or
+from scim_gateway.filter import Comparison, Filter
+from scim_gateway.narrowing import any_of
+from scim_gateway.scanning import Scan
 from scim_gateway.schema import AttributePath, Resource
 
 _TERMS = 40
@@ -81,12 +83,12 @@ class Relations:
                     pending.append(id)
         return found
 
-    def groups(self) -> dict[str, Reference]:
+    def groups(self, scan: Scan | None = None) -> dict[str, Reference]:
         """All groups, by id."""
         found: dict[str, Reference] = {}
         for handler in self._containers:
             kind = handler.resource_type
-            for group in candidates(handler, without=(kind.members or "",)):
+            for group in candidates(handler, Query(kind, without=frozenset({kind.members or ""}), scan=scan)):
                 found[group["id"]] = Reference(group["id"], kind.name, kind.display_of(group))
         return found
 
@@ -157,7 +159,7 @@ def _search_containing(handler: ResourceHandler, ids: Collection[str]) -> dict[s
     for some in (wanted[first : first + _TERMS] for first in range(0, len(wanted), _TERMS)):
         terms: tuple[Filter, ...] = tuple(Comparison(path, "eq", id) for id in some)
         told: list[tuple[str, str, Reference, set[str]]] = []
-        for group in candidates(handler, terms[0] if len(terms) == 1 else Or(terms)):
+        for group in candidates(handler, Query(kind, any_of(terms))):
             held = {element["value"] for element in group.get(kind.members, ())}.intersection(some)
             reference = Reference(group["id"], kind.name, kind.display_of(group))
             told.append((group["meta"]["created"], group["id"], reference, held))

@@ -89,10 +89,8 @@ class MemoryHandler(ContainingHandler, StreamHandler, TextHandler):
         page = query.run([_read(self._stored[id])])
         return Texts([self._stored[each["id"]].text for each in page.resources], page.total_results)
 
-    def stream(
-        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
-    ) -> Iterator[Resource]:
-        ids = self._looked_up(tree) if among is None else self._stored.keys() & among
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
+        ids = self._looked_up(query.filter) if among is None else self._stored.keys() & among
         return (_read(self._stored[id]) for id in (self._stored if ids is None else ids))
 
     def create(self, resource: Resource) -> None:

@@ -17,7 +17,6 @@ from scim_gateway.abilities import (
 )
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
 from scim_gateway.errors import NotFound
-from scim_gateway.filter import Filter
 from scim_gateway.schema import Resource
 
 from .operation import PROVISIONED, Operation
@@ -50,11 +49,9 @@ class NotingHandler(TextHandler, StreamHandler):
     def query(self, query: Query) -> Page:
         return self._directory.query(query)
 
-    def stream(
-        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
-    ) -> Iterator[Resource]:
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
         assert isinstance(self._directory, StreamHandler)
-        return self._directory.stream(tree, among=among, without=without)
+        return self._directory.stream(query, among=among)
 
     def text(self, id: str) -> Text:
         return self._directory.text(id)

@@ -12,7 +12,6 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 from scim_gateway.abilities import StreamHandler, Text, TextHandler, Texts
 from scim_gateway.backend import Page, Query, value_taken
 from scim_gateway.errors import Conflict, NotFound, StaleResource, Unavailable
-from scim_gateway.filter import Filter
 from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
@@ -195,18 +194,16 @@ class SqlHandler(TextHandler, StreamHandler):
         with self._database.session() as session:
             return self._found(session, query)
 
-    def stream(
-        self, tree: Filter | None, *, among: Collection[str] | None = None, without: Collection[str] = ()
-    ) -> Iterator[Resource]:
-        with self._database.session() as session:
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
+        with self._database.session() as session, session.watched(query):
 
             def plan() -> Plan:
                 stored = Stored(session, self._tenant, self.index, self._vocabularies)
-                return self._translator.plan(Query(self.resource_type, tree), stored)
+                return self._translator.plan(Query(self.resource_type, query.filter), stored)
 
-            for docs in streamed(session, self._at, plan, among, all_match=tree is None):
+            for docs in streamed(session, self._at, plan, among, all_match=query.filter is None):
                 found = [orjson.loads(doc) for doc in docs]
-                self._complete(session, found, without)
+                self._complete(session, found, query.without)
                 yield from found
 
     def _found(self, session: Session, query: Query) -> Texts | Page:
@@ -216,6 +213,11 @@ class SqlHandler(TextHandler, StreamHandler):
             found = self._in_order(session, query)
         if found is not None:
             return found
+        with session.watched(query):
+            return self._searched(session, query)
+
+    def _searched(self, session: Session, query: Query) -> Texts | Page:
+        """The same where more has to be looked at than is found."""
         stored = Stored(session, self._tenant, self.index, self._vocabularies)
         few = self._translator.matches(session, query, stored)
         if few is not None and len(few) <= FEW_MATCHES:
@@ -247,7 +249,7 @@ class SqlHandler(TextHandler, StreamHandler):
             if query.sort is None:
                 return cut(query, rows)
             docs = [row[0] for row in rows]
-        page = replace(query, filter=None).run(map(orjson.loads, docs))
+        page = replace(query, filter=None, scan=None).run(map(orjson.loads, docs))
         self._complete(session, page.resources, query.without)
         return page
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.exc import DBAPIError
 
-from scim_gateway.backend import Reference
+from scim_gateway.backend import Query, Reference
 
 from .driver import Columns, Driver, Row
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
@@ -133,6 +134,15 @@ class Session:
             cursor.executemany(*self._heard(cursor, sql, several, True))
         except self._connection.dialect.loaded_dbapi.Error as error:
             raise self._meaning_of(error) from error
+
+    def watched(self, query: Query) -> AbstractContextManager[object]:
+        """A block: while its statements run, the scan of the query is told so, and ends them when it has to.
+
+        :raises ScimError: it had to.
+        """
+        if query.scan is None:
+            return nullcontext()
+        return self._driver.watched(self._driver_connection(), query.scan.step)
 
     def alone(self) -> None:
         """As a rule the statement that comes next is the only one."""

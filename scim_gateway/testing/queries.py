@@ -45,7 +45,7 @@ class QueryTests(BackendSuite):
                 matches = {each["id"] for each in Query(kind, tree).run(crowd[name]).resources}
                 for among in (None, some, some[:3], []):
                     with backend.operation(write=False):
-                        found = list(handler.stream(tree, among=among))
+                        found = list(handler.stream(Query(kind, tree), among=among))
                     ids = [each["id"] for each in found]
                     assert len(set(ids)) == len(ids)
                     assert matches & set(ids if among is None else among) <= set(ids)
