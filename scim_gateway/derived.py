@@ -7,7 +7,7 @@ and what it finds; of that only the places in the order are kept, and the resour
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -98,10 +98,10 @@ class DerivedSearches:
         while batch := list(islice(found, _BATCH)):
             if query.scan is not None:
                 query.scan.step()
-            matching = batch if is_stored is None else [resource for resource in batch if is_stored(resource)]
+            matching = _those(is_stored, batch, query.scan)
             if without is not None:
                 matching = self._representation.complete(matching, kind, base_url, without=without)
-            yield matching if is_derived is None else [resource for resource in matching if is_derived(resource)]
+            yield _those(is_derived, matching, query.scan)
 
     def _without(self, kind: ResourceType, looked_at: Iterable[AttributePath]) -> frozenset[str]:
         """What need not be added to a resource for a look at these attributes."""
@@ -149,6 +149,13 @@ class DerivedSearches:
             if field.display and not self._representation.told(kind, field):
                 derived.add(AttributePath(field.urn, field.attribute.name, field.display))
         return frozenset(derived)
+
+
+def _those(matches: Callable[[Resource], bool] | None, resources: list[Resource], scan: Scan | None) -> list[Resource]:
+    """The resources that match; to try them all may take long."""
+    if matches is None:
+        return resources
+    return [each for each in (resources if scan is None else scan.over(resources)) if matches(each)]
 
 
 class _Groups:
