@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import pymysql
 import pytest
 import scim_gateway_sql.watching
 from core_client import Core
+from scim_gateway_sql import SqlBackend
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 import scim_gateway.derived
 from scim_gateway import scanning
+from scim_gateway.definitions import standard_resource_types
 from scim_gateway.errors import TooMany, Unavailable
 from scim_gateway.scanning import Scan, Scans
 
@@ -102,6 +107,27 @@ def test_a_long_statement_of_sqlite_is_ended(
     assert crowd.json("GET", "/Users", filter='userName eq "user7"')["totalResults"] == 1
     clocks.per_look = 0
     assert crowd.json("GET", "/Users", **query) == expected
+
+
+def test_a_statement_that_a_server_did_not_answer_in_time_is_not_sent_again(mariadb: str, clocks: Clocks) -> None:
+    backend = SqlBackend.from_settings({"database_url": mariadb, "database_tls": "off"}, standard_resource_types())
+    core = Core(backend)
+    core.user("somebody", emails=[{"value": "s@example.org", "type": "home"}])
+    lost = pymysql.err.OperationalError(2013, "Lost connection to server during query (timed out)")
+    sent: list[str] = []
+
+    def time_out(_connection: object, _cursor: object, text: str, *_: object) -> None:
+        sent.append(text)
+        clocks.now += 10.5
+        raise DBAPIError(None, None, lost)
+
+    assert backend.database._engine is not None
+    event.listen(backend.database._engine, "before_cursor_execute", time_out)
+    assert core.refused("GET", "/Users", filter=INEXACT) == (400, "tooMany")
+    assert len(sent) == 1
+    event.remove(backend.database._engine, "before_cursor_execute", time_out)
+    assert core.json("GET", "/Users", filter=INEXACT)["totalResults"] == 1
+    backend.close()
 
 
 def test_look_ups_and_pages_look_at_no_clock(crowd: Core, monkeypatch: pytest.MonkeyPatch) -> None:

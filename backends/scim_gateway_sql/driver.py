@@ -66,8 +66,9 @@ class Driver(ABC):
     def watched(self, connection: Any, step: Callable[[], None]) -> AbstractContextManager[object]:
         """A block around statements that read: ``step`` is called now and then, and an error of it ends them.
 
-        A server's statements end with the time that it has for an answer.
+        A server's statements end with the time that it has for an answer; here they are only told to begin.
         """
+        step()
         return nullcontext()
 
     def state(self, connection: Any) -> object | None:

@@ -40,6 +40,7 @@ class Session:
         "_connection",
         "_driver",
         "_raw",
+        "_step",
         "afterwards",
         "changed",
         "holders",
@@ -64,6 +65,7 @@ class Session:
         self.locks = Locks(self) if write and driver.concurrent else None
         self.proofs: list[Proof] = []
         self.renew: Callable[[], Connection] | None = None
+        self._step: Callable[[], None] | None = None
 
     def __enter__(self) -> Session:
         """Be part of the operation around, which ends the transaction."""
@@ -142,6 +144,7 @@ class Session:
         """
         if query.scan is None:
             return nullcontext()
+        self._step = query.scan.step
         return self._driver.watched(self._driver_connection(), query.scan.step)
 
     def alone(self) -> None:
@@ -162,6 +165,8 @@ class Session:
         """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
         if not isinstance(meaning, Lost) or self.renew is None:
             raise meaning from error
+        if self._step is not None:
+            self._step()  # What took too long is not begun again.
         # Each statement of a read on a server sees a moment of its own, so it may as well be on another connection.
         self._connection.close()
         self._connection, self._raw, self.renew = self.renew(), None, None
