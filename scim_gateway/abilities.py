@@ -6,7 +6,7 @@ The core asks for them and makes use of what is there; without any of them all t
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -112,4 +112,16 @@ class MemberTextHandler(TextHandler, MembershipHandler):
         """``value``, ``type`` and ``display`` of the direct members, in the order in which ``get`` gives them.
 
         Each ``value`` is an id as the core sets them (rule 1): it is put into JSON as it is.
+        """
+
+
+class StreamHandler(ResourceHandler):
+    """Ability: gives all that may match a filter in one go, little by little; asked only inside an operation."""
+
+    @abstractmethod
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
+        """All resources that match, and perhaps others, each once, in any order, as :meth:`get` gives them.
+
+        :param query: what is looked for; order and page are without meaning here.
+        :param among: the only ids that are of interest.
         """

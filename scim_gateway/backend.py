@@ -45,6 +45,7 @@ from scim_gateway.errors import NotFound, ScimError, Uniqueness
 from scim_gateway.filter import Filter
 from scim_gateway.filter_predicates import compile_filter
 from scim_gateway.ordering import Position, Sort, behind, ordered
+from scim_gateway.scanning import Scan
 from scim_gateway.schema import AttributePath, Resource, ResourceType, ResourceTypes
 from scim_gateway.tokens import MemoryTokenStore, TokenStore
 
@@ -65,6 +66,7 @@ class Query:
     :param count: the most resources that the page may hold; 0 asks for the total alone.
     :param after: the page starts behind this position in the order (cursor paging, RFC 9865).
     :param without: top-level attributes that the answer will not hold; a hint.
+    :param scan: told of what is looked at, it ends a search that takes too long; ``None`` if nobody has to.
     """
 
     resource_type: ResourceType
@@ -74,9 +76,12 @@ class Query:
     count: int = 100
     after: Position | None = None
     without: frozenset[str] = frozenset()
+    scan: Scan | None = None
 
     def run(self, candidates: Iterable[Resource]) -> Page:
         """The exact page out of any superset of the matches, in any order."""
+        if self.scan is not None:
+            candidates = self.scan.over(candidates)
         if self.filter is not None:
             matches = compile_filter(self.filter, self.resource_type)
             candidates = (resource for resource in candidates if matches(resource))

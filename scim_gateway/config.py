@@ -126,6 +126,18 @@ SETTINGS: tuple[Setting, ...] = (
         _PROVIDER.max_root_candidates,
         "A query over several resource types that matches more is refused (tooMany).",
     ),
+    Setting(
+        "search_seconds",
+        a_number(1),
+        _PROVIDER.search_seconds,
+        "Seconds that a search may look through the directory before it is refused (tooMany).",
+    ),
+    Setting(
+        "searches_at_once",
+        a_number(1),
+        _PROVIDER.searches_at_once,
+        "Searches of a worker that look through the directory at once; as many wait, more are answered 503.",
+    ),
     Setting("filter_max_length", a_number(64), _LIMITS.max_length, "Most characters of a filter."),
     Setting("filter_max_depth", a_number(1, 100), _LIMITS.max_depth, "Deepest nesting of a filter."),
     Setting("filter_max_terms", a_number(1), _LIMITS.max_terms, "Most comparisons in a filter."),

@@ -19,6 +19,8 @@ class ProviderSettings:
     :param bulk_max_operations: most operations of one bulk request.
     :param bulk_max_payload: most bytes of a bulk request's body.
     :param max_root_candidates: a sorted query over several types that matches more than this is refused (``tooMany``).
+    :param search_seconds: how long a search may look through the directory; after that it is refused (``tooMany``).
+    :param searches_at_once: how many such searches of one process go on at once; as many more wait.
     :param filter_limits: bounds of a filter text, checked before it is parsed.
     :param cursor_timeout: seconds after which a cursor has expired.
     :param patch_answer_members: PATCH of a resource with more members than this is answered 204 without a body.
@@ -35,6 +37,8 @@ class ProviderSettings:
     bulk_max_operations: int = 1000
     bulk_max_payload: int = 1024 * 1024
     max_root_candidates: int = 10_000
+    search_seconds: int = 10
+    searches_at_once: int = 2
     filter_limits: FilterLimits = field(default_factory=FilterLimits)
     cursor_timeout: int = 3600
     patch_answer_members: int = 1000

@@ -12,9 +12,9 @@ import orjson
 
 from scim_gateway.abilities import Texts
 from scim_gateway.backend import Backend, Page, Query
-from scim_gateway.batches import RESOURCES, TERMS, chunks, every
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
+from scim_gateway.derived import DerivedSearches
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
 from scim_gateway.exchange import Request
 from scim_gateway.filter import Comparison, Filter, Never, paths
@@ -22,7 +22,7 @@ from scim_gateway.filter_meaning import resolve, text_path
 from scim_gateway.filter_parser import parse as parse_filter
 from scim_gateway.look_ups import LONGEST, SOME_TEXT, Answering
 from scim_gateway.messages import list_response, read_search
-from scim_gateway.narrowing import ID, all_of, any_of, conjuncts, group_asked_for, is_nobodys, narrow
+from scim_gateway.narrowing import ID, is_nobodys, narrow
 from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
 from scim_gateway.profile import Profile
 from scim_gateway.projection import Projection
@@ -30,6 +30,7 @@ from scim_gateway.projection import parse as parse_projection
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
+from scim_gateway.scanning import Scan, Scans
 from scim_gateway.schema import AttributePath, Resource, ResourceType
 from scim_gateway.search import Search, search_of
 from scim_gateway.splicing import Splicer
@@ -46,11 +47,12 @@ class _Part(NamedTuple):
     sort: Sort | None
     projection: Projection
 
-    def query(self, start_index: int, count: int, after: Position | None = None) -> Query:
+    def query(self, start_index: int, count: int, after: Position | None = None, scan: Scan | None = None) -> Query:
         """The query for a page of it."""
         # Positions and entity tags need meta; a cursor needs what is sorted by.
         needed = {"meta", self.sort.target.path.name} if self.sort else {"meta"}
-        return Query(self.kind, self.filter, self.sort, start_index, count, after, self.projection.without - needed)
+        without = self.projection.without - needed
+        return Query(self.kind, self.filter, self.sort, start_index, count, after, without, scan)
 
 
 @dataclass(slots=True)
@@ -80,9 +82,9 @@ class Searches:
         self._backend = backend
         self._splicers = splicers
         self._settings = settings
-        self._relations = relations
         self._representation = representation
-        self._virtual = {kind.name: self._virtual_paths(kind) for kind in backend.resource_types}
+        self._scans = Scans(settings.search_seconds, settings.searches_at_once)
+        self._derived = DerivedSearches(backend, relations, representation)
         self._ids = {kind.name: self._id_paths(kind) for kind in backend.resource_types}
 
     def one(self, call: Call) -> Answer:
@@ -99,15 +101,15 @@ class Searches:
         window = self._window(search, call)
         if isinstance(part.filter, Never):
             return self._answer((), 0, window)
-        with self._backend.operation(write=False):
+        with Scan(self._scans) as scan, self._backend.operation(write=False):
             if window.start_index is not None:
                 shown, total, _ = self._shown(
-                    part, part.query(window.start_index, window.count), call.base_url, window.count
+                    part, part.query(window.start_index, window.count, None, scan), call.base_url, window.count
                 )
                 return self._answer(shown, total, window)
             after = window.place if isinstance(window.place, Position) else None
             # One more than asked for tells whether there is a next page.
-            query = part.query(1, window.count + 1 if window.count else 0, after)
+            query = part.query(1, window.count + 1 if window.count else 0, after, scan)
             shown, total, following = self._shown(part, query, call.base_url, window.count)
         mark = Bookmark(window.count, following) if following else None
         return self._answer(shown, total, window, self._seal(search, call, mark))
@@ -130,7 +132,7 @@ class Searches:
         part = _Part(kind, Comparison(path, "eq", SOME_TEXT), None, projection)
         index, count = self._page_of(search)
         without = part.query(index, count).without
-        if self._is_virtual(part) or not splicer.fits(projection, without):
+        if self._is_derived(part) or not splicer.fits(projection, without):
             return None
 
         asks_for_id = path in self._ids[kind.name]
@@ -151,11 +153,11 @@ class Searches:
         parts = list(self._parts(search, call))
         window = self._window(search, call)
         start = window.start_index or (window.place if isinstance(window.place, int) else 1)
-        with self._backend.operation(write=False):
+        with Scan(self._scans) as scan, self._backend.operation(write=False):
             if any(part.sort for part in parts):
-                found, total = self._merged(parts, start, window.count, call.base_url)
+                found, total = self._merged(parts, start, window.count, call.base_url, scan)
             else:
-                found, total = self._in_turn(parts, start, window.count, call.base_url)
+                found, total = self._in_turn(parts, start, window.count, call.base_url, scan)
         documents = self._project(found)
         following = start + len(documents)
         mark = Bookmark(window.count, following) if documents and following <= total else None
@@ -224,7 +226,7 @@ class Searches:
     ) -> tuple[Sequence[Document], int, Position | None]:
         """A page as shown, how many matches there are, and where it ends if more was found than belongs to it."""
         splicer = self._splicers.get(part.kind.name)
-        if splicer is None or not splicer.fits(part.projection, query.without) or self._is_virtual(part):
+        if splicer is None or not splicer.fits(part.projection, query.without) or self._is_derived(part):
             page, whole = self._find(part, query, base_url)
             return self._completed(part, page, whole, base_url, count)
         return self._spliced(splicer, part, query, base_url, count)
@@ -249,20 +251,15 @@ class Searches:
         completed = self._whole(part, resources, whole, base_url)
         return self._project([(part, completed)]), page.total_results, position_of(last, part.sort) if last else None
 
-    def _is_virtual(self, part: _Part) -> bool:
+    def _is_derived(self, part: _Part) -> bool:
         """Whether a search asks for what no store holds."""
         sorted_by = (part.sort.target.path,) if part.sort else ()
-        return self._any_virtual(part.kind, (*paths(part.filter), *sorted_by))
-
-    def _any_virtual(self, kind: ResourceType, looked_at: Iterable[AttributePath]) -> bool:
-        """Whether one of these attributes is no store's to look up."""
-        virtual = self._virtual[kind.name]
-        return any(path.name == kind.containers or path in virtual for path in looked_at)
+        return self._derived.concerns(part.kind, (*paths(part.filter), *sorted_by))
 
     def _find(self, part: _Part, query: Query, base_url: str) -> tuple[Page, bool]:
         """A page, and whether its resources are whole or as stored."""
-        if self._is_virtual(part):
-            return query.run(self._candidates(part, base_url)), True
+        if self._is_derived(part):
+            return self._derived.find(query, base_url), True
         return self._backend.handlers[part.kind.name].query(query), False
 
     def _whole(self, part: _Part, found: Sequence[Resource], whole: bool, base_url: str) -> list[Resource]:
@@ -270,40 +267,14 @@ class Searches:
             return list(found)
         return self._representation.complete(found, part.kind, base_url, without=part.projection.without)
 
-    def _candidates(self, part: _Part, base_url: str) -> Iterator[Resource]:
-        """Whole resources for a search by what no store holds: groups of a user, locations, versions, names of others.
-
-        What the store can tell still narrows them; asked for one group, its members are all there is to look at.
-        """
-        containers = part.kind.containers
-        stored: list[Filter] = []
-        ids: set[str] | None = None
-        for term in conjuncts(part.filter):
-            if group := group_asked_for(term, containers):
-                members = self._relations.members_within(group)
-                ids = members if ids is None else ids & members
-            elif not self._any_virtual(part.kind, paths(term)):
-                stored.append(term)
-        handler = self._backend.handlers[part.kind.name]
-        if ids is None:
-            found: Iterable[Resource] = every(handler, all_of(stored))
-        else:
-            found = (
-                resource
-                for some in chunks(sorted(ids), TERMS)
-                for resource in every(handler, all_of([*stored, any_of([Comparison(ID, "eq", id) for id in some])]))
-            )
-        for batch in chunks(found, RESOURCES):
-            yield from self._representation.complete(batch, part.kind, base_url)
-
     def _in_turn(
-        self, parts: Iterable[_Part], start: int, count: int, base_url: str
+        self, parts: Iterable[_Part], start: int, count: int, base_url: str, scan: Scan
     ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
         """One type after the other: an order as good as any, and a page deep inside costs no more than the first."""
         found: list[tuple[_Part, list[Resource]]] = []
         total = 0
         for part in parts:
-            page, matches = self._run(part, part.query(max(1, start - total), count), base_url)
+            page, matches = self._run(part, part.query(max(1, start - total), count, None, scan), base_url)
             if count:
                 found.append((part, page))
             total += matches
@@ -311,7 +282,7 @@ class Searches:
         return found, total
 
     def _merged(
-        self, parts: Iterable[_Part], start: int, count: int, base_url: str
+        self, parts: Iterable[_Part], start: int, count: int, base_url: str, scan: Scan
     ) -> tuple[list[tuple[_Part, list[Resource]]], int]:
         """Resources of all types in one order; all of them have to be looked at."""
         limit = self._settings.max_root_candidates
@@ -320,7 +291,7 @@ class Searches:
         found: list[tuple[tuple[bool, bool, str | float], tuple[str, str], _Part, Resource, bool]] = []
         for part in parts:
             descending = descending or (part.sort is not None and part.sort.descending)
-            page, whole = self._find(part, part.query(1, limit + 1), base_url)
+            page, whole = self._find(part, part.query(1, limit + 1, None, scan), base_url)
             total += page.total_results
             if total > limit:
                 raise TooMany(
@@ -335,15 +306,6 @@ class Searches:
         # Neighbours of one type are completed together.
         runs = [(part, whole, [entry[1] for entry in some]) for (part, whole), some in groupby(cut, itemgetter(0, 2))]
         return [(part, self._whole(part, resources, whole, base_url)) for part, whole, resources in runs], total
-
-    def _virtual_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
-        """Attributes, besides its groups, that a resource of the type has only when it is shown."""
-        virtual = {AttributePath(None, "meta", "location"), AttributePath(None, "meta", "version")}
-        for field in self._representation.fields[kind.name]:
-            virtual.add(AttributePath(field.urn, field.attribute.name, "$ref"))
-            if field.display and not self._representation.told(kind, field):
-                virtual.add(AttributePath(field.urn, field.attribute.name, field.display))
-        return frozenset(virtual)
 
     def _id_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
         """The attributes whose values are ids: its own, of what it refers to, and of what holds it."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from scim_gateway.abilities import ContainingHandler, MemberChange, MembershipHandler
-from scim_gateway.backend import Backend, Reference, ResourceHandler
-from scim_gateway.batches import TERMS, chunks, every
+from scim_gateway.backend import Backend, Query, Reference, ResourceHandler
+from scim_gateway.batches import TERMS, chunks
+from scim_gateway.candidates import candidates
 from scim_gateway.changes import changed
 from scim_gateway.errors import NotFound, StaleResource
-from scim_gateway.filter import Comparison, Filter, Or
+from scim_gateway.filter import Comparison, Filter
+from scim_gateway.narrowing import any_of
+from scim_gateway.scanning import Scan
 from scim_gateway.schema import AttributePath, Resource
 
 
@@ -62,18 +66,29 @@ class Relations:
             level = _contained(above) - known
         return {id: list(_climb(id, parents)) if id in parents else [] for id in ids}
 
-    def members_within(self, group_id: str) -> set[str]:
-        """Ids of the members of a group and of the groups in it, at any depth."""
+    def members_within(self, groups: Iterable[str], known: Mapping[str, Reference] | None = None) -> set[str]:
+        """Ids of the members of groups and of the groups in them, at any depth.
+
+        :param known: what :meth:`groups` told, if it was asked: where ids alone tell what is a group, they are enough.
+        """
         found: set[str] = set()
-        pending = [group_id]
-        opened = {group_id}
+        pending = list(groups)
+        opened = set(pending)
         while pending:
-            for element in self._members(pending.pop()):
-                id = element["value"]
+            for id, is_container in self._members(pending.pop(), known):
                 found.add(id)
-                if id not in opened and self._is_container(element.get("type")):
+                if is_container and id not in opened:
                     opened.add(id)
                     pending.append(id)
+        return found
+
+    def groups(self, scan: Scan | None = None) -> dict[str, Reference]:
+        """All groups, by id."""
+        found: dict[str, Reference] = {}
+        for handler in self._containers:
+            kind = handler.resource_type
+            for group in candidates(handler, Query(kind, without=frozenset({kind.members or ""}), scan=scan)):
+                found[group["id"]] = Reference(group["id"], kind.name, kind.display_of(group))
         return found
 
     def lock_containing(self, id: str) -> list[tuple[ResourceHandler, Resource]]:
@@ -112,16 +127,21 @@ class Relations:
         # A group that holds itself goes as a whole.
         return {group.id: group.resource_type for group in self.containing([id]).get(id, ()) if group.id != id}
 
-    def _members(self, group_id: str) -> Sequence[Mapping[str, Any]]:
+    def _members(self, group_id: str, known: Mapping[str, Reference] | None) -> Iterator[tuple[str, bool]]:
+        """The direct members of a group, and whether they may have members themselves."""
         for handler in self._containers:
+            kind = handler.resource_type
+            if known is not None and isinstance(handler, MembershipHandler):
+                if group_id in known and known[group_id].resource_type == kind.name:
+                    yield from ((id, id in known) for id in handler.member_ids(group_id))
+                    return
+                continue
             try:
-                members: Sequence[Mapping[str, Any]] = handler.get(group_id).get(
-                    handler.resource_type.members or "", ()
-                )
+                elements: Sequence[Mapping[str, Any]] = handler.get(group_id).get(kind.members or "", ())
             except NotFound:
                 continue
-            return members
-        return ()
+            yield from ((element["value"], self._is_container(element.get("type"))) for element in elements)
+            return
 
     def _is_container(self, name: str | None) -> bool:
         handler = self._handlers.get(name or "")
@@ -136,9 +156,13 @@ def _search_containing(handler: ResourceHandler, ids: Collection[str]) -> dict[s
     found: dict[str, list[Reference]] = {}
     for some in chunks(sorted(set(ids)), TERMS):
         terms: tuple[Filter, ...] = tuple(Comparison(path, "eq", id) for id in some)
-        for group in every(handler, terms[0] if len(terms) == 1 else Or(terms)):
+        told: list[tuple[str, str, Reference, set[str]]] = []
+        for group in candidates(handler, Query(kind, any_of(terms))):
+            held = {element["value"] for element in group.get(kind.members, ())}.intersection(some)
             reference = Reference(group["id"], kind.name, kind.display_of(group))
-            for id in {element["value"] for element in group[kind.members]}.intersection(some):
+            told.append((group["meta"]["created"], group["id"], reference, held))
+        for _, _, reference, held in sorted(told, key=itemgetter(0, 1)):
+            for id in held:
                 found.setdefault(id, []).append(reference)
     return found
 

@@ -37,6 +37,8 @@ _NOTHING: _Added = ("", b"")
 _Groups: TypeAlias = tuple[tuple[str, str, str | None, bool], ...]
 """Id, type and name of each group, and whether it holds the member directly."""
 _KEPT_BYTES = 16 * 1024 * 1024
+_BESIDE_BYTES = 2048
+"""What is kept beside the JSON of an answer: its key, with a projection that perhaps nobody else has."""
 # What few groups add is kept, of so many sets of groups, if it has at most so many bytes.
 _KEPT_SETS = 256
 _LONGEST_KEPT = 4096
@@ -57,10 +59,12 @@ class Answers:
     """The last answers that were long to make, each valid as long as the state that it was made of is the state.
 
     :param most: bytes that are kept at most.
+    :param beside: bytes that each takes beside its JSON.
     """
 
-    def __init__(self, most: int = _KEPT_BYTES) -> None:
+    def __init__(self, most: int = _KEPT_BYTES, beside: int = _BESIDE_BYTES) -> None:
         self._most = most
+        self._beside = beside
         self._size = 0
         self._kept: OrderedDict[Hashable, tuple[Hashable, Spliced]] = OrderedDict()
         self._lock = threading.Lock()
@@ -78,11 +82,14 @@ class Answers:
         """Keep an answer; the ones that were not asked for the longest go."""
         with self._lock:
             before = self._kept.pop(key, None)
-            self._size += len(answer.json) - (len(before[1].json) if before else 0)
+            self._size += self._bytes(answer) - (self._bytes(before[1]) if before else 0)
             self._kept[key] = state, answer
             while self._size > self._most:
                 _, (_, dropped) = self._kept.popitem(last=False)
-                self._size -= len(dropped.json)
+                self._size -= self._bytes(dropped)
+
+    def _bytes(self, answer: Spliced) -> int:
+        return len(answer.json) + self._beside
 
 
 class Splicer:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_LONGEST_KEPT = 256
 _LENGTH_STORED = len("2011-05-13T04:42:34.000Z")
 _LONGEST_DATE_TIME = len("2011-05-13T04:42:34.+00:00") + 30
 
@@ -23,16 +24,23 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-@lru_cache(maxsize=4096)
 def collision_key(text: str) -> str:
     """The key under which a unique value is held: what shares a key is the same name.
 
     On top of :func:`fold`, blanks at the ends and invisible format characters (Unicode category Cf, such as
     the zero-width space) do not tell two names apart.
     """
+    return _kept_key(text) if len(text) <= _LONGEST_KEPT else _key(text)
+
+
+def _key(text: str) -> str:
     if not text.isascii():
         text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     return fold(text).strip()
+
+
+# Of the longest that are kept, so many are 10 MB with their keys; longer texts are no names, and as many as one likes.
+_kept_key = lru_cache(maxsize=4096)(_key)
 
 
 def instant(text: str) -> str | None:

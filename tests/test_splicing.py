@@ -450,14 +450,14 @@ def test_of_sets_of_few_groups_so_many_are_kept_and_no_more(tmp_path: Path, monk
 
 class TestKeptAnswers:
     def test_one_is_given_for_its_state_alone(self) -> None:
-        answers, made = Answers(100), Spliced(b"x" * 40, 'W/"1"', "here")
+        answers, made = Answers(100, beside=0), Spliced(b"x" * 40, 'W/"1"', "here")
         answers.keep("a", 1, made)
         assert answers.get("a", 1) is made
         assert answers.get("a", 2) is None
         assert answers.get("b", 1) is None
 
     def test_they_stay_within_their_bounds_and_the_oldest_go_first(self) -> None:
-        answers = Answers(100)
+        answers = Answers(100, beside=0)
         for key in "ab":
             answers.keep(key, 1, Spliced(b"x" * 40, "", ""))
         assert answers.get("a", 1)
@@ -470,6 +470,12 @@ class TestKeptAnswers:
         answers.keep("f", 2, Spliced(b"x" * 90, "", ""))
         assert answers.get("e", 2)
         assert answers.get("f", 2)
+
+    def test_short_ones_are_bounded_by_what_is_kept_beside_them(self) -> None:
+        answers = Answers(1000, beside=90)
+        for key in range(30):
+            answers.keep(key, 1, Spliced(b"x" * 10, "", ""))
+        assert [key for key in range(30) if answers.get(key, 1)] == list(range(20, 30))
 
 
 def open_twice(folder: Path) -> tuple[Core, Core]:

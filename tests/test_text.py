@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scim_gateway import text as module
 from scim_gateway.text import collision_key, fold, instant, shown
 
 
@@ -92,3 +93,12 @@ def test_folding_a_folded_text_changes_nothing(text: str) -> None:
 )
 def test_a_clients_text_is_shown_short_and_clean(text: str, piece: str) -> None:
     assert shown(text) == piece
+
+
+def test_the_key_of_a_text_that_is_no_name_is_not_kept() -> None:
+    module._kept_key.cache_clear()
+    for length in (3, 256, 257, 4000):
+        assert collision_key(" " + "Ä\u200b" * ((length - 1) // 2) + "x" * ((length - 1) % 2)) == (
+            "ä" * ((length - 1) // 2) + "x" * ((length - 1) % 2)
+        )
+    assert module._kept_key.cache_info().currsize == 2

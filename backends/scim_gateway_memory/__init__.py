@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import orjson
 
-from scim_gateway.abilities import ContainingHandler, Text, TextHandler, Texts
+from scim_gateway.abilities import ContainingHandler, StreamHandler, Text, TextHandler, Texts
 from scim_gateway.backend import Backend, Page, Query, Reference, value_taken
 from scim_gateway.errors import NotFound, StaleResource
 from scim_gateway.filter import And, Comparison, Filter
@@ -44,7 +44,7 @@ class _Stored:
     members: frozenset[str]
 
 
-class MemoryHandler(ContainingHandler, TextHandler):
+class MemoryHandler(ContainingHandler, StreamHandler, TextHandler):
     """Resources of one type in a dictionary by id, and dictionaries for what else they are looked up by."""
 
     def __init__(self, resource_type: ResourceType, undo: Undo, memberships: list[Holders]) -> None:
@@ -88,6 +88,10 @@ class MemoryHandler(ContainingHandler, TextHandler):
             return Texts([self._stored[id].text][: query.count], 1)
         page = query.run([_read(self._stored[id])])
         return Texts([self._stored[each["id"]].text for each in page.resources], page.total_results)
+
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
+        ids = self._looked_up(query.filter) if among is None else self._stored.keys() & among
+        return (_read(self._stored[id]) for id in (self._stored if ids is None else ids))
 
     def create(self, resource: Resource) -> None:
         self._put(resource["id"], self._what(resource))

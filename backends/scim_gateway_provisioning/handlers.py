@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from scim_gateway.abilities import MemberChange, MembershipHandler, MemberTextHandler, Text, TextHandler, Texts
+from scim_gateway.abilities import (
+    MemberChange,
+    MembershipHandler,
+    MemberTextHandler,
+    StreamHandler,
+    Text,
+    TextHandler,
+    Texts,
+)
 from scim_gateway.backend import Page, Query, Reference, ResourceHandler
 from scim_gateway.errors import NotFound
 from scim_gateway.schema import Resource
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
     from .backend import ProvisioningBackend
 
 
-class NotingHandler(TextHandler):
+class NotingHandler(TextHandler, StreamHandler):
     """A handler of the directory."""
 
     def __init__(self, directory: TextHandler, backend: ProvisioningBackend) -> None:
@@ -40,6 +48,10 @@ class NotingHandler(TextHandler):
 
     def query(self, query: Query) -> Page:
         return self._directory.query(query)
+
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
+        assert isinstance(self._directory, StreamHandler)
+        return self._directory.stream(query, among=among)
 
     def text(self, id: str) -> Text:
         return self._directory.text(id)

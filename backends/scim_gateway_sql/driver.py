@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine
@@ -65,6 +66,14 @@ class Driver(ABC):
     def unhurried(self, connection: Connection) -> None:
         """Let the statements of a transaction take their time, where it is limited: those that build a table."""
         return
+
+    def watched(self, connection: Any, step: Callable[[], None]) -> AbstractContextManager[object]:
+        """A block around statements that read: ``step`` is called now and then, and an error of it ends them.
+
+        A server's statements end with the time that it has for an answer; here they are only told to begin.
+        """
+        step()
+        return nullcontext()
 
     def state(self, connection: Any) -> object | None:
         """What stays the same on a connection as long as nothing in the database has changed, if that can be told.

@@ -31,6 +31,10 @@ class Locked(Unavailable):
     """Another transaction held a row for too long; this one has to be rolled back and done again."""
 
 
+class Interrupted(Unavailable):
+    """The statement was stopped, by ourselves as a rule (:mod:`.watching`)."""
+
+
 class Refused(Unavailable):
     """The server knows us and does not let us do it, or does not know us; somebody has to change that."""
 
@@ -139,7 +143,7 @@ def meaning_of(error: Exception) -> Exception:
     """The exception to raise instead of what SQLAlchemy or the driver raised; trouble is logged."""
     found = meaning_without_log(error)
     if isinstance(found, Unavailable):
-        log(error, logging.INFO if isinstance(found, Locked) else logging.ERROR)
+        log(error, logging.INFO if isinstance(found, Locked | Interrupted) else logging.ERROR)
     return found
 
 
@@ -173,7 +177,8 @@ def _on_sqlite(error: sqlite3.Error) -> Exception | None:
         return Unavailable(_MISSING_FILE, retry_after=30)
     if detail is None:
         return None
-    return Unavailable(detail, retry_after=1 if number & 0xFF in _SQLITE_SOON else 30)
+    kind = Interrupted if number & 0xFF == sqlite3.SQLITE_INTERRUPT else Unavailable
+    return kind(detail, retry_after=1 if number & 0xFF in _SQLITE_SOON else 30)
 
 
 def _on_server(error: BaseException) -> Exception | None:

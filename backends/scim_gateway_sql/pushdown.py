@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy.util import LRUCache
 
 from scim_gateway.backend import Query
 from scim_gateway.filter import Filter, paths
@@ -16,12 +17,14 @@ from scim_gateway.ordering import Position, Sort
 from .condition import TEXT_TYPES, Condition, Translation
 from .indexing import Index, Leaf, sortable
 from .pages import FEW_MATCHES, HAS_JSON, all_ids, ids_of, scans
-from .session import Session
+from .session import KEPT_IN, Session
 from .tables import resources, values
 from .vocabulary import Later, Stored
 
 KEPT = 64
 """Translated filters of one resource type, those used last; each takes some 30 KB."""
+COMPILED = 32
+"""Statements for filters that are kept compiled, half as many again for a while; a long one takes some 600 KB."""
 _SORTABLE_TYPES = frozenset({"string", "reference", "dateTime", "boolean", "integer"})
 
 
@@ -78,6 +81,8 @@ class Translator:
         # By what a filter says, as each request makes a tree of its own. To find one takes less than a hundredth of the
         # time of a translation, with as many terms as are allowed, too.
         self._found = lru_cache(maxsize=KEPT)(self._translated)
+        # Apart from all other statements: there are as many filters as somebody thinks of.
+        self._compiled: LRUCache[Any, Any] = LRUCache(COMPILED)
 
     def matches(self, session: Session, query: Query, stored: Stored) -> set[str] | None:
         """The ids of all matches of a filter that looks for a part of a text, or one more than are few.
@@ -96,13 +101,20 @@ class Translator:
         if None not in texts.values():
             return set(ids_of(session.execute(found.statement, texts).scalar_one()))
         ids = Translation(self._index, self._tenant, stored).ids(tree)
-        return None if ids is None else set(ids_of(session.execute(_one_more(ids)).scalar_one()))
+        return None if ids is None else set(ids_of(session.execute(self._one_more(ids)).scalar_one()))
 
     def _translated(self, tree: Filter) -> _Found:
         """The statement for a filter."""
         later = Later()
         ids = Translation(self._index, self._tenant, later).ids(tree)
-        return _Found(None if ids is None else _one_more(ids), later.asked)
+        return _Found(None if ids is None else self._one_more(ids), later.asked)
+
+    def _one_more(self, ids: Select[Any]) -> Select[Any]:
+        return self._kept_apart(all_ids(ids.limit(FEW_MATCHES + 1)))
+
+    def _kept_apart(self, statement: Select[Any]) -> Select[Any]:
+        """A statement that is kept with those for filters once it is compiled."""
+        return statement.execution_options(**{KEPT_IN: self._compiled})
 
     def plan(self, query: Query, stored: Stored) -> Plan:
         """The plan of a query.
@@ -114,10 +126,10 @@ class Translator:
         counted = None
         if query.filter is not None:
             condition = Translation(self._index, self._tenant, stored).condition(query.filter)
-            here = here.where(condition.clause)
+            here = self._kept_apart(here.where(condition.clause))
             if condition.ids is not None:
                 found = condition.ids.subquery()
-                counted = select(func.count(found.c[0].distinct())).select_from(found)
+                counted = self._kept_apart(select(func.count(found.c[0].distinct())).select_from(found))
         if not condition.exact:
             return Plan(here, False)
         if query.sort is None:
@@ -166,10 +178,6 @@ class Translator:
         if query.sort is not None and query.sort.target.path.name == self._members:
             return True
         return any(path.urn is None and path.name == self._members for path in paths(query.filter))
-
-
-def _one_more(ids: Select[Any]) -> Select[Any]:
-    return all_ids(ids.limit(FEW_MATCHES + 1))
 
 
 def _later(position: Position) -> ColumnElement[bool]:

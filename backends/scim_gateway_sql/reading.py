@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 from sqlalchemy import and_, bindparam, func, or_, select
 
-from scim_gateway.abilities import Text, TextHandler, Texts
+from scim_gateway.abilities import StreamHandler, Text, TextHandler, Texts
 from scim_gateway.backend import Page, Query
 from scim_gateway.errors import NotFound, Unavailable
 from scim_gateway.schema import Resource, ResourceType
@@ -18,8 +18,9 @@ from .filter_statements import statement_for
 from .holders import document_of, with_holders
 from .indexing import Index
 from .pages import FEW, FEW_MATCHES, cut, documents, page_among, scans
-from .prepared import BATCH, Prepared
+from .prepared import Prepared
 from .pushdown import Plan, Translator
+from .stream import in_batches, streamed
 from .tables import resources
 from .vocabulary import Stored, Vocabularies
 
@@ -65,7 +66,7 @@ _BEHIND = Prepared(
 )
 
 
-class SqlReader(TextHandler):
+class SqlReader(TextHandler, StreamHandler):
     """Reads resources of a type; :class:`.handlers.SqlHandler` writes them, too."""
 
     def __init__(self, resource_type: ResourceType, database: Database, tenant: str) -> None:
@@ -123,6 +124,18 @@ class SqlReader(TextHandler):
         with self._database.session() as session:
             return self._found(session, query)
 
+    def stream(self, query: Query, *, among: Collection[str] | None = None) -> Iterator[Resource]:
+        with self._database.session() as session, session.watched(query):
+
+            def plan() -> Plan:
+                stored = Stored(session, self._tenant, self.index, self._vocabularies)
+                return self._translator.plan(Query(self.resource_type, query.filter), stored)
+
+            for docs in streamed(session, self._at, plan, among, all_match=query.filter is None):
+                found = [orjson.loads(doc) for doc in docs]
+                self._complete(session, found, query.without)
+                yield from found
+
     def _found(self, session: Session, query: Query) -> Texts | Page:
         """A page as stored, or complete where that is not enough to find it."""
         found = self._by_one_statement(session, query)
@@ -130,6 +143,11 @@ class SqlReader(TextHandler):
             found = self._in_order(session, query)
         if found is not None:
             return found
+        with session.watched(query):
+            return self._searched(session, query)
+
+    def _searched(self, session: Session, query: Query) -> Texts | Page:
+        """The same where more has to be looked at than is found."""
         stored = Stored(session, self._tenant, self.index, self._vocabularies)
         few = self._translator.matches(session, query, stored)
         if few is not None and len(few) <= FEW_MATCHES:
@@ -161,7 +179,7 @@ class SqlReader(TextHandler):
             if query.sort is None:
                 return cut(query, rows)
             docs = [row[0] for row in rows]
-        page = replace(query, filter=None).run(map(orjson.loads, docs))
+        page = replace(query, filter=None, scan=None).run(map(orjson.loads, docs))
         self._complete(session, page.resources, query.without)
         return page
 
@@ -241,8 +259,7 @@ class SqlReader(TextHandler):
 
     def _candidates(self, session: Session, plan: Plan, with_members: bool) -> Iterator[Resource]:
         """All that may match, with members only where the core looks at them."""
-        rows = session.execute(plan.candidates()).scalars()
-        while docs := rows.fetchmany(BATCH):
+        for docs in in_batches(session, plan.candidates()):
             found = [orjson.loads(doc) for doc in docs]
             if with_members:
                 self._complete(session, found, ())

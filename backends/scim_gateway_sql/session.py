@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.exc import DBAPIError
 
-from scim_gateway.backend import Reference
+from scim_gateway.backend import Query, Reference
 
 from .driver import Columns, Driver, Row
 from .failures import DRIVER_ERRORS, Lost, meaning_of, too_large
 from .locks import Locks
 
+KEPT_IN = "scim_gateway_kept_in"
+"""Option of a statement: what keeps it compiled, instead of the engine."""
 _STATEMENT = 4096
 """More than enough for a statement without its document."""
 
@@ -37,6 +40,7 @@ class Session:
         "_connection",
         "_driver",
         "_raw",
+        "_step",
         "afterwards",
         "changed",
         "holders",
@@ -61,6 +65,7 @@ class Session:
         self.locks = Locks(self) if write and driver.concurrent else None
         self.proofs: list[Proof] = []
         self.renew: Callable[[], Connection] | None = None
+        self._step: Callable[[], None] | None = None
 
     def __enter__(self) -> Session:
         """Be part of the operation around, which ends the transaction."""
@@ -80,7 +85,9 @@ class Session:
         if not statement.is_select:
             self.changed = self.regrouped = True
         try:
-            return self._connection.execute(statement, parameters)
+            kept_in = statement.get_execution_options().get(KEPT_IN)
+            options = None if kept_in is None else {"compiled_cache": kept_in}
+            return self._connection.execute(statement, parameters, execution_options=options)
         except DRIVER_ERRORS as error:
             self._go_on(meaning_of(error), error)
         return self.execute(statement, parameters)
@@ -130,6 +137,16 @@ class Session:
         except self._connection.dialect.loaded_dbapi.Error as error:
             raise self._meaning_of(error) from error
 
+    def watched(self, query: Query) -> AbstractContextManager[object]:
+        """A block: while its statements run, the scan of the query is told so, and ends them when it has to.
+
+        :raises ScimError: it had to.
+        """
+        if query.scan is None:
+            return nullcontext()
+        self._step = query.scan.step
+        return self._driver.watched(self._driver_connection(), query.scan.step)
+
     def alone(self) -> None:
         """As a rule the statement that comes next is the only one."""
         return
@@ -148,6 +165,8 @@ class Session:
         """Take another connection for the rest of a read whose own was lost; raise whatever else went wrong."""
         if not isinstance(meaning, Lost) or self.renew is None:
             raise meaning from error
+        if self._step is not None:
+            self._step()  # What took too long is not begun again.
         # Each statement of a read on a server sees a moment of its own, so it may as well be on another connection.
         self._connection.close()
         self._connection, self._raw, self.renew = self.renew(), None, None

@@ -6,7 +6,8 @@ import os
 import pwd
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from scim_gateway.errors import Unavailable
 from .driver import Convert, Driver, Row, converted
 from .failures import BUSY
 from .process_turns import ProcessTurns
+from .watching import Watched
 
 BUSY_SECONDS = 5.0
 """How long a write waits for the writes of other processes."""
@@ -105,6 +107,9 @@ class SqliteDriver(Driver):
     ) -> Sequence[Row]:
         found: Sequence[Row] = connection.execute(sql, parameters).fetchall()
         return found if columns is None else converted(found, columns)
+
+    def watched(self, connection: Any, step: Callable[[], None]) -> AbstractContextManager[object]:
+        return Watched(connection, step)
 
     def state(self, connection: Any) -> object | None:
         # What others have committed, and what this connection has changed itself.

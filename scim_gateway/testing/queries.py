@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scim_gateway.abilities import StreamHandler
 from scim_gateway.backend import Backend, Query
 from scim_gateway.ordering import position_of
 from scim_gateway.schema import Resource
@@ -32,6 +33,24 @@ class QueryTests(BackendSuite):
                 tree = resolved(kind, text)
                 assert_page(backend, Query(kind, tree), crowd[name])
                 assert_page(backend, Query(kind, tree, start_index=2, count=2), crowd[name])
+
+    def test_what_may_match_is_given_once_in_one_go(self, backend: Backend, crowd: dict[str, list[Resource]]) -> None:
+        for name, texts in (("User", USER_FILTERS), ("Device", DEVICE_FILTERS)):
+            handler, kind = backend.handlers[name], self.resource_types.by_name[name]
+            if not isinstance(handler, StreamHandler):
+                pytest.skip("this backend gives pages alone")
+            by_id = {each["id"]: each for each in crowd[name]}
+            some = [*list(by_id)[::2], *(f"unknown-{number}" for number in range(600))]
+            for tree in (None, *(resolved(kind, text) for text in texts)):
+                matches = {each["id"] for each in Query(kind, tree).run(crowd[name]).resources}
+                for among in (None, some, some[:3], []):
+                    with backend.operation(write=False):
+                        found = list(handler.stream(Query(kind, tree), among=among))
+                    ids = [each["id"] for each in found]
+                    assert len(set(ids)) == len(ids)
+                    assert matches & set(ids if among is None else among) <= set(ids)
+                    assert among is None or set(ids) <= set(among)
+                    assert found == [by_id[id] for id in ids]
 
     def test_orders_are_those_of_the_core(self, backend: Backend, crowd: dict[str, list[Resource]]) -> None:
         for name, path in SORTS:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import scim_gateway_sql.prepared
+import scim_gateway_sql.stream
 from core_client import Core
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.holders import MANY
@@ -16,6 +18,7 @@ from scim_gateway_sql.tables import members
 from sql_directory import heard_from
 from sqlalchemy import insert
 
+import scim_gateway.derived
 from scim_gateway.bench import people
 from scim_gateway.testing import suite_resource_types
 
@@ -198,3 +201,25 @@ def test_who_leaves_takes_five_statements_for_each_group(core: Core, users: list
         group(core, f"team {number}", *users[:20])
     alone = count("DELETE", f"/Users/{users[39]}")
     assert count("DELETE", f"/Users/{users[0]}") <= alone + 4 * 5 + 1
+
+
+def test_what_no_store_holds_takes_one_look_at_what_may_match(
+    core: Core, users: list[str], count: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, half = group(core, "whole", *users), group(core, "half", *users[:20])
+    monkeypatch.setattr(scim_gateway_sql.prepared, "BATCH", 10)
+    monkeypatch.setattr(scim_gateway_sql.stream, "BATCH", 10)
+    monkeypatch.setattr(scim_gateway.derived, "RESOURCES", 10)
+    # Where a driver would read all documents at once, the ids come first, and then the documents in parts.
+    parts = 0 if alone(core) else 4
+    page = 2  # a user, and its groups
+    inexact = 'emails[type ne "x"]'
+    assert count("GET", "/Users", filter=f'meta.location co "Users" and {inexact}', count=1) == 1 + parts + page
+    for id, parts in ((whole, 4), (half, 2)):
+        of_group = 2  # the group, and its members
+        asked = count("GET", "/Users", filter=f'groups.value eq "{id}" and {inexact}', count=1)
+        assert asked == of_group + 1 + parts + page
+        again = " and ".join([f'groups.value eq "{id}"'] * 9)
+        assert count("GET", "/Users", filter=f"{again} and {inexact}", count=1) == asked
+    # No group has such a name, so nobody has to be looked at.
+    assert count("GET", "/Users", filter=f'groups.display co "zzz" and {inexact}', count=1) == (1 if alone(core) else 2)
