@@ -15,7 +15,7 @@ from selectors import EVENT_READ
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import ParseException, UnsupportedTransferCoding
 from gunicorn.workers.gthread import ThreadWorker
 
 from scim_gateway.client_socket import ClientSocket
@@ -123,6 +123,10 @@ class Worker(ThreadWorker):
         """Answer a request of which the head has been read; whether the connection may have another one."""
         reader = req.body.reader
         chunked = isinstance(reader, ChunkedReader)
+        if chunked:
+            codings = [value for name, value in req.headers if name == "TRANSFER-ENCODING"]
+            if [coding.strip(" \t").lower() for coding in codings] != ["chunked"]:
+                raise UnsupportedTransferCoding(",".join(codings))
         has_body = chunked or getattr(reader, "length", 0) > 0
         if has_body:
             req.body.reader = _Reader(reader, req)
