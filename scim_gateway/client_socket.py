@@ -17,6 +17,9 @@ SLOWEST = 16 * 1024
 _MOST_AHEAD = 16 * 1024
 """Bytes of a head that are kept before a thread reads it; ordinary ones are a tenth of it."""
 
+_MOST_UNTAKEN = 16 * 1024
+"""Bytes of earlier answers; the smallest buffer of a kernel holds these and an answer to whoever has no token."""
+
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -97,6 +100,13 @@ class ClientSocket(socket.socket):
                 return False
         self.patience.renew(self._seconds)
         return True
+
+    def lags(self) -> bool:
+        """Whether the client asks on without having taken what it asked for; its next answer would not find room."""
+        if self._sent - self._taken <= _MOST_UNTAKEN:
+            return False
+        self._count_taken()
+        return self._sent - self._taken > _MOST_UNTAKEN
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """What the client sent, at most so many bytes.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from selectors import EVENT_READ
@@ -89,19 +90,34 @@ class Worker(ThreadWorker):
         """Go on with a head."""
         if client.fileno() < 0:  # made room for another one that was ready at the same time
             return
-        if not isinstance(client, ClientSocket) or client.fill():
+        if not isinstance(client, ClientSocket):
             super().on_pending_socket_readable(conn, client)
+        elif client.fill():
+            if client.lags():
+                self._turn_away(conn, self.pending_conns)
+            else:
+                super().on_pending_socket_readable(conn, client)
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """Begin with the head of a connection's next request."""
         if client.fileno() < 0:
             return
-        if not isinstance(client, ClientSocket) or client.fill():
+        if not isinstance(client, ClientSocket):
             super().on_client_socket_readable(conn, client)
-            return
-        self.keepalived_conns.remove(conn)
-        self._await_head(conn)
-        self.poller.modify(client, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        elif not client.fill():
+            self.keepalived_conns.remove(conn)
+            self._await_head(conn)
+            self.poller.modify(client, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        elif client.lags():
+            self._turn_away(conn, self.keepalived_conns)
+        else:
+            super().on_client_socket_readable(conn, client)
+
+    def _turn_away(self, conn: Any, waiting: deque[Any]) -> None:
+        """Ask again on another connection: what is not answered may be repeated (RFC 9112 §9.3.2)."""
+        waiting.remove(conn)
+        self.poller.unregister(conn.sock)
+        self._end(conn)
 
     def _await_head(self, conn: Any) -> None:
         """All have the same time, so that the first in the queue is the first whose time is over."""
