@@ -58,6 +58,7 @@ class MembershipHandler(ContainingHandler):
     def change_members(self, before: Resource, after: Resource, change: MemberChange) -> None:
         """Like :meth:`modify`, and change the memberships by the difference, in proportion to it.
 
+        :raises Uniqueness: a unique value is taken by another resource.
         :raises StaleResource: ``before`` is not what is stored any more.
         """
 
@@ -108,4 +109,7 @@ class MemberTextHandler(TextHandler, MembershipHandler):
 
     @abstractmethod
     def members(self, id: str) -> Iterable[tuple[str, str, str | None]]:
-        """``value``, ``type`` and ``display`` of the direct members, in the order in which ``get`` gives them."""
+        """``value``, ``type`` and ``display`` of the direct members, in the order in which ``get`` gives them.
+
+        Each ``value`` is an id as the core sets them (rule 1): it is put into JSON as it is.
+        """

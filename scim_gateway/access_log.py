@@ -35,35 +35,23 @@ def record(
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    method, milliseconds = method[:20], round(seconds * 1000, 2)
-    # Most of a line was said before: about the same token, route, status and client.
-    line = (
-        f'{{"ts":"{_time(time.time())}","level":"info","event":"request","request_id":{_dumps(request_id)},'
-        f"{_about(token, method, route, status, scim_type)}"
-        f'"ms":{milliseconds},"bytes":{size},"client":{_quoted(client)}}}'
-    )
+    entry: dict[str, Any] = {
+        "request_id": request_id,
+        "token": token,
+        "method": method[:20],
+        "route": route,
+        "status": status,
+        "scim_type": scim_type,
+        "ms": round(seconds * 1000, 2),
+        "bytes": size,
+        "client": client,
+    }
+    line = f'{{"ts":"{_time(time.time())}","level":"info","event":"request",{_dumps(entry)[1:]}'
     direct = _only_listener()
     if direct is not None:
         direct.write_line(line)
         return
-    entry: dict[str, Any] = {
-        "request_id": request_id,
-        "token": token,
-        "method": method,
-        "route": route,
-        "status": status,
-        "scim_type": scim_type,
-        "ms": milliseconds,
-        "bytes": size,
-        "client": client,
-    }
-    logger.info("%s %s %s", method, route, status, extra={"entry": entry, "line": line})
-
-
-@lru_cache(maxsize=1024)
-def _about(token: str | None, method: str, route: str | None, status: int, scim_type: str | None) -> str:
-    said = {"token": token, "method": method, "route": route, "status": status, "scim_type": scim_type}
-    return f"{_dumps(said)[1:-1]},"
+    logger.info("%s %s %s", entry["method"], route, status, extra={"entry": entry, "line": line})
 
 
 def _only_listener() -> _StandardOutput | None:
@@ -113,9 +101,6 @@ def _dumps(line: object) -> str:
     except (TypeError, ValueError):
         # orjson takes no lone surrogate; a log line is never the reason that a request fails.
         return json.dumps(line, default=str)
-
-
-_quoted = lru_cache(maxsize=1024)(_dumps)
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from traceback import extract_tb
 from typing import Any
 
 import flask
@@ -31,6 +32,7 @@ from scim_gateway.wsgi import Service
 
 ENTRY_POINTS = "scim_gateway.backends"
 EXTENSION = "scim-gateway"
+_master: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,23 @@ def serving(settings: Settings) -> flask.Flask:
     """The application in a process that serves: with its log, and with what the backend does by itself."""
     access_log.configure(settings["log_level"])
     app = application(settings)
-    app.extensions[EXTENSION].backend.start()
+    if os.getpid() != _master:
+        app.extensions[EXTENSION].backend.start()
     return app
 
 
+def will_fork() -> None:
+    """Say that this process serves nothing itself, but forks those that do, as gunicorn's master does.
+
+    What loads the application here (``--preload``) begins no threads: they would not pass the fork, and a lock that one
+    of them holds at that moment would be held for ever in the child.
+    """
+    global _master  # noqa: PLW0603 - it is about the process
+    _master = os.getpid()
+
+
 def application(settings: Settings) -> flask.Flask:
-    """The application for settings that are known already; nothing is done by itself."""
+    """The application for settings that are known already; nothing is done by itself before the first request."""
     gateway = open_gateway(settings)
     app = flask.Flask("scim_gateway", static_folder=None, template_folder=None)
     app.extensions[EXTENSION] = gateway
@@ -120,15 +133,28 @@ def load_backend(spec: str) -> type[Backend]:
         else:
             known = entry_points(group=ENTRY_POINTS)
             if spec not in known.names:
-                near = get_close_matches(spec, known.names, 1)
+                near = get_close_matches(spec.lower(), known.names, 1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known.names)) or 'none'}."
                 raise ConfigurationError(f"There is no backend {spec!r}; {hint} Your own is named as module:Class.")
             found = known[spec].load()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"The backend {spec!r} cannot be loaded: {error}.") from None
+    except ConfigurationError:
+        raise
+    except Exception as error:  # whatever a module of somebody else raises when it is imported
+        raise ConfigurationError(f"The backend {spec!r} cannot be loaded: {_trouble(error)}.") from None
     if not (isinstance(found, type) and issubclass(found, Backend)):
         raise ConfigurationError(f"The backend {spec!r} is no class that inherits scim_gateway.backend.Backend.")
     return found
+
+
+def _trouble(error: Exception) -> str:
+    """What went wrong in one line, with the place in the code of the backend, if it got so far."""
+    said = str(error).strip().partition("\n")[0].rstrip(".")
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    *_, last = extract_tb(error.__traceback__)
+    if last.filename == __file__ or last.filename.startswith("<frozen importlib"):
+        return said
+    return f"{last.filename}:{last.lineno}: {type(error).__name__}{f': {said}' if said else ''}"
 
 
 class Readiness:

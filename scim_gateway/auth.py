@@ -15,7 +15,8 @@ from typing import NoReturn, Protocol
 
 from scim_gateway.errors import ScimError, TooManyRequests, Unauthorized, Unavailable
 from scim_gateway.exchange import Principal, Request
-from scim_gateway.tokens import Token, TokenStore, digest_of, verify
+from scim_gateway.text import printable
+from scim_gateway.tokens import MINIMUM_LENGTH, Token, TokenStore, digest_of, recognise
 
 REALM = "scim-gateway"
 
@@ -24,6 +25,7 @@ logger = logging.getLogger("scim_gateway.auth")
 # Scheme in any case (RFC 9110 §11.1), exactly one blank, a token68. Okta's "HTTP Header" mode sends what the
 # administrator typed, so the scheme may be missing. Repeated headers arrive joined by a comma, which is no token68.
 _CREDENTIALS = re.compile(r"(?:bearer )?([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 _LONGEST = 4096
 
 
@@ -41,6 +43,25 @@ class Authenticator(Protocol):
         :raises Unavailable: it cannot be found out now; never answer this case with :class:`Unauthorized`,
             because identity providers stop provisioning on 401.
         """
+
+
+class ExpiredToken(Unauthorized):
+    """The token was valid once; only who presents all of it learns that, which helps nobody to guess.
+
+    :ivar name: the token's, for the log.
+    """
+
+    def __init__(self, token: Token) -> None:
+        self.name = token.name
+        when = f"{token.expires.astimezone(UTC):%Y-%m-%d %H:%MZ}" if token.expires else "now"
+        super().__init__(
+            f"The token {printable(token.name, 100)} has expired ({when}); make a new one with "
+            "scim-gateway token create, and enter it at the identity provider.",
+            headers={
+                "WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token", '
+                'error_description="The token has expired"'
+            },
+        )
 
 
 class FailureLimit:
@@ -81,9 +102,11 @@ class BearerAuthenticator:
     """Authenticates by the tokens of a store, and by one fixed token if there is one.
 
     :param store: where tokens are kept, as hashes.
-    :param fixed: text of a token that is always valid (``SCIM_GATEWAY_TOKEN``).
+    :param fixed: text of a token that is always valid (``SCIM_GATEWAY_TOKEN``); it has no other protection than that
+        nobody can guess it.
     :param failures_per_minute: wrong tokens from one address before it is answered 429; 0 for no limit.
     :param cache_seconds: how long a token is trusted without asking the store again; a revoked one lives on that long.
+    :raises ValueError: the fixed token is too short, or cannot be sent in a header.
     """
 
     _CACHED = 256
@@ -99,6 +122,8 @@ class BearerAuthenticator:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        if fixed is not None and not (len(fixed) >= MINIMUM_LENGTH and _TOKEN.fullmatch(fixed)):
+            raise ValueError(f"the fixed token has to be at least {MINIMUM_LENGTH} letters, digits or -._~+/")
         self._store = store
         self._fixed = digest_of(fixed) if fixed else None
         self._holder_of_fixed = Principal("fixed token")
@@ -120,23 +145,25 @@ class BearerAuthenticator:
                 headers={"WWW-Authenticate": f'Bearer realm="{REALM}"'},
             )
         match = _CREDENTIALS.fullmatch(header) if len(header) <= _LONGEST else None
-        principal = self._principal(match[1]) if match else None
+        principal = self._principal(match[1], request.client) if match else None
         if principal is None:
             self._refuse(request.client)
         return principal
 
-    def _refuse(self, source: str) -> NoReturn:
-        # One text for unknown, expired, revoked and malformed: the difference helps only who guesses.
+    def _refuse(self, source: str, expired: Token | None = None) -> NoReturn:
+        # One text for unknown, revoked and malformed: the difference helps only who guesses.
         wait = self._limit.failed(source)
         if wait:
             raise TooManyRequests("Too many requests with a token that is not valid; wait.", retry_after=wait)
+        if expired is not None:
+            raise ExpiredToken(expired)
         raise Unauthorized(
             "The token is not valid here: compare it with the one that the gateway issued, or issue a new one with "
             "scim-gateway token create.",
             headers={"WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token"'},
         )
 
-    def _principal(self, text: str) -> Principal | None:
+    def _principal(self, text: str, source: str) -> Principal | None:
         digest = digest_of(text)
         if self._fixed is not None and hmac.compare_digest(digest, self._fixed):
             return self._holder_of_fixed
@@ -145,11 +172,13 @@ class BearerAuthenticator:
             token, principal, until = cached
             if self._clock() < until:
                 if token.expired(self._now()):
-                    return None
+                    self._refuse(source, token)
                 return principal
-        found = self._look_up(text)
+        found = self._verified(text)
         if found is None:
             return None
+        if found.expired(self._now()):
+            self._refuse(source, found)
         principal = Principal(found.name, found.scopes, found.profile)
         with self._lock:
             self._valid[digest] = (found, principal, self._clock() + self._cache_seconds)
@@ -159,9 +188,9 @@ class BearerAuthenticator:
         self._touch(found)
         return principal
 
-    def _look_up(self, text: str) -> Token | None:
+    def _verified(self, text: str) -> Token | None:
         try:
-            return verify(text, self._store, self._now())
+            return recognise(text, self._store)
         except ScimError:
             raise
         except Exception as error:  # the store may be a plugin's, or of an application around us: it may raise anything

@@ -1,6 +1,7 @@
 """The contract between the protocol core and a store: all that the author of a backend reads.
 
-The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend.
+The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes the suite is a backend. What is said of
+processes (4, 6, ``references``, ``cursor_key``) is tested with the fixture ``another``, 10 with ``make_unreachable``.
 
 1.  A resource is a plain ``dict`` in SCIM's JSON names, already validated. The core sets ``id`` (at most 64 lower-case
     letters, digits and ``-``), ``schemas`` and ``meta`` (``resourceType``, ``created``, ``lastModified``, ``version``);
@@ -8,6 +9,8 @@ The rules. Each has a test in :mod:`scim_gateway.testing`; a backend that passes
     ``meta.location``, ``groups`` of a User and ``$ref`` are never stored: the core adds them to answers.
 2.  What a backend returns is the caller's: changing it changes nothing stored. What it is given it does not keep.
 3.  ``get`` of an unknown id, or the id of another resource type, raises :class:`~scim_gateway.errors.NotFound`.
+    Only the exact text of an id is found, whatever text is asked for: in ``references`` and filters, too, and where
+    something is changed or deleted. The core asks for nothing but what may be an id by rule 1; no backend relies on it.
 4.  ``create`` and ``modify`` raise :class:`~scim_gateway.errors.Uniqueness` when another resource of the type holds the
     same :func:`~scim_gateway.text.collision_key` at one of ``resource_type.unique_paths`` (the exact text where the
     attribute is ``caseExact``; ``unique_keys`` gives either); also when both are written at the same moment, by threads
@@ -34,9 +37,9 @@ from __future__ import annotations
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from scim_gateway.errors import NotFound, ScimError, Uniqueness
 from scim_gateway.filter import Filter
@@ -168,6 +171,11 @@ class Backend(ABC):
     resource_types: ResourceTypes
     handlers: Mapping[str, ResourceHandler]
     """Handlers by the name of their resource type."""
+    settings_read: ClassVar[frozenset[str] | None] = None
+    """Parts of the settings that this very class reads (:data:`.unused.PARTS`), so that others set in vain are told."""
+
+    shared: bool = False
+    """Whether several processes may serve this store at once. If not, ``serve`` starts one worker."""
 
     @classmethod
     @abstractmethod
@@ -177,12 +185,18 @@ class Backend(ABC):
         :raises scim_gateway.config.ConfigurationError: a setting is missing or makes no sense.
         """
 
+    @abstractmethod
     def operation(self, *, write: bool) -> AbstractContextManager[object]:
-        """The transaction around one SCIM operation; the default serves stores that need none to read.
+        """The transaction around one SCIM operation.
 
-        What it gives to its block is the backend's own affair: the core does not look at it.
+        The core calls handlers and :meth:`references` inside such a block only, or one of :meth:`look_up`. They act in
+        the operation of the thread that calls them: several threads are in one of their own at the same time, and
+        nobody enters one inside another. What it gives to its block is the backend's own affair.
+
+        :param write: ``False``: nothing is written in the block, and each call in it sees what was committed by then,
+            not necessarily the moment that the call before it has seen. ``True``: rule 6, and calls see what the block
+            has written already.
         """
-        return nullcontext()
 
     def look_up(self) -> AbstractContextManager[object]:
         """Like ``operation(write=False)``, around what is a single look-up as a rule.
@@ -217,9 +231,16 @@ class Backend(ABC):
 
     @property
     def cursor_key(self) -> bytes:
-        """32 secret bytes that seal cursors; the same in every process that serves this store."""
+        """32 secret bytes that seal cursors; the same in every process that serves this store.
+
+        The default is one process's own: where ``shared`` is true, the key has to be kept with the data.
+        """
         key: bytes | None = self.__dict__.get("_cursor_key")
         return key if key is not None else self.__dict__.setdefault("_cursor_key", secrets.token_bytes(32))
+
+    def unmade(self) -> str | None:
+        """Where the first operation would make the store, if it is not there yet: commands say so, or go no further."""
+        return None
 
     def refused(self, error: ScimError) -> None:
         """Told of every change that was answered with an error, to record it; the actor tells what it was and whose."""
@@ -230,7 +251,10 @@ class Backend(ABC):
         yield Finding("backend", True, f"{type(self).__name__} is ready")
 
     def start(self) -> None:
-        """Begin background work, if there is any; called once in each serving process. It keeps no process alive."""
+        """Begin background work, unless this process has begun it or there is none; it keeps no process alive.
+
+        Called in each serving process, at the latest with its first request; perhaps often, by several threads.
+        """
         return
 
     def close(self) -> None:

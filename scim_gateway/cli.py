@@ -6,6 +6,7 @@ do. What an operator can do about an error is said in one line.
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -16,12 +17,13 @@ from scim_gateway.cli_adoption import adopt
 from scim_gateway.cli_audit import audit
 from scim_gateway.cli_bench import bench
 from scim_gateway.cli_check import check
-from scim_gateway.cli_common import Commands, json_option, json_text, settings_of, show_json
+from scim_gateway.cli_common import Commands, Log, json_option, json_text, settings_of, show_json
 from scim_gateway.cli_directory import groups, users
 from scim_gateway.cli_guard import approve, pause, resume
 from scim_gateway.cli_provisioning import apply, plan, reconcile
 from scim_gateway.cli_simulate import simulate
 from scim_gateway.cli_status import pending, status
+from scim_gateway.cli_targets import targets
 from scim_gateway.cli_tokens import token
 
 
@@ -43,6 +45,9 @@ def main(ctx: click.Context, path: str | None) -> None:
     if path is not None:
         environ[config.CONFIG_VARIABLE] = path
     ctx.obj = environ
+    ours, log = logging.getLogger("scim_gateway"), Log()
+    ours.addHandler(log)
+    ctx.call_on_close(lambda: ours.removeHandler(log))
 
 
 @main.command()
@@ -51,11 +56,11 @@ def main(ctx: click.Context, path: str | None) -> None:
 @click.option("--threads", type=int, metavar="N", help="Threads of each worker.")
 @click.pass_context
 def serve(ctx: click.Context, bind: str | None, workers: int | None, threads: int | None) -> None:
-    """Serve until stopped; the first start makes a token and shows it once."""
+    """Serve until stopped; the first start on a terminal makes a token and shows it once."""
     settings = settings_of(ctx, bind=bind, workers=workers, threads=threads)
     from scim_gateway.serve import serve as run
 
-    run(settings)
+    run(settings, inherited="GUNICORN_FD" in ctx.obj)
 
 
 @main.command()
@@ -114,6 +119,6 @@ def _written(value: Any) -> str:
 
 for _command in (
     *(adopt, apply, approve, audit, bench, check, groups, pause, pending, plan, reconcile, resume),
-    *(simulate, status, token, users),
+    *(simulate, status, targets, token, users),
 ):
     main.add_command(_command)

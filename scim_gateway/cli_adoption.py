@@ -15,7 +15,7 @@ from scim_gateway.provisioned import Adoption
 
 @click.command()
 @click.argument("target")
-@click.argument("kind", type=click.Choice(["user", "group"]))
+@click.argument("kind", type=click.Choice(["user", "group"], case_sensitive=False))
 @click.argument("names", nargs=-1)
 @click.option("--pattern", "patterns", multiple=True, metavar="GLOB", help="All existing names like this: * and ?.")
 @click.option("--from-file", "file", type=click.File(encoding="utf-8"), help="Names, one a line; - is standard input.")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import click
 
 from scim_gateway.app import Gateway
 from scim_gateway.backend import Finding, Probing
-from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, show_json
+from scim_gateway.cli_common import PROBLEM, gateway_of, json_option, one_line, show_json
 from scim_gateway.config import Settings
 from scim_gateway.errors import ScimError
 from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.unused import unused
+
+_SOON = timedelta(days=14)
+_MAKE_ONE = "scim-gateway token create NAME (the first start on a terminal makes one, too)"
+_REPLACE = "make the next one (scim-gateway token create NAME), enter it at the identity provider, revoke the old one"
 
 
 @click.command()
@@ -22,15 +28,16 @@ from scim_gateway.tokens import MemoryTokenStore
 @click.pass_context
 def check(ctx: click.Context, probe: bool, as_json: bool) -> None:
     """Look at the configuration and the backend; exit code 1 if something needs to be done."""
-    gateway = gateway_of(ctx)
+    gateway = gateway_of(ctx, makes=True)
     tried = list(_probed(gateway)) if probe else []
-    findings = [*_configuration(gateway.settings), *_store(gateway), *tried]
+    findings = [*_configuration(gateway.settings), *unused(gateway.settings, gateway.backend), *_store(gateway), *tried]
     if as_json:
         show_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             remedy = f"; {'' if finding.ok else 'remedy: '}{finding.remedy}" if finding.remedy else ""
-            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.message}{remedy}")
+            message = finding.message.rstrip(".") if remedy else finding.message
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {message}{remedy}")
     if not all(finding.ok for finding in findings):
         ctx.exit(PROBLEM)
 
@@ -47,6 +54,17 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
             True,
             f"{url} serves this machine and its network",
             "for an identity provider in the cloud, set SCIM_GATEWAY_PUBLIC_URL to the https address of your proxy",
+        )
+    path = urlsplit(url).path
+    if path != settings["base_path"]:
+        yield Finding(
+            "path",
+            True,
+            f"identity providers ask for {path or 'no path at all'}, and {settings['base_path']} is what is served",
+            f"right only if the proxy puts that in its place; otherwise set SCIM_GATEWAY_PUBLIC_URL={url}"
+            f"{settings['base_path']}"
+            if not path
+            else "right only if the proxy puts the one in the other's place",
         )
     if settings["public_url"] and not settings["trusted_proxies"]:
         yield Finding(
@@ -67,20 +85,37 @@ def _probed(gateway: Gateway) -> Iterator[Finding]:
 
 
 def _store(gateway: Gateway) -> Iterator[Finding]:
+    told: list[Finding] = []
     try:
-        yield from gateway.backend.check()
+        for finding in gateway.backend.check():
+            told.append(finding)
+            yield finding
         yield _tokens(gateway)
     except ScimError as error:
-        yield Finding("backend", False, error.detail, "see that the store is running and can be reached from here")
+        # What a backend has told of its store need not be told again because nothing else could be read either.
+        if not any(_says(finding, error) for finding in told):
+            yield Finding("backend", False, error.detail, "see that the store is running and can be reached from here")
+
+
+def _says(finding: Finding, error: ScimError) -> bool:
+    return not finding.ok and error.detail.partition("; ")[0].rstrip(".") in finding.message
 
 
 def _tokens(gateway: Gateway) -> Finding:
     store, fixed = gateway.backend.tokens, gateway.settings["token"]
+    is_set = f"one is set by {gateway.settings.origins['token']}"
     if isinstance(store, MemoryTokenStore):
-        message = "SCIM_GATEWAY_TOKEN is set" if fixed else "the gateway makes one each time it starts"
+        message = is_set if fixed else "the gateway makes one each time it starts"
         return Finding("tokens", True, message)
     now = datetime.now(UTC)
-    valid = sum(not token.expired(now) for token in store.list())
+    tokens = store.list()
+    valid = [token for token in tokens if not token.expired(now)]
+    ending = [token for token in valid if token.expires and token.expires - now < _SOON]
+    told = [f"{one_line(token.name)} has expired" for token in tokens if token.expired(now)]
+    told += [f"{one_line(token.name)} expires {token.expires:%Y-%m-%d %H:%MZ}" for token in ending]
     if not valid and not fixed:
-        return Finding("tokens", False, "there is no valid token", "scim-gateway token create NAME")
-    return Finding("tokens", True, f"{valid} valid{', and SCIM_GATEWAY_TOKEN is set' if fixed else ''}")
+        return Finding("tokens", False, "there is no valid token" + (f": {', '.join(told)}" if told else ""), _MAKE_ONE)
+    message = f"{len(valid)} valid{f', and {is_set}' if fixed else ''}"
+    if told:
+        message = f"{message}; {', '.join(told)}"
+    return Finding("tokens", True, message, _REPLACE if ending else "")

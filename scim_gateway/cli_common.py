@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from scim_gateway import config
 from scim_gateway.actor import Actor
 from scim_gateway.app import Gateway, open_gateway
 from scim_gateway.config import ConfigurationError, Settings
-from scim_gateway.errors import ScimError
+from scim_gateway.errors import ScimError, Unavailable
 from scim_gateway.provisioned import Progress, Provisioned
 from scim_gateway.text import printable
 
@@ -52,7 +53,13 @@ class Commands(click.Group):
         except ConfigurationError as error:
             raise WrongUse(str(error)) from None
         except ScimError as error:
-            raise Failure(error.detail) from None
+            raise Failure(error.detail + _where(error)) from None
+
+
+def _where(error: ScimError) -> str:
+    """Where the store is that was not to be opened, unless that was said."""
+    place = error.place if isinstance(error, Unavailable) else None
+    return f" (the directory: {place}; scim-gateway check tells more)" if place and place not in error.detail else ""
 
 
 def settings_of(ctx: click.Context, **flags: Any) -> Settings:
@@ -60,10 +67,21 @@ def settings_of(ctx: click.Context, **flags: Any) -> Settings:
     return config.load(ctx.obj, flags)
 
 
-def gateway_of(ctx: click.Context) -> Gateway:
-    """Backend and service provider, closed when the command ends."""
+def gateway_of(ctx: click.Context, *, makes: bool = False) -> Gateway:
+    """Backend and service provider, closed when the command ends.
+
+    :param makes: whether the command may be the first one, before there is a store.
+    :raises Failure: it may not, and there is none.
+    """
     gateway = open_gateway(settings_of(ctx))
     ctx.call_on_close(gateway.backend.close)
+    place = gateway.backend.unmade()
+    if place is not None and not makes:
+        # An empty one, made here, would answer that all is well.
+        raise Failure(
+            f"There is no directory at {place}: `scim-gateway serve` makes it. If there is one elsewhere, give its "
+            "place: SCIM_GATEWAY_DATA_DIR, SCIM_GATEWAY_DATABASE_URL, or --config with the gateway's file."
+        )
     return gateway
 
 
@@ -94,6 +112,17 @@ def progress_bar(label: str) -> Iterator[Progress | None]:
             bar.update(done - bar.pos)
 
         yield progress
+
+
+class Log(logging.Handler):
+    """What the gateway would write into its log, on standard error; not what the command says anyway (``told``)."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.addFilter(lambda record: not getattr(record, "told", False))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 def one_line(text: str) -> str:

@@ -8,15 +8,23 @@ from typing import Any
 
 import click
 
-from scim_gateway.cli_common import Failure, gateway_of, json_option, show_json
+from scim_gateway.app import Gateway
+from scim_gateway.cli_common import Failure, WrongUse, gateway_of, json_option, show_json
 from scim_gateway.exchange import Principal, Request
 from scim_gateway.provisioned import Provisioned
 
 _READER = Principal("command line", frozenset({"read"}))
 
 
+def _gateway(ctx: click.Context) -> Gateway:
+    gateway = gateway_of(ctx)
+    if gateway.settings["backend"] == "memory":
+        raise WrongUse("The backend memory keeps people and groups in the process that serves: ask that one by SCIM.")
+    return gateway
+
+
 def _get(ctx: click.Context, path: str, **parameters: str) -> tuple[int, dict[str, Any]]:
-    gateway = ctx.meta.get("scim_gateway") or ctx.meta.setdefault("scim_gateway", gateway_of(ctx))
+    gateway = ctx.meta.get("scim_gateway") or ctx.meta.setdefault("scim_gateway", _gateway(ctx))
     request = Request(
         "GET",
         path,
@@ -68,7 +76,10 @@ def _one(ctx: click.Context, path: str, key: str, attribute: str, what: str) -> 
     return dict(found[0])
 
 
-filter_option = click.option("--filter", metavar="FILTER", help="A SCIM filter, such as 'userName sw \"a\"'.")
+user_filter_option, group_filter_option = (
+    click.option("--filter", metavar="FILTER", help=f"A SCIM filter, such as '{attribute} sw \"a\"'.")
+    for attribute in ("userName", "displayName")
+)
 limit_option = click.option(
     "--limit", type=click.IntRange(1), default=1000, show_default=True, help="The most to list."
 )
@@ -80,7 +91,7 @@ def users() -> None:
 
 
 @users.command("list")
-@filter_option
+@user_filter_option
 @limit_option
 @json_option
 @click.pass_context
@@ -109,7 +120,7 @@ def groups() -> None:
 
 
 @groups.command("list")
-@filter_option
+@group_filter_option
 @limit_option
 @json_option
 @click.pass_context

@@ -32,6 +32,7 @@ from scim_gateway.provisioned import ACTIONS, TOLD, Plan, PlanMoved, Provisioned
 SOMETHING_TO_DO = 2
 _SIGNS = {"add": "+", "change": "~", "remove": "-", "unmanaged": "?", "protected": "!"}
 _SPAN = re.compile(r"(\d{1,4})([smh])")
+_EVERY = "15m"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -89,17 +90,23 @@ def apply(ctx: click.Context, hash: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--once", "mode", flag_value="once", default="once", help="Compare and mend once (the default).")
-@click.option("--watch", "mode", flag_value="watch", help="Go on until interrupted.")
-@click.option("--every", default="15m", show_default=True, metavar="SPAN", help="Pause with --watch: 30s, 15m, 1h.")
+@click.option("--once", is_flag=True, help="Compare and mend once (the default).")
+@click.option("--watch", is_flag=True, help="Go on until interrupted.")
+@click.option("--every", metavar="SPAN", help=f"Pause with --watch: 30s, 15m, 1h.  [default: {_EVERY}]")
 @target_option
 @json_option
 @click.pass_context
-def reconcile(ctx: click.Context, mode: str, every: str, target: str | None, as_json: bool) -> None:
+def reconcile(
+    ctx: click.Context, once: bool, watch: bool, every: str | None, target: str | None, as_json: bool
+) -> None:
     """Compare, and mend at once what needs nobody's approval."""
-    pause = _seconds(every)
+    if once and watch:
+        raise WrongUse("--once and --watch contradict each other; give one of them.")
+    if every is not None and not watch:
+        raise WrongUse("--every is the pause between the rounds of --watch; without it there is one round.")
+    pause = _seconds(every or _EVERY)
     backend = provisioned_of(ctx)
-    if mode == "once":
+    if not watch:
         _show_repair(ctx, _reconciled(backend, target), as_json)
         return
     while True:
@@ -182,11 +189,15 @@ def _repair_document(repair: Repair) -> dict[str, Any]:
         "found": _count_by_action(repair.found.steps),
         "left": _as_document(repair.left),
         "problems": list(repair.problems),
+        "not_compared": list(repair.unseen),
     }
 
 
 def _summary(repair: Repair) -> str:
-    return f"{_counted(repair.done, 'step')} done; {_counts(repair.left)}"
+    unseen = f"not compared: {', '.join(repair.unseen)}" if repair.unseen else ""
+    if unseen and not repair.found.steps:
+        return unseen  # "nothing to do" would be read as if it had been looked
+    return "; ".join(filter(None, [f"{_counted(repair.done, 'step')} done", _counts(repair.left), unseen]))
 
 
 def _show_repair(ctx: click.Context, repair: Repair, as_json: bool) -> None:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TextIO
+from pathlib import Path
 
 import click
 
 from scim_gateway import simulate as simulation
-from scim_gateway.cli_common import PROBLEM, WrongUse, json_option, settings_of, show_json
+from scim_gateway.cli_client import insecure_option, token_file_option, token_of, url_option
+from scim_gateway.cli_common import PROBLEM, WrongUse, json_option, show_json
 from scim_gateway.simulate import SimulationError, Step
 
 
 @click.command()
 @click.argument("idp", type=click.Choice(sorted(simulation.SCENARIOS)))
-@click.option("--url", required=True, help="SCIM base URL, as it is entered at the identity provider.")
-@click.option(
-    "--token-file",
-    type=click.File(encoding="utf-8"),
-    help="File with the token; - is standard input. Else SCIM_GATEWAY_TOKEN or …_FILE, else it is asked for.",
-)
-@click.option("--insecure", is_flag=True, help="Send the token over http:// to another machine all the same.")
+@url_option
+@token_file_option
+@insecure_option
+@click.option("--clean-up", metavar="RUN", help="Only remove what an earlier run could not remove.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for an answer.")
 @json_option
 @click.pass_context
@@ -28,21 +26,19 @@ def simulate(
     ctx: click.Context,
     idp: str,
     url: str,
-    token_file: TextIO | None,
+    token_file: Path | None,
+    clean_up: str | None,
     insecure: bool,
     timeout: float,
     as_json: bool,
 ) -> None:
     """Play the whole life cycle that Okta or Entra ID sends, on throw-away names, and clean up.
 
-    A line for each request; exit code 1 if one of them did not go as it should.
+    A line for each request; exit code 1 if one of them did not go as it should. A gateway that feeds targets counts the
+    removals of a run, of users and groups 6 with okta, 8 with entra; its circuit breaker refuses more than 50 within an
+    hour unless it is configured otherwise.
     """
-    if token_file is not None:
-        token = token_file.read().strip()
-    else:
-        token = settings_of(ctx)["token"] or click.prompt("Token", hide_input=True, err=True).strip()
-    if not token:
-        raise WrongUse("There is no token.")
+    token = token_of(ctx, token_file)
     steps: list[Step] = []
 
     def report(step: Step) -> None:
@@ -51,7 +47,10 @@ def simulate(
             click.echo(str(step))
 
     try:
-        good = simulation.run(idp, url, token, report, insecure=insecure, timeout=timeout)
+        if clean_up is not None:
+            good = simulation.clean_up(url, token, clean_up, report, insecure=insecure, timeout=timeout)
+        else:
+            good = simulation.run(idp, url, token, report, insecure=insecure, timeout=timeout)
     except SimulationError as error:
         raise WrongUse(str(error)) from None
     if as_json:

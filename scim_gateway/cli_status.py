@@ -58,13 +58,17 @@ def _waiting(found: Sequence[Waiting]) -> str:
 @json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """One look: targets, pending work, the newest comparison, a pause; exit code 1 if something needs a look."""
+    """One look at targets, pending work, the newest comparison, a pause, a circuit breaker that holds.
+
+    Exit code 1 if something needs a look.
+    """
     backend = provisioned_of(ctx)
-    unfinished, waiting, compared, reason = (
+    unfinished, waiting, compared, reason, refusing = (
         backend.pending(),
         backend.waiting(),
         {each.target: each for each in backend.reconciled()},
         backend.paused(),
+        backend.removals_refused(),
     )
     rows: list[dict[str, Any]] = []
     for name in backend.targets:
@@ -85,13 +89,19 @@ def status(ctx: click.Context, as_json: bool) -> None:
             }
         )
     if as_json:
-        show_json({"paused": reason, "targets": rows})
+        show_json({"paused": reason, "removals_refused": refusing, "targets": rows})
     else:
         if reason is not None:
             click.echo(f"PAUSED: {one_line(reason)}")
+        if refusing is not None:
+            click.echo(f"BREAKER: {one_line(refusing)}; after a look at scim-gateway audit: scim-gateway approve")
         for row in rows:
             _show_status(row)
-    if reason is not None or any(row["pending"] or row["stuck"] or row["problem"] for row in rows):
+    if (
+        reason is not None
+        or refusing is not None
+        or any(row["pending"] or row["stuck"] or row["problem"] for row in rows)
+    ):
         ctx.exit(PROBLEM)
 
 

@@ -24,8 +24,10 @@ def token() -> None:
     """Bearer tokens: several are valid at once, so one is replaced without a gap."""
 
 
-def _store(ctx: click.Context) -> TokenStore:
-    gateway = gateway_of(ctx)
+def _store(ctx: click.Context, *, makes: bool = False) -> TokenStore:
+    gateway = gateway_of(ctx, makes=makes)
+    if place := gateway.backend.unmade():
+        click.echo(f"There was no directory at {place}: a new one was made.", err=True)
     store = gateway.backend.tokens
     if isinstance(store, MemoryTokenStore):
         raise WrongUse(
@@ -76,7 +78,7 @@ def create(
     """Make a token called NAME and show it, once: only its hash is kept."""
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise WrongUse("The name of a token is 1 to 100 printable characters.")
-    store = _store(ctx)
+    store = _store(ctx, makes=True)
     if any(other.name == name for other in store.list()):
         raise Failure(f"There is a token called {name} already; revoke it, or take another name.")
     text, made = new_token(name, scopes=frozenset(scopes or ("read", "write")), expires=expires, profile=profile)

@@ -24,6 +24,7 @@ from scim_gateway.profile import PROFILES
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.schema import ResourceTypes
 from scim_gateway.setting import (
+    MASK,
     PREFIX,
     Setting,
     a_base_path,
@@ -36,6 +37,7 @@ from scim_gateway.setting import (
     a_url,
     an_address,
     one_of,
+    without_account,
 )
 from scim_gateway.setting_engine import ENGINE_SETTINGS
 from scim_gateway.setting_portal import PORTAL_SETTINGS
@@ -44,10 +46,13 @@ from scim_gateway.setting_safety import SAFETY_SETTINGS
 from scim_gateway.tokens import MINIMUM_LENGTH
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
-MASK = "********"
 
 # Kubernetes puts the addresses of a Service called scim-gateway into the environment of every container near it.
 _FOREIGN = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
+_PATHS = frozenset({"data_dir", "database_tls_ca", "engine_tls_ca", "portal_ca_file"})
+"""Settings that are the path of a file or a folder."""
+_SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:|\?)(.+)", re.DOTALL)
+"""A URL whose path is relative."""
 _CONTAINER_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
 
 
@@ -104,7 +109,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Wrong tokens from one address in a minute before it is answered 429; valid tokens always pass. 0: no limit.",
     ),
     Setting("bind", an_address, "127.0.0.1:8000", "Address to listen on."),
-    Setting("workers", a_number(1, 64), 2, "Worker processes; the memory backend has one."),
+    Setting("workers", a_number(1, 64), 2, "Worker processes; a backend that is not for several, as memory, has one."),
     Setting("threads", a_number(1, 256), 8, "Threads of each worker process."),
     Setting(
         "client_timeout",
@@ -157,11 +162,12 @@ BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 @dataclass(frozen=True)
 class Settings(Mapping[str, Any]):
-    """The values in force by the names of the table, and where each comes from."""
+    """The values in force by the names of the table, and where each comes from; ``file`` is the configuration file."""
 
     in_force: Mapping[str, Any]
     origins: Mapping[str, str]
     resource_types: ResourceTypes
+    file: str = ""
 
     def __getitem__(self, name: str) -> Any:
         return self.in_force[name]
@@ -196,8 +202,10 @@ class Settings(Mapping[str, Any]):
         """Each setting with a value fit to be shown, and its origin."""
         for setting in SETTINGS:
             value = self.in_force[setting.name]
-            if setting.secret and value:
-                value = _masked_url(value) if setting.name == "database_url" else MASK
+            if value and setting.name.endswith("_url"):
+                value = _masked_url(value)
+            elif setting.secret and value:
+                value = MASK
             yield setting, value, self.origins[setting.name]
 
 
@@ -238,7 +246,7 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
             values[setting.name] = setting.convert(written)
         except ValueError as error:
             is_ = "does not fit" if setting.secret else f"is {_short(written)}"
-            raise ConfigurationError(f"{origin} {is_}; it has to be {error}.") from None
+            raise ConfigurationError(f"{origin} {is_}; it has to be {_ended(str(error))}") from None
         origins[setting.name] = origin
     if values["default_count"] > values["max_results"]:
         if origins["default_count"] != "default":
@@ -251,7 +259,14 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
         types = load_resource_types(values["schemas"], values["resource_types"], values["extensions"])
     except DefinitionError as error:
         raise ConfigurationError(f"{_declared_in(origins)}: {error}") from None
-    return Settings(values, origins, types)
+    return Settings(values, origins, types, path)
+
+
+def complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings that a program gives, and the defaults of those that it does not; :func:`load` also converts them."""
+    return (
+        values if isinstance(values, Settings) else {setting.name: setting.default for setting in SETTINGS} | {**values}
+    )
 
 
 def _declared_in(origins: Mapping[str, str]) -> str:
@@ -260,8 +275,12 @@ def _declared_in(origins: Mapping[str, str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = repr(without_account(value) if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith(("?", ".")) else f"{sentence}."
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[Any, str]]]:
@@ -282,7 +301,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[A
             setting = files[variable]
             if environ.get(setting.variable):
                 raise ConfigurationError(f"Both {setting.variable} and {variable} are set; keep one.")
-            yield setting.name, (_secret_from(Path(text), variable), f"{variable} ({text})")
+            yield setting.name, (secret_from(Path(text), variable), f"{variable} ({text})")
         elif not _FOREIGN.fullmatch(variable):
             near = _nearest(variable, (*variables, *files, CONFIG_VARIABLE))
             raise ConfigurationError(f"There is no setting {variable}; {near}")
@@ -301,7 +320,7 @@ def _from_file(path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
         if key in BY_NAME:
             if BY_NAME[key].secret:
                 _refuse_open_file(path, f"it holds {key}")
-            yield key, (value, f"{path}: {key}")
+            yield key, (_from_folder(path.parent, key, value), f"{path}: {key}")
         elif key in files:
             setting = files[key]
             if setting.name in content:
@@ -309,9 +328,20 @@ def _from_file(path: Path) -> Iterator[tuple[str, tuple[Any, str]]]:
             if not isinstance(value, str):
                 raise ConfigurationError(f"{path}: {key} is {_short(value)}; it has to be the path of a file.")
             secret = Path(path.parent, value)
-            yield setting.name, (_secret_from(secret, f"{path}: {key}"), f"{path}: {key} ({secret})")
+            yield setting.name, (secret_from(secret, f"{path}: {key}"), f"{path}: {key} ({secret})")
         else:
             raise ConfigurationError(f"{path}: there is no setting {key}; {_nearest(key, (*BY_NAME, *files))}")
+
+
+def _from_folder(folder: Path, key: str, value: Any) -> Any:
+    """A value of a configuration file; what it says of a path is meant from its folder, wherever the process runs."""
+    if not isinstance(value, str) or not value.strip():
+        return value
+    if key in _PATHS:
+        return str(Path(folder, value.strip()))
+    if key == "database_url" and (match := _SQLITE_FILE.match(value.strip())):
+        return f"{match[1]}{Path(folder.absolute(), match[2])}"
+    return value
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -321,7 +351,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {by_rest[near[0]]}?" if near else "docs/configuration.rst lists those that exist."
 
 
-def _secret_from(path: Path, origin: str) -> str:
+def secret_from(path: Path, origin: str) -> str:
+    """The secret in a file that not everybody can read; ``origin`` is who names the file.
+
+    :raises ConfigurationError: there is none, or it is open to everybody.
+    """
+    if path.is_dir():
+        raise ConfigurationError(f"{origin}: {path} is a folder; name the file in which the secret is.")
     try:
         _refuse_open_file(path, f"{origin} keeps a secret in it")
         text = path.read_text("utf-8").strip()

@@ -122,13 +122,6 @@ class InsufficientScope(Forbidden):
     """The credentials are valid, but not for this kind of operation (RFC 6750 §3.1)."""
 
 
-class Sensitive(ScimError):
-    """The request would put personal data into a URL (RFC 7644 §7.5.2)."""
-
-    status = 403
-    scim_type = "sensitive"
-
-
 class NotFound(ScimError):
     """No such resource or endpoint."""
 
@@ -208,6 +201,8 @@ class Unavailable(ScimError):
     """
 
     status = 503
+    place: str | None = None
+    """Where the store is that could not be opened; for the operator alone, no client is told."""
 
     def __init__(self, detail: str, *, retry_after: int = 5) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

@@ -16,6 +16,7 @@ from scim_gateway.call import Answer
 from scim_gateway.errors import ScimError
 from scim_gateway.exchange import Request
 from scim_gateway.filter_parser import halves
+from scim_gateway.ids import is_id
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Answering: TypeAlias = Callable[[Request, str], Answer | None]
@@ -26,7 +27,7 @@ _KEPT = 512
 _LONGEST_FORM = 1024
 
 LONGEST = 256
-"""Characters of an id, or of a text, in a look-up."""
+"""Characters of a text in a look-up."""
 SOME_TEXT = "some text"
 """Stands in a filter for whatever text is asked for."""
 
@@ -48,8 +49,8 @@ class Form(NamedTuple):
     profile: str | None
 
 
-class LookUp(NamedTuple):
-    """What a look-up of a certain form means.
+class Meaning(NamedTuple):
+    """What look-ups of a form mean.
 
     :param route: what is asked for, for logs.
     """
@@ -69,8 +70,8 @@ class LookUps:
     :param meaning: finds out what those of a form mean; ``None`` if they have to be read one by one.
     """
 
-    def __init__(self, meaning: Callable[[Form], LookUp | None]) -> None:
-        def found_out(form: Form) -> LookUp | None:
+    def __init__(self, meaning: Callable[[Form], Meaning | None]) -> None:
+        def found_out(form: Form) -> Meaning | None:
             if _length(form) > _LONGEST_FORM:
                 raise _NotKept  # as nothing is that was raised: a form that is known is not measured again
             try:
@@ -80,7 +81,7 @@ class LookUps:
 
         self._meaning = lru_cache(maxsize=_KEPT)(found_out)
 
-    def of(self, request: Request) -> tuple[LookUp, str] | None:
+    def of(self, request: Request) -> tuple[Meaning, str] | None:
         """What a request means, and what it asks for; ``None`` if it is no look-up, or one that is not allowed."""
         principal = request.principal
         if request.method != "GET" or principal is None or "read" not in principal.scopes:
@@ -91,12 +92,12 @@ class LookUps:
             if found is None:
                 return None
             head, wanted, query = found
+            if len(wanted) > LONGEST:
+                return None
         else:
             path, _, wanted = path.rpartition("/")
-            if not wanted or wanted == ".search":
+            if not is_id(wanted):
                 return None
-        if len(wanted) > LONGEST:
-            return None
         try:
             known = self._meaning(Form(path, head, query, request.headers.get("accept", ""), principal.profile))
         except _NotKept:

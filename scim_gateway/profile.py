@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Profile:
 
 
 STRICT = Profile("strict")
-LENIENT = Profile("lenient", True, True, True, True, True, True, True, True, True, True)
+LENIENT = Profile("lenient", **{allowance.name: True for allowance in fields(Profile) if allowance.name != "name"})
 OKTA = Profile(
     "okta",
     infer_schemas=True,

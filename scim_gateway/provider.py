@@ -17,6 +17,7 @@ from scim_gateway.errors import (
     Forbidden,
     InsufficientScope,
     InternalError,
+    NotFound,
     NotImplementedFeature,
     PayloadTooLarge,
     ScimError,
@@ -24,7 +25,8 @@ from scim_gateway.errors import (
     Unauthorized,
 )
 from scim_gateway.exchange import SCIM_JSON, Principal, Request, Response
-from scim_gateway.look_ups import SOME_TEXT, Answering, Form, LookUp, LookUps
+from scim_gateway.ids import is_id
+from scim_gateway.look_ups import SOME_TEXT, Answering, Form, LookUps, Meaning
 from scim_gateway.media import check_content_type, negotiate
 from scim_gateway.messages import error_body
 from scim_gateway.profile import PROFILES, Profile
@@ -35,6 +37,7 @@ from scim_gateway.representation import Representation
 from scim_gateway.resources import TypeOperations
 from scim_gateway.routing import BULK, ME, Match, Router
 from scim_gateway.splicing import make_splicers
+from scim_gateway.text import printable
 
 logger = logging.getLogger("scim_gateway.provider")
 
@@ -66,7 +69,7 @@ class ServiceProvider:
             for kind in backend.resource_types
         }
         self._searches = searches = Searches(backend, settings, relations, representation, splicers)
-        self._look_ups = LookUps(self._look_up)
+        self._look_ups = LookUps(self._meaning_of)
         bulk = Bulk(self._router, settings, self._perform)
         self._operations: Mapping[str, Callable[[Call], Answer]] = {
             "create": lambda call: self._types[call.resource_type.name].create(call),
@@ -112,7 +115,7 @@ class ServiceProvider:
             except StaleResource:
                 return None
 
-    def _look_up(self, form: Form) -> LookUp | None:
+    def _meaning_of(self, form: Form) -> Meaning | None:
         """What look-ups of a form mean, if they can be answered without reading each."""
         match = self._router.match(form.path if form.filter else f"{form.path}/{SOME_TEXT}")
         kind, media_type = match.route.resource_type, negotiate(form.accept)
@@ -120,10 +123,10 @@ class ServiceProvider:
             return None
         if form.filter:
             parameters = read_parameters((*form.others, ("filter", f'{form.filter}"{SOME_TEXT}"')))
-            answering = self._searches.look_up(kind, parameters, self._profile(form.profile))
+            answering = self._searches.answering(kind, parameters, self._profile(form.profile))
         else:
-            answering = self._types[kind.name].look_up()
-        return answering and LookUp(f"GET {match.route.template}", media_type, answering)
+            answering = self._types[kind.name].answering()
+        return answering and Meaning(f"GET {match.route.template}", media_type, answering)
 
     def _admitted(self, request: Request) -> Match:
         """The route, if the request may know of it: anonymous ones see discovery and nothing else (RFC 7644 §2, §4)."""
@@ -176,6 +179,8 @@ class ServiceProvider:
                 f"The credentials do not allow this; it needs the scope {scope!r}.",
                 headers={"WWW-Authenticate": f'{_CHALLENGE} error="insufficient_scope", scope="{scope}"'},
             )
+        if call.id and call.route.resource_type is not None and not is_id(call.id):
+            raise NotFound(f"There is no {call.route.resource_type.name} with id {printable(call.id)!r}.")
         return self._operations[operation](call)
 
     def _check_body(self, request: Request, *, bulk: bool) -> None:

@@ -70,12 +70,14 @@ class Repair:
     :param left: what a comparison finds afterwards.
     :param done: how many steps were taken.
     :param problems: a line for each thing that did not work.
+    :param unseen: names of targets that could not be compared; the plans say nothing of them.
     """
 
     found: Plan
     left: Plan
     done: int
     problems: Sequence[str] = ()
+    unseen: Sequence[str] = ()
 
 
 class PlanMoved(Conflict):
@@ -198,6 +200,36 @@ class AuditVerdict:
     notes: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What a target that is not fed any more is left with.
+
+    :param left: how many users and groups the gateway has there; they stay as they are.
+    :param pending: how many of them were not as the directory has them.
+    :param revoking: for how many of these rights were still to be taken away.
+    """
+
+    target: str
+    left: int
+    pending: int
+    revoking: int
+
+
+class Dropping(ABC):
+    """Ability of a backend that keeps in the directory which targets that feeds, and opens none that feeds others."""
+
+    @abstractmethod
+    def fed(self) -> Sequence[str]:
+        """Names of the targets that the directory feeds, whether or not this gateway does."""
+
+    @abstractmethod
+    def drop(self, target: str) -> Dropped:
+        """Feed a target no more; nothing is changed in it.
+
+        :raises scim_gateway.errors.NotFound: the directory does not feed it.
+        """
+
+
 class Provisioned(ABC):
     """Ability of a backend that feeds targets."""
 
@@ -279,6 +311,10 @@ class Provisioned(ABC):
     @abstractmethod
     def paused(self) -> str | None:
         """The reason of the pause, if there is one."""
+
+    def removals_refused(self) -> str | None:
+        """Why each further removal is refused until somebody approves, if that is so; without a limit it never is."""
+        return None
 
     @abstractmethod
     def state_of(self, id: str) -> Mapping[str, Mapping[str, Any]]:

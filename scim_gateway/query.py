@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from scim_gateway.abilities import Texts
 from scim_gateway.backend import Backend, Page, Query
+from scim_gateway.batches import RESOURCES, TERMS, chunks, every
 from scim_gateway.call import Answer, Call
 from scim_gateway.cursor import Bookmark, Cursors
 from scim_gateway.errors import InvalidValue, ScimError, TooMany
@@ -21,13 +22,13 @@ from scim_gateway.filter_meaning import resolve, text_path
 from scim_gateway.filter_parser import parse as parse_filter
 from scim_gateway.look_ups import LONGEST, SOME_TEXT, Answering
 from scim_gateway.messages import list_response, read_search
-from scim_gateway.narrowing import all_of, any_of, conjuncts, group_asked_for, narrow
+from scim_gateway.narrowing import ID, all_of, any_of, conjuncts, group_asked_for, is_nobodys, narrow
 from scim_gateway.ordering import Position, Sort, position_of, resolve_sort
 from scim_gateway.profile import Profile
 from scim_gateway.projection import Projection
 from scim_gateway.projection import parse as parse_projection
 from scim_gateway.provider_settings import ProviderSettings
-from scim_gateway.relations import Relations, every
+from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation
 from scim_gateway.schema import AttributePath, Resource, ResourceType
 from scim_gateway.search import Search, search_of
@@ -35,12 +36,6 @@ from scim_gateway.splicing import Splicer
 
 Document: TypeAlias = "Mapping[str, object] | orjson.Fragment"
 """A resource as shown, or its JSON."""
-
-T = TypeVar("T")
-
-_ID = AttributePath(None, "id")
-_TERMS = 40
-_BATCH = 500
 
 
 class _Part(NamedTuple):
@@ -88,6 +83,7 @@ class Searches:
         self._relations = relations
         self._representation = representation
         self._virtual = {kind.name: self._virtual_paths(kind) for kind in backend.resource_types}
+        self._ids = {kind.name: self._id_paths(kind) for kind in backend.resource_types}
 
     def one(self, call: Call) -> Answer:
         """A search over the resources of one type."""
@@ -96,11 +92,13 @@ class Searches:
         tree = self._parse(search)
         part = _Part(
             kind,
-            resolve(tree, kind, call.profile) if tree is not None else None,
+            None if tree is None else narrow(resolve(tree, kind, call.profile), kind, self._ids[kind.name]),
             resolve_sort(search.sort_by, search.sort_order, kind) if search.sort_by else None,
             parse_projection(search.attributes, search.excluded_attributes, kind),
         )
         window = self._window(search, call)
+        if isinstance(part.filter, Never):
+            return self._answer((), 0, window)
         with self._backend.operation(write=False):
             if window.start_index is not None:
                 shown, total, _ = self._shown(
@@ -114,7 +112,7 @@ class Searches:
         mark = Bookmark(window.count, following) if following else None
         return self._answer(shown, total, window, self._seal(search, call, mark))
 
-    def look_up(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
+    def answering(self, kind: ResourceType, parameters: Mapping[str, str], profile: Profile) -> Answering | None:
         """How searches are answered that differ from this one only in the text that an attribute has to be equal to.
 
         :param parameters: with :data:`SOME_TEXT` in the filter.
@@ -135,7 +133,11 @@ class Searches:
         if self._is_virtual(part) or not splicer.fits(projection, without):
             return None
 
+        asks_for_id = path in self._ids[kind.name]
+
         def answer(request: Request, text: str) -> Answer:
+            if asks_for_id and is_nobodys(kind, path, text):
+                return Answer(200, list_response((), 0, start_index=index))
             query = Query(kind, Comparison(path, "eq", text), None, index, count, None, without)
             with self._backend.look_up():
                 shown, total, _ = self._spliced(splicer, part, query, request.base_url, count)
@@ -187,7 +189,7 @@ class Searches:
             projection = parse_projection(search.attributes, search.excluded_attributes, kind)
             resolved = None
             if tree is not None:
-                resolved = narrow(resolve(tree, kind, call.profile, unknown_is_absent=True), kind)
+                resolved = narrow(resolve(tree, kind, call.profile, unknown_is_absent=True), kind, self._ids[kind.name])
             if not isinstance(resolved, Never):
                 yield _Part(kind, resolved, sorts[kind.name], projection)
 
@@ -288,10 +290,10 @@ class Searches:
         else:
             found = (
                 resource
-                for some in _chunks(sorted(ids), _TERMS)
-                for resource in every(handler, all_of([*stored, any_of([Comparison(_ID, "eq", id) for id in some])]))
+                for some in chunks(sorted(ids), TERMS)
+                for resource in every(handler, all_of([*stored, any_of([Comparison(ID, "eq", id) for id in some])]))
             )
-        for batch in _chunks(found, _BATCH):
+        for batch in chunks(found, RESOURCES):
             yield from self._representation.complete(batch, part.kind, base_url)
 
     def _in_turn(
@@ -343,6 +345,14 @@ class Searches:
                 virtual.add(AttributePath(field.urn, field.attribute.name, field.display))
         return frozenset(virtual)
 
+    def _id_paths(self, kind: ResourceType) -> frozenset[AttributePath]:
+        """The attributes whose values are ids: its own, of what it refers to, and of what holds it."""
+        referring = {
+            AttributePath(each.urn, each.attribute.name, "value") for each in self._representation.fields[kind.name]
+        }
+        holding = {AttributePath(None, kind.containers, "value")} if kind.containers else set()
+        return frozenset({ID} | referring | holding)
+
     # What is answered
 
     def _project(self, found: Iterable[tuple[_Part, list[Resource]]]) -> list[Document]:
@@ -370,14 +380,3 @@ def _sort_key(position: Position) -> tuple[bool, bool, str | float]:
     if value is None:
         return True, False, 0
     return False, isinstance(value, str), value
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    chunk: list[T] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -9,13 +9,24 @@ from urllib.parse import unquote, urlsplit
 
 from scim_gateway.backend import Reference
 from scim_gateway.errors import InvalidValue
+from scim_gateway.ids import is_id
 from scim_gateway.schema import Attribute, Resource, ResourceType, ResourceTypes
 from scim_gateway.text import fold, printable
 
 Element = Mapping[str, Any]
-Lookup = Callable[[Collection[str]], Mapping[str, Reference]]
+Resolve = Callable[[Collection[str]], Mapping[str, Reference]]
 
 _NAMED = 5
+
+
+def of_ids(resolve: Resolve) -> Resolve:
+    """The same for whatever texts: those that cannot be an id stand for nothing, and are not looked up."""
+
+    def found(texts: Collection[str]) -> Mapping[str, Reference]:
+        ids = [text for text in texts if is_id(text)]
+        return resolve(ids) if ids else {}
+
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +97,13 @@ class ReferenceCheck:
 
     Only the id and the type are stored: names and locations of other resources change without us.
 
-    :param lookup: what ids stand for; asked only about ids the resource did not refer to before, so that a reference
+    :param resolve: what ids stand for; asked only about ids the resource did not refer to before, so that a reference
         to something deleted since then does not stand in the way of other changes.
     """
 
-    def __init__(self, resource_types: ResourceTypes, lookup: Lookup) -> None:
+    def __init__(self, resource_types: ResourceTypes, resolve: Resolve) -> None:
         self._resource_types = resource_types
-        self._lookup = lookup
+        self._resolve = resolve
         self.found: dict[str, Reference] = {}
         """What the ids looked up so far stand for."""
 
@@ -125,7 +136,7 @@ class ReferenceCheck:
         # What is said of somebody who is there already has to be true as well, where the store keeps no type with it.
         told = {id for id in by_id.keys() & held.keys() if "type" not in held[id] and tells(by_id[id])}
         if wanted := (new | told) - self.found.keys():
-            self.found |= self._lookup(sorted(wanted))
+            self.found |= self._resolve(sorted(wanted))
         if unknown := sorted(new - self.found.keys()):
             raise InvalidValue(_unknown(field, unknown))
         for id, element in by_id.items():

@@ -8,15 +8,12 @@ from functools import partial
 from typing import Any
 
 from scim_gateway.abilities import ContainingHandler, MemberChange, MembershipHandler
-from scim_gateway.backend import Backend, Query, Reference, ResourceHandler
+from scim_gateway.backend import Backend, Reference, ResourceHandler
+from scim_gateway.batches import TERMS, chunks, every
 from scim_gateway.changes import changed
 from scim_gateway.errors import NotFound, StaleResource
 from scim_gateway.filter import Comparison, Filter, Or
-from scim_gateway.ordering import position_of
 from scim_gateway.schema import AttributePath, Resource
-
-_BATCH = 500
-_TERMS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +22,6 @@ class Membership:
 
     group: Reference
     direct: bool
-
-
-def every(handler: ResourceHandler, tree: Filter | None = None) -> Iterator[Resource]:
-    """All resources of a handler that match, read in batches."""
-    query = Query(handler.resource_type, tree, count=_BATCH)
-    while True:
-        page = handler.query(query)
-        yield from page.resources
-        if len(page.resources) < _BATCH:
-            return
-        last = position_of(page.resources[-1], None)
-        query = Query(handler.resource_type, tree, count=_BATCH, after=last)
 
 
 class Relations:
@@ -148,9 +133,8 @@ def _search_containing(handler: ResourceHandler, ids: Collection[str]) -> dict[s
     kind = handler.resource_type
     assert kind.members is not None
     path = AttributePath(None, kind.members, "value")
-    wanted = sorted(set(ids))
     found: dict[str, list[Reference]] = {}
-    for some in (wanted[first : first + _TERMS] for first in range(0, len(wanted), _TERMS)):
+    for some in chunks(sorted(set(ids)), TERMS):
         terms: tuple[Filter, ...] = tuple(Comparison(path, "eq", id) for id in some)
         for group in every(handler, terms[0] if len(terms) == 1 else Or(terms)):
             reference = Reference(group["id"], kind.name, kind.display_of(group))

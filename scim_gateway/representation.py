@@ -10,7 +10,7 @@ from scim_gateway.abilities import MembershipHandler
 from scim_gateway.backend import Backend, Reference
 from scim_gateway.conditions import weak_tag
 from scim_gateway.projection import Projection, apply
-from scim_gateway.references import Element, ReferenceField, reference_fields
+from scim_gateway.references import Element, ReferenceField, of_ids, reference_fields
 from scim_gateway.relations import Membership, Relations
 from scim_gateway.schema import Resource, ResourceType
 
@@ -79,7 +79,7 @@ class Representation:
             for field in self.fields[resource_type.name]
             if field.attribute.name not in without and any(field.elements(resource) for resource in resources)
         ]
-        known = self._look_up(resources, resource_type, fields, known or {}) if fields else {}
+        known = self._referred(resources, resource_type, fields, known or {}) if fields else {}
         completed = []
         described: dict[tuple[str, bool], dict[str, Any]] = {}
         digests: dict[tuple[tuple[str, bool], ...], str] = {}
@@ -147,7 +147,7 @@ class Representation:
         completed = self.complete(resources, resource_type, base_url, without=without, known=known, new=new)
         return self.project(completed, resource_type, projection, requested)
 
-    def _look_up(
+    def _referred(
         self,
         resources: Iterable[Resource],
         resource_type: ResourceType,
@@ -161,7 +161,7 @@ class Representation:
                 for resource in resources:
                     wanted.update(element["value"] for element in field.elements(resource))
         wanted -= known.keys()
-        return {**known, **self._backend.references(wanted)} if wanted else known
+        return {**known, **of_ids(self._backend.references)(wanted)} if wanted else known
 
     def told(self, resource_type: ResourceType, field: ReferenceField) -> bool:
         """Whether the store tells type and name of what a field refers to, so that nothing has to be looked up."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from scim_gateway import stale
 from scim_gateway.abilities import MemberChange, MembershipHandler
 from scim_gateway.backend import Backend, ResourceHandler
 from scim_gateway.call import Answer, Call, Settled
@@ -16,13 +15,14 @@ from scim_gateway.changes import changed, created, replaced, same, without_write
 from scim_gateway.conditions import check_write, not_modified
 from scim_gateway.errors import Replayed, StaleResource, Unavailable
 from scim_gateway.exchange import Request
+from scim_gateway.ids import is_id
 from scim_gateway.look_ups import Answering
 from scim_gateway.messages import PatchOperation, read_patch
 from scim_gateway.patch import MemberOperations, PatchResult, apply, membership_change
 from scim_gateway.projection import Projection, parse
 from scim_gateway.provider_settings import ProviderSettings
 from scim_gateway.reader import ResourceReader
-from scim_gateway.references import Element, ReferenceCheck, id_of, tells
+from scim_gateway.references import Element, ReferenceCheck, id_of, of_ids, tells
 from scim_gateway.relations import Relations
 from scim_gateway.representation import Representation, Shown
 from scim_gateway.schema import Resource, ResourceType
@@ -101,10 +101,10 @@ class TypeOperations:
             return Answer(304, None, {"ETag": shown.tag})
         return Answer(200, shown.document, {"Location": shown.location, "ETag": shown.tag})
 
-    def look_up(self) -> Answering | None:
+    def answering(self) -> Answering | None:
         """How a GET is answered that asks for no certain attributes; ``None`` if no text makes the answer."""
         projection = parse(None, None, self._kind)
-        if self._splicer is None or not self._splicer.answers(projection):
+        if self._splicer is None or not self._splicer.can_answer(projection):
             return None
 
         def answer(request: Request, id: str) -> Answer | None:
@@ -239,7 +239,8 @@ class TypeOperations:
         assert self._members is not None
         field = self._members
         named = {id_of(field, element): element for element in add}
-        current = self._apart.member_ids(id, among=None if replaces else named.keys() | remove)
+        asked = None if replaces else [each for each in named.keys() | remove if is_id(each)]
+        current = self._apart.member_ids(id, among=asked)
         # Those who are there already are looked at only where something is said of them that may be wrong.
         looked_at = {id: each for id, each in named.items() if id not in current or tells(each)}
         for _ in check.elements(field, looked_at.values(), {id: {} for id in looked_at.keys() & current}):
@@ -338,7 +339,7 @@ class TypeOperations:
         return {name: value for name, value in resource.items() if name not in self._unread}
 
     def _check(self) -> ReferenceCheck:
-        return ReferenceCheck(self._backend.resource_types, self._backend.references)
+        return ReferenceCheck(self._backend.resource_types, of_ids(self._backend.references))
 
     # Transactions
 
@@ -352,7 +353,7 @@ class TypeOperations:
                 with self._backend.operation(write=True):
                     return work()
             except StaleResource:
-                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
+                stale.pause(attempt)
         raise Unavailable("Other requests keep changing the same resource; try again.", retry_after=1)
 
 

@@ -317,8 +317,3 @@ class ResourceTypes:
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self.types)
-
-    @cached_property
-    def container(self) -> ResourceType | None:
-        """The type whose ``members`` refer to other resources (Group), if there is one."""
-        return next((kind for kind in self.types if kind.members), None)

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from scim_gateway.tokens import MINIMUM_LENGTH
 
 PREFIX = "SCIM_GATEWAY_"
+MASK = "********"
 
 _FIXED_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # token68 of RFC 9110 §11.2: what an Authorization header can carry
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
@@ -109,6 +110,11 @@ def a_url(value: Any) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"{expected}, without a query or user name")
     return text.rstrip("/")
+
+
+def without_account(text: str) -> str:
+    """A text to show, without the user name and password that may stand before the @ of an address."""
+    return re.sub(r"\A(\w[\w+.-]*://)?.*@", rf"\1{MASK}@", text, flags=re.DOTALL)
 
 
 def a_base_path(value: Any) -> str:

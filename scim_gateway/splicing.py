@@ -19,6 +19,7 @@ import orjson
 
 from scim_gateway.abilities import MembershipHandler, MemberTextHandler, TextHandler, Texts
 from scim_gateway.backend import Backend, Reference
+from scim_gateway.ids import FORM
 from scim_gateway.projection import Projection
 from scim_gateway.relations import Membership, Relations
 from scim_gateway.representation import Representation, digest, tag_of
@@ -28,8 +29,8 @@ from scim_gateway.schema import ResourceType
 # and as nothing follows but the two brackets, they are the names of the resource itself.
 _ID = b',"id":"'
 _END = re.compile(
-    rb',"id":"([a-z0-9-]{1,64})","meta":\{"resourceType":"[^"\\]*","created":"[^"\\]*","lastModified":"[^"\\]*",'
-    rb'"version":"([0-9]+)"\}\}'
+    rb',"id":"(' + FORM.encode() + rb')","meta":\{"resourceType":"[^"\\]*","created":"[^"\\]*",'
+    rb'"lastModified":"[^"\\]*","version":"([0-9]+)"\}\}'
 )
 _Added: TypeAlias = tuple[str, bytes]
 _NOTHING: _Added = ("", b"")
@@ -134,7 +135,7 @@ class Splicer:
             self._answers.keep(key, text.state, answer)
         return answer
 
-    def answers(self, projection: Projection) -> bool:
+    def can_answer(self, projection: Projection) -> bool:
         """Whether a GET with this projection may be answered by :meth:`one`; whether it is, its text tells."""
         return self._way(projection) is not None
 

@@ -114,7 +114,13 @@ def new_token(
 
 
 def verify(text: str, store: TokenStore, now: datetime) -> Token | None:
-    """The token that ``text`` is, if it is known and its time is not over.
+    """The token that ``text`` is, if it is known and its time is not over; see :func:`recognise`."""
+    token = recognise(text, store)
+    return token if token is not None and not token.expired(now) else None
+
+
+def recognise(text: str, store: TokenStore) -> Token | None:
+    """The token that ``text`` is, whole, if it is known; its time may be over.
 
     The comparison takes the same time whether or not the id is known.
 
@@ -123,4 +129,4 @@ def verify(text: str, store: TokenStore, now: datetime) -> Token | None:
     parts = text.split("_", 2)
     token = store.find(parts[1]) if len(parts) == 3 and parts[0] == PREFIX else None
     same = hmac.compare_digest(digest_of(text), token.digest if token else _NOBODY)
-    return token if same and token is not None and not token.expired(now) else None
+    return token if same else None

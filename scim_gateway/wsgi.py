@@ -6,6 +6,7 @@ The blueprint and our own application both answer through :class:`Service`, so t
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from werkzeug.sansio.utils import get_host
 from werkzeug.wrappers import Request as HttpRequest
 
 from scim_gateway import access_log
-from scim_gateway.auth import Authenticator
+from scim_gateway.auth import Authenticator, ExpiredToken
 from scim_gateway.errors import InternalError, InvalidSyntax, InvalidValue, PayloadTooLarge, ScimError, Unauthorized
 from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS, Request, Response
 from scim_gateway.messages import error_body
@@ -95,6 +96,10 @@ class Headers(Mapping[str, str]):
 class Service:
     """Requests of WSGI for a service provider.
 
+    The first request that a process answers begins the backend's background work there, if nobody has begun it: what
+    waits for a target is retried in every application around us, too. It does not begin any sooner, because an
+    application that is only imported may still be forked, and threads do not pass a fork.
+
     :param public_url: the SCIM base URL that clients see; by default taken from each request.
     """
 
@@ -103,6 +108,7 @@ class Service:
         self._authenticate = authenticate
         self._public_url = public_url.rstrip("/") if public_url else None
         self._largest = max(provider.settings.max_body, provider.settings.bulk_max_payload)
+        self._begun_in: int | None = None
 
     def answer(
         self, environ: WSGIEnvironment, rest: str, prefix: str, sent: Callable[[], HttpRequest]
@@ -114,6 +120,8 @@ class Service:
         :param sent: gives the request, of which the body is read.
         """
         began = time.perf_counter()
+        if self._begun_in != os.getpid():
+            self._begin()
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{getrandbits(128):032x}"
@@ -128,6 +136,7 @@ class Service:
                     # Any: the application's own gives whatever it gives; None is refused below.
                     principal: Any = self._authenticate(request)
                 except Unauthorized as error:
+                    token = error.name if isinstance(error, ExpiredToken) else None
                     response = self._answer_anonymously(environ, request, error)
                 else:
                     request.principal = principal
@@ -158,6 +167,13 @@ class Service:
             client=client,
         )
         return response, {**response.headers, **SECURITY_HEADERS, "X-Request-ID": request_id}
+
+    def _begin(self) -> None:
+        try:
+            self._provider.backend.start()
+            self._begun_in = os.getpid()
+        except Exception:  # a backend may be anybody's; the next request tries again, and this one can be answered
+            logger.exception("The background work cannot begin: what waits for a target is not retried")
 
     def _read_head(
         self, environ: WSGIEnvironment, method: str, rest: str, prefix: str, request_id: str, client: str

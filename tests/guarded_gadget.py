@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from provisioned_gadget import ScriptedBackend
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.recorded_tokens import RecordedTokens
 from scim_gateway_provisioning.safeguarded import Safeguarded
 from scim_gateway_provisioning.safeguards import Safeguards

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scim_gateway.auth import BearerAuthenticator, FailureLimit
+from scim_gateway.auth import BearerAuthenticator, ExpiredToken, FailureLimit
 from scim_gateway.errors import TooManyRequests, Unauthorized, Unavailable
 from scim_gateway.exchange import Request
 from scim_gateway.tokens import MemoryTokenStore, Token, new_token
@@ -131,22 +131,45 @@ def test_name_scopes_and_profile_of_a_token_become_the_principal(authenticate, s
     assert (principal.name, principal.scopes, principal.profile) == ("reader", {"read"}, "entra")
 
 
-def test_unknown_expired_and_changed_tokens_get_the_same_answer(authenticate, store, clock):
+def test_unknown_and_changed_tokens_get_the_same_answer_whether_or_not_theirs_has_expired(authenticate, store, clock):
     valid = issue(store)
     expired = issue(store, name="old", expires=clock.now())
     texts = set()
-    for client, text in enumerate([valid[:-1] + ("a" if valid[-1] != "a" else "b"), expired, "scimgw_0_x", "guess"]):
+    changed = [text[:-1] + ("a" if text[-1] != "a" else "b") for text in (valid, expired)]
+    id_alone = expired.rsplit("_", 1)[0] + "_"
+    for client, text in enumerate([*changed, id_alone, id_alone + "x", expired[:-1], "scimgw_0_x", "guess"]):
         with pytest.raises(Unauthorized) as caught:
             authenticate(request(text, client=str(client)))
         texts.add((caught.value.detail, caught.value.headers["WWW-Authenticate"]))
     assert len(texts) == 1
 
 
+def test_who_presents_the_whole_secret_of_an_expired_token_learns_that_it_has_expired(authenticate, store, clock):
+    text = issue(store, name="okta", expires=clock.now())
+    with pytest.raises(ExpiredToken) as caught:
+        authenticate(request(text))
+    assert caught.value.name == "okta"
+    assert caught.value.detail.startswith("The token okta has expired (2030-01-01 00:16Z); make a new one")
+    assert (
+        'error="invalid_token", error_description="The token has expired"' in caught.value.headers["WWW-Authenticate"]
+    )
+    assert text not in caught.value.detail
+
+
+def test_an_expired_token_counts_as_a_failure_like_any_other(authenticate, store, clock):
+    text = issue(store, expires=clock.now())
+    for _ in range(3):
+        with pytest.raises(ExpiredToken):
+            authenticate(request(text))
+    with pytest.raises(TooManyRequests):
+        authenticate(request(text))
+
+
 def test_a_token_expires_also_while_it_is_cached(authenticate, store, clock):
     text = issue(store, expires=clock.now() + timedelta(seconds=0.5))
     authenticate(request(text))
     clock.seconds += 0.6
-    with pytest.raises(Unauthorized):
+    with pytest.raises(ExpiredToken):
         authenticate(request(text))
 
 
@@ -242,3 +265,10 @@ def test_the_limit_remembers_a_bounded_number_of_sources():
 def test_a_limit_of_zero_is_none():
     limit = FailureLimit(0)
     assert [limit.failed("x") for _ in range(100)] == [0] * 100
+
+
+@pytest.mark.parametrize("fixed", ["", "short", "x" * 31, "with a blank " * 4, "ümlaut" * 8])
+def test_a_fixed_token_that_could_be_guessed_or_not_be_sent_is_refused_and_not_repeated(store, fixed):
+    with pytest.raises(ValueError, match="at least 32 letters") as caught:
+        BearerAuthenticator(store, fixed=fixed)
+    assert not fixed or fixed not in str(caught.value)

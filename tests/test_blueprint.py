@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import flask
@@ -22,12 +24,25 @@ from scim_gateway.errors import Forbidden, Unauthorized, Unavailable
 from scim_gateway.exchange import Principal, Request, Response
 from scim_gateway.provider import ServiceProvider
 from scim_gateway.provider_settings import ProviderSettings
-from scim_gateway.tokens import MemoryTokenStore
+from scim_gateway.tokens import MemoryTokenStore, new_token
 from scim_gateway.wsgi import Headers, Service
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 VALID = {"Authorization": f"Bearer {TOKEN}"}
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+class Begun:
+    """Stands for a backend with background work."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        self.starts += 1
+        if self.error:
+            raise self.error
 
 
 class Echo:
@@ -38,6 +53,7 @@ class Echo:
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.error: Exception | None = None
+        self.backend = Begun()
 
     def handle(self, request: Request) -> Response:
         if self.error:
@@ -196,6 +212,32 @@ def test_a_host_application_brings_its_own_authenticator(echo):
     assert (echo.last.path, echo.last.base_url, echo.last.principal.resource_id) == ("/Me", "http://localhost", "1")
     assert client.get("/Me").status_code == 403
     assert client.get("/", headers={"X-User": "ann"}).status_code == 200
+
+
+def test_background_work_begins_by_itself_with_the_first_request_of_a_process(client, echo, monkeypatch):
+    assert echo.backend.starts == 0, "what is only imported may still be forked"
+    client.get("/host")
+    assert echo.backend.starts == 0
+    for _ in range(3):
+        client.get("/scim/v2/Users", headers=VALID)
+    assert echo.backend.starts == 1
+    child = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: child)
+    for _ in range(3):
+        client.get("/scim/v2/Users", headers=VALID)
+    assert echo.backend.starts == 2, "threads do not pass a fork"
+
+
+def test_background_work_that_cannot_begin_is_logged_and_tried_again_and_the_request_is_answered(client, echo, log):
+    echo.backend.error = RuntimeError("can't start new thread")
+    assert client.get("/scim/v2/Users", headers=VALID).status_code == 200
+    assert [line["message"] for line in log.read() if line["level"] == "error"] == [
+        "The background work cannot begin: what waits for a target is not retried"
+    ]
+    echo.backend.error = None
+    for _ in range(2):
+        assert client.get("/scim/v2/Users", headers=VALID).status_code == 200
+    assert echo.backend.starts == 2
 
 
 def test_two_registrations_in_one_application_share_nothing():
@@ -551,3 +593,13 @@ def test_a_name_from_outside_does_not_forge_a_line(text):
     assert "\n" not in line
     assert "\r" not in line
     assert json.loads(line)["message"] == f"unknown attribute {text}"
+
+
+def test_the_log_names_a_token_that_has_expired(make_app, log):
+    store = MemoryTokenStore()
+    text, token = new_token("okta", expires=datetime(2020, 1, 1, tzinfo=UTC))
+    store.add(token)
+    client = make_app(BearerAuthenticator(store)).test_client()
+    assert client.get("/scim/v2/Users", headers={"Authorization": text}).status_code == 401
+    assert client.get("/scim/v2/Users", headers={"Authorization": text[:-1]}).status_code == 401
+    assert [line["token"] for line in log.read()] == ["okta", None]

@@ -324,3 +324,16 @@ def test_who_made_and_revoked_a_token_is_in_the_trail_without_its_text(run):
         f"2 command line: token revoke okta ({made['id']}) done",
     ]
     assert made["token"].split("_", 2)[2] not in run("audit", "--json").stdout
+
+
+def test_the_status_tells_that_removals_are_refused(run, serving, environ):
+    assert "BREAKER" not in run("status").stdout
+    for number in range(50):
+        record(serving, Change("User", f"u{number}", user(f"u{number}", "x"), None))
+    first = run("status", code=1).stdout.splitlines()[0]
+    assert first.startswith("BREAKER: 50 users and groups")
+    assert first.endswith("scim-gateway approve")
+    assert json.loads(run("status", "--json", code=1).stdout)["removals_refused"].startswith("50 users and groups")
+    run("approve")
+    assert "BREAKER" not in run("status").stdout
+    assert json.loads(run("status", "--json").stdout)["removals_refused"] is None

@@ -168,6 +168,24 @@ def test_reconciling_leaves_what_needs_somebody_and_is_a_problem(run, script):
     assert f"scim-gateway approve {HASH}" in result.stderr
 
 
+def test_of_a_target_that_could_not_be_compared_nothing_is_concluded(run, script):
+    down = "engine cannot be compared: it is unreachable."
+    script.repairs = [Repair(NOTHING, NOTHING, 0, [down], ["engine"])] * 2
+    result = run("reconcile", code=1)
+    assert result.stdout == "not compared: engine\n"
+    assert result.stderr == f"{down}\n"
+    assert json.loads(run("reconcile", "--json", code=1).stdout)["not_compared"] == ["engine"]
+    script.repairs = [Repair(PLAN, NOTHING, 3, [down], ["engine"])]
+    assert run("reconcile", code=1).stdout == "3 steps done; nothing to do; not compared: engine\n"
+
+
+@pytest.mark.parametrize("arguments", [["--once", "--watch"], ["--watch", "--once"], ["--every", "5m"]])
+def test_options_of_reconcile_that_contradict_each_other_are_wrong_use(run, script, arguments):
+    line = run("reconcile", *arguments, code=2).stderr
+    assert "--watch" in line
+    assert script.asked == []
+
+
 def test_watching_goes_on_through_trouble_until_it_is_interrupted(run, script, monkeypatch):
     waits: list[float] = []
 
@@ -234,6 +252,12 @@ def test_names_to_adopt_come_from_a_file_or_standard_input(run, script, tmp_path
         ("adopt", "engine", "Group", ["ann", "bob"], [], True, "command line"),
         ("adopt", "engine", "Group", ["cid"], [], False, "command line"),
     ]
+
+
+def test_a_kind_is_understood_as_the_resource_type_is_written(run, script):
+    script.adoptions = [Adoption("engine", "Group", "analysts", "listed")]
+    run("adopt", "engine", "Group", "analysts")
+    assert script.asked == [("adopt", "engine", "Group", ["analysts"], [], False, "command line")]
 
 
 def test_adoption_as_json(run, script):

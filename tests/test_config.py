@@ -77,7 +77,6 @@ def test_an_unknown_key_of_the_file_is_named_with_what_was_meant(tmp_path):
         ("BIND", "8000", "HOST:PORT"),
         ("BIND", "localhost:99999", "HOST:PORT"),
         ("PUBLIC_URL", "scim.example.com", "an address such as https://"),
-        ("PUBLIC_URL", "https://a:b@scim.example.com/", "without a query or user name"),
         ("PUBLIC_URL", "https://scim.example.com:port/", "an address such as https://"),
         ("BASE_PATH", "/a/../b", "a path such as /scim/v2"),
         ("BASE_PATH", "/a b", "a path such as /scim/v2"),
@@ -94,6 +93,32 @@ def test_a_wrong_value_is_one_line_with_the_name_and_what_it_has_to_be(variable,
     text = refusal({f"SCIM_GATEWAY_{variable}": value})
     assert text.startswith(f"SCIM_GATEWAY_{variable} is {value!r}")
     assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "found"),
+    [
+        ("data_dir", "data", "{folder}/data"),
+        ("data_dir", "../data", "{folder}/../data"),
+        ("data_dir", "/var/lib/scim", "/var/lib/scim"),
+        ("database_url", "sqlite:///data/scim.db", "sqlite:///{folder}/data/scim.db"),
+        ("database_url", "sqlite:////data/scim.db", "sqlite:////data/scim.db"),
+        ("database_url", "mysql://gateway@db.example.com/scim", "mysql://gateway@db.example.com/scim"),
+        ("database_tls_ca", "ca.pem", "{folder}/ca.pem"),
+        ("engine_tls_ca", "ca.pem", "{folder}/ca.pem"),
+        ("portal_ca_file", "/etc/ca.pem", "/etc/ca.pem"),
+    ],
+)
+def test_a_path_of_the_file_is_relative_to_its_folder(tmp_path, name, written, found):
+    environ = toml(tmp_path, f"{name} = {written!r}")
+    (tmp_path / "gateway.toml").chmod(0o600)
+    assert load(environ)[name] == found.format(folder=tmp_path)
+
+
+def test_a_path_of_the_environment_and_the_default_are_relative_to_the_working_folder(tmp_path):
+    environ = toml(tmp_path, "workers = 1")
+    assert load(environ)["data_dir"] == "data"
+    assert load(environ | {"SCIM_GATEWAY_DATA_DIR": "x"})["data_dir"] == "x"
 
 
 @pytest.mark.parametrize("written", ["eng-*, Data Team", '["eng-*", "Data Team"]'])
@@ -200,6 +225,28 @@ def test_secrets_are_masked_where_settings_are_shown():
     assert shown["database_url"] == "mysql+pymysql://gateway:********@db.example.com:3306/scim?********"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("PUBLIC_URL", "https://a:se/cret@scim.example.com/", "'https://********@scim.example.com/'"),
+        ("PORTAL_URL", "https://a:se@cret@api.example.com", "'https://********@api.example.com'"),
+        ("PUBLIC_URL", "a:secret@scim.example.com", "'********@scim.example.com'"),
+        ("DOCUMENTATION_URI", "ftp://cret:secret@x", "'ftp://********@x'"),
+        ("BIND", "a:secret\n@x", "'********@x'"),
+    ],
+)
+def test_a_password_in_a_url_is_not_repeated_where_the_value_is_wrong(variable, value, shown):
+    text = refusal({f"SCIM_GATEWAY_{variable}": value})
+    assert text.startswith(f"SCIM_GATEWAY_{variable} is {shown}; it has to be ")
+    assert "cret" not in text.removeprefix(f"SCIM_GATEWAY_{variable} is ")
+
+
+def test_a_password_that_stands_in_an_address_by_mistake_is_not_shown_with_the_settings():
+    environ = {"SCIM_GATEWAY_ENGINE_URL": "singlestore://gw:ge@heim@db.example.com:3306"}
+    shown = {setting.name: value for setting, value, _ in load(environ).shown()}
+    assert shown["engine_url"] == "singlestore://gw:********@db.example.com:3306"
+
+
 def test_the_provider_is_told_what_was_set():
     environ = {"SCIM_GATEWAY_MAX_RESULTS": "50", "SCIM_GATEWAY_FILTER_MAX_DEPTH": "3", "SCIM_GATEWAY_PROFILE": "Strict"}
     provider = load(environ).provider()
@@ -253,3 +300,24 @@ def test_the_example_in_the_documentation_works(tmp_path):
     listing = text.split(".. code-block:: toml\n", 1)[1].split("\nAn attribute may", 1)[0]
     user = load(toml(tmp_path, listing)).resource_types.by_name["User"]
     assert any(path.name == "number" for path in user.unique_paths)
+
+
+def test_a_folder_in_the_place_of_a_secrets_file_is_called_one(tmp_path):
+    tmp_path.chmod(0o755)
+    with pytest.raises(ConfigurationError) as caught:
+        load({"SCIM_GATEWAY_TOKEN_FILE": str(tmp_path)})
+    assert (
+        str(caught.value) == f"SCIM_GATEWAY_TOKEN_FILE: {tmp_path} is a folder; name the file in which the secret is."
+    )
+
+
+def test_the_settings_on_the_page_for_operating_are_settings(tmp_path):
+    text = (ROOT / "docs" / "operating.rst").read_text("utf-8")
+    listing = text.split(".. code-block:: toml\n", 1)[1].split("\n``audit.key``", 1)[0]
+    for name in ("audit.key", "engine-password"):
+        (tmp_path / name).write_text("0123456789abcdef0123456789abcdef")
+        (tmp_path / name).chmod(0o640)
+    settings = load(toml(tmp_path, listing))
+    assert (settings["backend"], settings["trusted_proxies"]) == ("engine", 1)
+    assert settings["engine_password"] == "0123456789abcdef0123456789abcdef"
+    assert settings["audit_key"] == ("0123456789abcdef0123456789abcdef",)

@@ -435,6 +435,9 @@ class TestRewriting:
         once = normalise(operations, USER, profile).operations
         assert patched(user(), *once, profile=profile) == patched(user(), *operations, profile=profile)
 
+    def test_the_lenient_profile_has_every_allowance_that_there_is(self) -> None:
+        assert all(dataclasses.asdict(LENIENT).values())
+
 
 class TestSent:
     """What the identity providers are known to send (idp: user and group PATCH, row by row where not above)."""

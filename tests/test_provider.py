@@ -340,7 +340,7 @@ def test_with_if_match_the_second_run_finds_the_new_version(
     def someone_else(_: float) -> None:
         core.patch(user, {"op": "replace", "path": "title", "value": "theirs"})
 
-    monkeypatch.setattr("scim_gateway.resources.time.sleep", someone_else)
+    monkeypatch.setattr("scim_gateway.stale.time.sleep", someone_else)
     backend.interruptions = 1
     body = {"schemas": [USER], "userName": "a", "title": "ours"}
     headers = {"if-match": user["meta"]["version"]}

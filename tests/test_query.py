@@ -16,6 +16,7 @@ from scim_gateway.filter_meaning import resolve
 from scim_gateway.filter_parser import parse
 from scim_gateway.narrowing import conjuncts, narrow
 from scim_gateway.profile import STRICT
+from scim_gateway.schema import AttributePath
 
 RESOURCE_TYPES = standard_resource_types()
 KINDS = RESOURCE_TYPES.by_name
@@ -413,6 +414,21 @@ def test_a_walk_by_cursor_over_what_no_store_holds(core: Core) -> None:
         ("title pr and nickName pr", "User", "title pr and nickName pr"),
         ("title pr or nickName pr", "User", "title pr or nickName pr"),
         ("not (title pr)", "User", "not (title pr)"),
+        ('id eq "abc-1"', "User", 'id eq "abc-1"'),
+        ('id eq "ABC-1"', "User", Never()),
+        ('id eq "abc "', "User", Never()),
+        ('id eq ""', "User", Never()),
+        ('id ne "ABC"', "User", None),
+        ('id sw "A"', "User", 'id sw "A"'),
+        ('members eq "a/b"', "Group", Never()),
+        ('members[value eq "A" and type eq "User"]', "Group", Never()),
+        ('members[value eq "A" or type eq "User"]', "Group", 'members[type eq "User"]'),
+        ('members[value ne "A"]', "Group", "members pr"),
+        ('not (members[value eq "A"])', "Group", None),
+        ('groups.value eq "A" or title pr', "User", "title pr"),
+        ('groups[value eq "a"]', "User", 'groups[value eq "a"]'),
+        ('displayName eq "A" and members[display eq "A"]', "Group", 'displayName eq "A" and members[display eq "A"]'),
+        ('meta[resourceType eq "User"]', "User", "meta pr"),
     ],
 )
 def test_a_filter_is_narrowed_to_what_the_type_leaves_open(text: str, kind: str, expected: Any) -> None:
@@ -420,7 +436,8 @@ def test_a_filter_is_narrowed_to_what_the_type_leaves_open(text: str, kind: str,
     resolved = resolve(parse(text), resource_type, STRICT, unknown_is_absent=True)
     if isinstance(expected, str):
         expected = resolve(parse(expected), resource_type, STRICT)
-    assert narrow(resolved, resource_type) == expected
+    ids = [AttributePath(None, name, sub) for name, sub in (("id", None), ("members", "value"), ("groups", "value"))]
+    assert narrow(resolved, resource_type, ids) == expected
 
 
 def test_the_paths_of_a_filter_are_found_wherever_they_stand() -> None:

@@ -8,7 +8,8 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from core_client import GROUP, USER, Core
 from doubles.listed_target import ListTarget
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 from scim_http import TOKEN, ScimClient
@@ -223,14 +224,25 @@ def test_it_is_served_by_module_and_class(module, tmp_path):
 
 class TestRoster(BackendTests):
     @pytest.fixture
-    def backend(self, module: ModuleType, tmp_path: Path) -> Iterator[Any]:
-        world = World(module, tmp_path, types=self.resource_types)
-        # The suite has names without a printable character, which this target refuses.
-        world.backend.context.targets["roster"].name_of = lambda kind, resource: str(
-            resource["displayName" if kind == "Group" else "userName"]
-        )
-        yield world.backend
-        world.backend.close()
+    def opened(self, module: ModuleType, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+        def open_one() -> Any:
+            backend = World(module, tmp_path, types=self.resource_types).backend
+            # The suite has names without a printable character, which this target refuses.
+            backend.context.targets["roster"].name_of = lambda kind, resource: str(
+                resource["displayName" if kind == "Group" else "userName"]
+            )
+            return backend
+
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(closing(open_one()))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], Any]) -> Any:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], Any]) -> Any:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, backend: Any, tmp_path: Path) -> Any:

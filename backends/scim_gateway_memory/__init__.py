@@ -1,4 +1,4 @@
-"""A backend that keeps everything in this process: for tests, and the template to copy for a new one."""
+"""A backend that keeps everything in this process: for tests, and to try the gateway out."""
 
 from __future__ import annotations
 
@@ -203,6 +203,8 @@ class MemoryHandler(ContainingHandler, TextHandler):
 
 class MemoryBackend(Backend):
     """One lock around every operation; the steps of a failed write are undone, the last one first."""
+
+    settings_read = frozenset()
 
     def __init__(self, resource_types: ResourceTypes) -> None:
         self.resource_types = resource_types

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from scim_gateway_sql.columns import Key
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.pages import batches
 from scim_gateway_sql.portable import Clock, insert_if_absent
+from scim_gateway_sql.prepared import batches
 from sqlalchemy import BigInteger, Column, MetaData, Table, and_, bindparam, delete, select
 
 from .target import Kind

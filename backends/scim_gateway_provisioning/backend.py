@@ -10,7 +10,7 @@ from typing import Any, Self
 from scim_gateway_sql import SqlBackend
 
 from scim_gateway.backend import Backend, Finding, Reference, ResourceHandler
-from scim_gateway.config import ConfigurationError
+from scim_gateway.config import ConfigurationError, complete
 from scim_gateway.errors import NotFound, Replayed, ScimError, StaleResource, Uniqueness
 from scim_gateway.schema import Resource, ResourceTypes
 from scim_gateway.tokens import TokenStore
@@ -19,11 +19,12 @@ from . import nesting, replay
 from .adoption import ListedAdoption
 from .chores import chores
 from .context import SLICE, USUAL_TIMES, Context, Times, by_name, new_holder
+from .ddl import PROVISIONING
 from .earlier import DeadPromises
 from .failpoints import Failpoints
+from .fed import Fed, feed
 from .finish import answer, finish, settle, settlements
 from .handlers import noting
-from .migrations import PROVISIONING
 from .operation import Operation
 from .promises import PromiseGone
 from .reconcile import Reconciler
@@ -42,10 +43,10 @@ from .work import WorkKey, read
 from .worker import Worker
 
 
-class ProvisioningBackend(Safeguarded, Reconciling, Backend):
+class ProvisioningBackend(Safeguarded, Reconciling, Fed, Backend):
     """The directory, whose changes are brought to targets before they are answered.
 
-    :param directory: opened with the migrations of :data:`.migrations.PROVISIONING`.
+    :param directory: opened with the migrations of :data:`.ddl.PROVISIONING`.
     :param targets: with different names.
     :param times: how long things may take.
     :param safeguards: audit trail, pause and circuit breaker; by default with default settings.
@@ -54,6 +55,8 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     :param reconcile: when whole is compared against whole.
     :raises ValueError: two targets have the same name.
     """
+
+    shared = True
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
             ListedAdoption(directory.tenant),
             most,
         )
+        directory.feeding.targets = tuple(self.context.targets)
         self.reconciler = Reconciler(self.context, self.safeguards.breaker)
         self.handlers: Mapping[str, ResourceHandler] = {
             name: noting(handler, self) for name, handler in directory.handlers.items()
@@ -88,6 +92,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
+        settings = complete(settings)
         directory = SqlBackend.from_settings(settings, resource_types, migrations=(PROVISIONING,))
         return cls(
             directory,
@@ -122,6 +127,7 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        feed(self.context)
         operation = Operation(Deadline(self.context.times.request))
         try:
             with self._transaction(operation) as holder:
@@ -227,14 +233,19 @@ class ProvisioningBackend(Safeguarded, Reconciling, Backend):
     def cursor_key(self) -> bytes:
         return self.directory.cursor_key
 
+    def unmade(self) -> str | None:
+        return self.directory.unmade()
+
     def check(self) -> Iterator[Finding]:
         yield from self.directory.check()
+        yield self.finding()
         yield from self.safeguards.findings()
         for target in self.context.targets.values():
             yield from target.check()
 
     def start(self) -> None:
         self.directory.start()
+        self.begin_feeding()
         self._worker.start()
         self._watch.start()
 

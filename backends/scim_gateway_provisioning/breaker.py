@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_gateway_sql.database import Session
-from scim_gateway_sql.pages import batches
 from scim_gateway_sql.portable import instant
-from scim_gateway_sql.prepared import Prepared
+from scim_gateway_sql.prepared import Prepared, batches
 from scim_gateway_sql.tables import members, resources
 from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
 
@@ -150,7 +149,7 @@ class Breaker:
         """Let all removals through for a while, and count from the beginning then; the event to record."""
         minutes = min(minutes, LONGEST_APPROVAL)
         set_approval(session, self._tenant, guard.now + minutes * _MINUTE)
-        _security.warning("removals beyond the limit are approved for %d minutes", minutes)
+        _security.warning("removals beyond the limit are approved for %d minutes", minutes, extra={"told": True})
         return Event("approve", DONE, detail={"minutes": minutes})
 
     def counts(self, session: Session) -> Mapping[str, int]:
@@ -158,6 +157,24 @@ class Breaker:
         now = peek(session, self._tenant)
         counted = self._counted(session, self._since(now), now.now)
         return {side: _on(side, counted) for side in _SIDES}
+
+    def refusing(self, session: Session) -> str | None:
+        """Why each further removal (of users and groups, of memberships or of both) is refused, or ``None``."""
+        now = peek(session, self._tenant)
+        if not self.limits.removals or is_approved(now):
+            return None
+        counted = self._counted(session, self._since(now), now.now)
+        full = []
+        for side in _SIDES:
+            # The limit is never less than this number, and the rest costs a count of everything.
+            if (count := _on(side, counted)) >= self.limits.removals:
+                total = self._total(session, side, counted, now.now - self.limits.minutes * _MINUTE)
+                limit = self.limits.of(total)
+                if count >= limit:
+                    full.append(f"{count} {side} (limit {limit}: {self.limits.explained(total, side)})")
+        if not full:
+            return None
+        return f"{' and '.join(full)} removed within {self.limits.minutes} minutes: every further removal is refused"
 
     def staged(
         self, count: int, total: int, what: str = "users, groups and memberships", verb: str = "removes"
@@ -181,9 +198,7 @@ class Breaker:
         if not now or before + now <= self._remembered_limit(side):
             return
         # What is let through is so by a limit of the last minute, what is refused is refused by a fresh one.
-        before_window = instant(begin).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        there = int(session.execute(_THERE[side], {**self._at, "before_": before_window}).scalar_one())
-        total = there + sum(counted[kind] + more[kind] for kind in _SIDES[side] if kind in _GONE)
+        total = self._total(session, side, counted + more, begin)
         limit = self.limits.of(total)
         self._remembered[side] = (time.monotonic(), limit)
         if before + now <= limit:
@@ -199,6 +214,12 @@ class Breaker:
             f"({self.limits.explained(total, side)}). If so many removals are intended, an administrator of the "
             "gateway lets them through with: scim-gateway approve"
         )
+
+    def _total(self, session: Session, side: str, counted: Counter[str], begin: int) -> int:
+        """What the share is of: what was there when the window began and is still, and what is gone since."""
+        before_window = instant(begin).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        there = int(session.execute(_THERE[side], {**self._at, "before_": before_window}).scalar_one())
+        return there + sum(counted[kind] for kind in _SIDES[side] if kind in _GONE)
 
     def _remembered_limit(self, side: str) -> int:
         at, limit = self._remembered.get(side, (0.0, 0))

@@ -20,6 +20,7 @@ from .carry_out import carry_out
 from .comparison import Comparison, compare_target, plan_of
 from .context import Context
 from .difference import UNFINISHED
+from .fed import feed
 from .plan_store import Shown
 from .target import Target
 from .turn import SECONDS, Alive, turn
@@ -65,6 +66,7 @@ class Reconciler:
 
     def apply(self, hash: str, progress: Progress | None = None) -> Repair:
         """See :meth:`scim_gateway.provisioned.Provisioned.apply`."""
+        feed(self._context)
         with turn(self._context, patience=SECONDS + 5) as alive:
             with self._context.database.session() as session:
                 shown = plan_store.shown(session, self._context.tenant, hash)
@@ -98,14 +100,17 @@ class Reconciler:
         :param patience: seconds to wait for another process that is at it.
         :param paused: the reason of a pause in which nothing is done but to put back locks that were lost.
         """
+        feed(self._context)
         with turn(self._context, patience=patience) as alive:
             problems: list[str] = []
+            unseen: list[str] = []
             comparisons: list[Comparison] = []
             for one in self._targets(target):
                 try:
                     comparisons += self._compare([one], None)
                 except Unavailable as error:
                     problems.append(error.detail)
+                    unseen.append(one.name)
                     self._note(one, problem=error.detail)
             if paused is not None:
                 comparisons = [replace(each, attended=f"the gateway is paused: {paused}") for each in comparisons]
@@ -124,7 +129,7 @@ class Reconciler:
                     self._note(each.target, each, left=len(each.to_do), problem=reason)
             done, trouble, after = self._carry_out(free, alive, progress, attended=False)
             in_order = sorted([*left, *after], key=lambda each: each.target.name)
-            return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble])
+            return Repair(plan_of(comparisons), self._shown(in_order, target), done, [*problems, *trouble], unseen)
 
     def age(self) -> float:
         """Seconds since the target that was not compared for longest was compared; infinite, if it never was."""

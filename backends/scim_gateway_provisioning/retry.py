@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Select, and_, bindp
 from scim_gateway.errors import ScimError, Unavailable
 
 from .context import Context, new_holder
+from .fed import feed
 from .resting import LOOKS, Resting
 from .settle import HeldBack, Settlement
 from .tables import works
@@ -107,6 +108,7 @@ def retry_due(context: Context, alive: Callable[[], bool] = lambda: True) -> Tri
     :param alive: asked before each; ``False`` ends it.
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
+    feed(context)
     withdraw_dead(context)
     tried = Tried()
     for work in _due(context, Resting(context, alive, looks=LOOKS)):
@@ -148,6 +150,7 @@ def settle_pending(context: Context, seconds: float | None = None) -> Tried:
     :param seconds: when to stop; by default all of it is tried.
     :raises scim_gateway.errors.Unavailable: the directory cannot be reached.
     """
+    feed(context)
     withdraw_dead(context)
     tried, resting = Tried(), Resting(context)
     end = None if seconds is None else Deadline(seconds)

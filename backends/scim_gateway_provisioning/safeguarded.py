@@ -29,6 +29,9 @@ class Safeguarded(Provisioned):
     def paused(self) -> str | None:
         return self.safeguards.paused()
 
+    def removals_refused(self) -> str | None:
+        return self.safeguards.removals_refused()
+
     def audit(
         self, *, user: str | None = None, since: datetime | None = None, after: int = 0, limit: int | None = None
     ) -> Iterator[AuditEvent]:

@@ -158,16 +158,17 @@ class Safeguards(Journal):
         with self._database.session() as session:
             return pause.reason(session, self._tenant)
 
-    def breaker_counts(self) -> Mapping[str, int]:
-        """How many removals of users and groups, and of memberships, count at present."""
+    def removals_refused(self) -> str | None:
+        """Why the circuit breaker refuses each further removal at present, if it does."""
         with self._database.session() as session:
-            return self.breaker.counts(session)
+            return self.breaker.refusing(session)
 
     def findings(self) -> Iterator[Finding]:
         """How they stand, for ``scim-gateway check``."""
         with self._database.session() as session:
             state = guards.peek(session, self._tenant)
             counted = self.breaker.counts(session)
+            refusing = self.breaker.refusing(session)
         advice = "with SCIM_GATEWAY_AUDIT_KEY a thief of the database cannot forge it"
         yield Finding("audit trail", True, f"{state.last} events", "" if self._keyring.is_configured else advice)
         if state.paused is not None:
@@ -175,6 +176,10 @@ class Safeguards(Journal):
         limits = self.breaker.limits
         if not limits.removals:
             yield Finding("circuit breaker", True, "switched off: any number of removals is let through")
+            return
+        if refusing is not None:
+            remedy = "look at scim-gateway audit --since 1h; if that is intended: scim-gateway approve"
+            yield Finding("circuit breaker", False, refusing, remedy)
             return
         window = f"within {limits.minutes} minutes"
         shown = f"{' and '.join(f'{count} {side}' for side, count in counted.items())} removed {window}"

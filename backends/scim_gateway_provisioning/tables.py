@@ -1,4 +1,4 @@
-"""The tables of provisioning as SQLAlchemy Core sees them; the statements that make them are in :mod:`.migrations`.
+"""The tables of provisioning as SQLAlchemy Core sees them; the statements that make them are in :mod:`.ddl`.
 
 Rows are locked in one order: first those of the directory, then the turn of nested groups, work by resource and target,
 edges, names, and last the guard of the audit trail (:mod:`.guard`). Every key starts with ``tenant``, as everywhere.

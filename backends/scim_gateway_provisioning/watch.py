@@ -48,12 +48,15 @@ class Watch:
         self._seconds = periodic.minutes * 60.0
         self._repair = periodic.repair
         self._paused = paused
+        self._lock = threading.Lock()
         self._over = threading.Event()
         self._process: int | None = None
 
     def start(self) -> None:
         """Begin, unless it has begun in this process; nothing of it keeps the process alive."""
-        if self._seconds and self._process != os.getpid():
+        with self._lock:
+            if not self._seconds or self._process == os.getpid():
+                return
             self._process, self._over = os.getpid(), threading.Event()
             threading.Thread(target=self._run, args=(self._over,), name="scim-reconcile", daemon=True).start()
 

@@ -24,6 +24,8 @@ __all__ = ["EngineAndPortalBackend"]
 class EngineAndPortalBackend(ProvisioningBackend, Probing):
     """A directory that feeds SingleStore's Engine and its Portal."""
 
+    settings_read = frozenset({"database", "targets", "engine", "portal"})
+
     @classmethod
     def targets_from(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Sequence[Target]:
         return [

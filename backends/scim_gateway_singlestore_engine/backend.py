@@ -18,6 +18,8 @@ from .target import EngineTarget
 class EngineBackend(ProvisioningBackend, Probing):
     """A directory whose people and groups are users and groups of the Engine."""
 
+    settings_read = frozenset({"database", "targets", "engine"})
+
     @classmethod
     def targets_from(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Sequence[Target]:
         return [EngineTarget(EngineSettings.of(settings, resource_types))]

@@ -21,13 +21,17 @@ from .capabilities import (
 )
 from .connection import Connections, Line
 from .facts import Probe
-from .failures import Refused
+from .failures import LogInDenied, Refused
 from .protection import ProtectedNames
 from .settings import EngineSettings
 from .statements import ALL_USERS, CLOCK, TRANSFER_MODE
 from .users import Account, account_of
 from .work import Work, lacking
 
+_CREDENTIALS = (
+    "compare engine_url and engine_password (SCIM_GATEWAY_ENGINE_PASSWORD_FILE) with the account that the Engine "
+    "knows, and restart the gateway when they are right"
+)
 _SECONDS = 30.0
 _SKEW_SECONDS = 5.0
 _TOO_MUCH = ("SUPER", "CLUSTER", "RELOAD", "FILE READ", "FILE WRITE", "SYSTEM_VARIABLES_ADMIN", "ALL PRIVILEGES")
@@ -49,6 +53,8 @@ def findings(settings: EngineSettings, connections: Connections, probe: Probe | 
             yield _clock(line)
             yield from _accounts(work)
             yield _probed(can, probe)
+    except LogInDenied as error:
+        yield Finding("engine", False, str(error), _CREDENTIALS)
     except (Unreachable, Refused) as error:
         yield Finding("engine", False, str(error), "put this right and run the check again")
 

@@ -17,7 +17,7 @@ import pymysql
 from scim_gateway_provisioning.target import Deadline, Unreachable
 
 from . import giving_up
-from .failures import DRIVER_ERRORS, Denied, Lost, Refused, denied, meaning_of, number_of
+from .failures import DRIVER_ERRORS, Denied, LogInDenied, Lost, Refused, denied, meaning_of, number_of
 from .settings import Endpoint
 from .statements import Statement
 
@@ -256,7 +256,7 @@ class Connections:
             if meaning_of(error, connection_open=True) != "denied":
                 raise Lost(f"The Engine at {where} cannot be reached (error {number}).") from error
             line = f"The Engine at {where} refuses the account '{user}' (error {number})."
-            raise (denied(line) if user == there.user else Denied(line)) from error
+            raise (denied(line, LogInDenied) if user == there.user else Denied(line)) from error
 
     @contextlib.contextmanager
     def visit(self, user: str, password: str, deadline: Deadline) -> Iterator[Line]:

@@ -57,15 +57,19 @@ class Denied(Unreachable):
     """The gateway's account lacks a privilege: a fault of the set-up, and nothing that the client can do about."""
 
 
-def denied(line: str) -> Denied:
+class LogInDenied(Denied):
+    """The Engine refuses the name or the password of the gateway's account."""
+
+
+def denied(line: str, kind: type[Denied] = Denied) -> Denied:
     """A lack of privileges, logged when it is seen first: every request would say it again.
 
     :param line: what lacks, and the statement that gives it.
     """
     if line not in _said:
         _said.add(line)
-        _log.error("%s", line)
-    return Denied(line)
+        _log.error("%s", line, extra={"told": True})
+    return kind(line)
 
 
 class SetupFault(Unreachable):

@@ -148,7 +148,8 @@ def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
         # The text is not repeated: a password stands in it.
         raise ConfigurationError("engine_url holds a password; put that into engine_password_file.")
     if parts.scheme != "singlestore" or not host or not user or parts.path not in ("", "/") or parts.query:
-        raise ConfigurationError(f"engine_url is {url!r}; it has to be {form}.")
+        # Nor here: a part of one may, where a # or a ? cut it off.
+        raise ConfigurationError(f"engine_url has to be {form}.")
     if not settings["engine_password"]:
         raise ConfigurationError("The backend 'engine' needs engine_password, best in a file: engine_password_file.")
     return Endpoint(host, port, user, settings["engine_password"], _tls(host, settings["engine_tls_ca"]))

@@ -26,6 +26,8 @@ def portal_target(settings: Mapping[str, Any]) -> PortalTarget:
 class PortalBackend(ProvisioningBackend, Probing):
     """A directory whose people and groups are members and teams of a SingleStore organization."""
 
+    settings_read = frozenset({"database", "targets", "portal"})
+
     @classmethod
     def targets_from(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Sequence[Target]:
         return [portal_target(settings)]

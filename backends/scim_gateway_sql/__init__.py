@@ -10,6 +10,7 @@ from typing import Any, Self
 from sqlalchemy import bindparam, select
 
 from scim_gateway.backend import Backend, Finding, Reference
+from scim_gateway.errors import Unavailable
 from scim_gateway.schema import ResourceTypes
 from scim_gateway.tokens import TokenStore
 
@@ -18,10 +19,10 @@ from .check import findings
 from .database import Database, Session, Transactions
 from .ddl import DIRECTORY, MigrationSet
 from .driver import Driver
+from .fed import Feeding
 from .handlers import SqlHandler
 from .membership import SqlMembershipHandler
-from .pages import batches
-from .prepared import Prepared
+from .prepared import Prepared, batches
 from .startup import CURSOR_KEY, Startup
 from .tables import SETTING, resources
 from .tokens import SqlTokenStore
@@ -45,8 +46,12 @@ class SqlBackend(Backend):
     :param database: its URL, such as ``sqlite:////var/lib/scim-gateway/scim-gateway.db``, or a driver made of settings.
     :param tenant: first column of every key; directories of several tenants may share a database.
     :param migrations: of packages that keep tables beside those of the directory.
+    :param backend: the setting by that name, for messages.
     :raises ConfigurationError: a name is longer than the database's keys.
     """
+
+    shared = True
+    settings_read = frozenset({"database"})
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class SqlBackend(Backend):
         *,
         tenant: str = DEFAULT_TENANT,
         migrations: Sequence[MigrationSet] = (),
+        backend: str | None = None,
     ) -> None:
         driver = driver_for({"database_url": database}) if isinstance(database, str) else database
         if driver.concurrent:
@@ -62,6 +68,8 @@ class SqlBackend(Backend):
         self.resource_types = resource_types
         self._tenant = tenant
         self._sets = (DIRECTORY, *migrations)
+        self.feeding = Feeding(tenant, backend)
+        """Which targets the directory feeds; a package with targets names its own before the first operation."""
         self._database = Database(driver, self._prepare)
         self._tokens = SqlTokenStore(self._database, tenant)
         self._cursor_key: bytes | None = None
@@ -79,7 +87,8 @@ class SqlBackend(Backend):
         migrations: Sequence[MigrationSet] = (),
     ) -> Self:
         tenant = str(settings.get("tenant") or DEFAULT_TENANT)
-        return cls(driver_for(settings), resource_types, tenant=tenant, migrations=migrations)
+        backend = settings.get("backend")
+        return cls(driver_for(settings), resource_types, tenant=tenant, migrations=migrations, backend=backend)
 
     @property
     def database(self) -> Database:
@@ -95,7 +104,7 @@ class SqlBackend(Backend):
         return self._database.operation(write=write)
 
     def look_up(self) -> AbstractContextManager[Session]:
-        return self._database.look_up()
+        return self._database.glance()
 
     def references(self, ids: Collection[str]) -> Mapping[str, Reference]:
         found: dict[str, Reference] = {}
@@ -120,6 +129,9 @@ class SqlBackend(Backend):
                 self._cursor_key = bytes(session.execute(SETTING, here).scalar_one())
         return self._cursor_key
 
+    def unmade(self) -> str | None:
+        return self._database.driver.unmade()
+
     def check(self) -> Iterator[Finding]:
         return findings(self._database, self._tenant, self.resource_types, self._sets)
 
@@ -128,4 +140,8 @@ class SqlBackend(Backend):
 
     def _prepare(self, begin: Transactions) -> None:
         indexes = [handler.index for handler in self.handlers.values()]
-        Startup(self._tenant, self._sets, indexes).prepare(self._database, begin)
+        try:
+            Startup(self._tenant, self._sets, indexes, self.feeding).prepare(self._database, begin)
+        except Unavailable as error:
+            error.place = self._database.driver.place
+            raise

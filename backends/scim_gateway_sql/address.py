@@ -54,6 +54,12 @@ def driver_for(settings: Mapping[str, Any]) -> Driver:
 def _address(url: URL, settings: Mapping[str, Any]) -> ServerAddress:
     from .mysql import ServerAddress
 
+    if str(settings["database_url"]).count("@") > 1:
+        # The rest of a password with an @ in it would be taken for the host, and be shown with it.
+        raise ConfigurationError(
+            "database_url holds more than one @: write one in a user name, password or name of a database as %40; "
+            "better, leave the password out of it and name its file in database_password_file"
+        )
     for part, name in ((url.host, "host"), (url.username, "user"), (url.database, "database")):
         if not part and not (name == "host" and url.query.get("unix_socket")):
             raise ConfigurationError(f"database_url names no {name}; a URL looks like {_EXAMPLES}")

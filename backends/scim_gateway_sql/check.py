@@ -16,7 +16,7 @@ from scim_gateway.schema import ResourceTypes
 from .database import Database, Session
 from .ddl import MigrationSet
 from .migrations import refuse_newer, versions
-from .sqlite import SqliteDriver
+from .sqlite import SqliteDriver, owner_of
 from .tables import resources
 
 _READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -37,15 +37,18 @@ def _file(
     database: Database, tenant: str, resource_types: ResourceTypes, sets: Sequence[MigrationSet]
 ) -> Iterator[Finding]:
     path = Path(database.driver.place)
+    made = "was not there and was made; it " if database.driver.unmade() else ""
     try:
         with database.operation(write=True) as session:
             tables = list(_tables(session, sets))
             rows = list(_pragmas(session))
             contents = list(_contents(session, tenant, resource_types))
     except ScimError as error:
-        yield Finding("database", False, f"{path}: {error.detail}", "Put this right and run the check again.")
+        said, _, remedy = error.detail.partition("; ")
+        said = said if str(path) in said else f"{path}{owner_of(path)}: {said}"
+        yield Finding("database", False, said, remedy)
         return
-    yield Finding("database", True, f"{path} can be read and written")
+    yield Finding("database", True, f"{path} {made}can be read and written")
     yield from (*tables, *rows)
     mode = stat.S_IMODE(os.stat(path).st_mode)
     private = not mode & _READABLE_BY_OTHERS

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, update
 from scim_gateway.backend import Finding
 from scim_gateway.errors import Unavailable
 
+from .breaker import UNREACHABLE
 from .database import Database, Session
 from .failures import DRIVER_ERRORS, Refused, Unknown, Unprivileged, Untrusted
 from .mysql import MysqlDriver
@@ -67,14 +68,18 @@ def privileges(database: Database, driver: MysqlDriver, tenant: str) -> Finding:
 def trouble(driver: MysqlDriver, error: Unavailable) -> Finding:
     """Why nothing could be looked at, in words for the operator."""
     where = f"{driver.place} as {driver.address.user}"
-    remedy = "Put this right and run the check again."
-    if isinstance(error, Unknown):
+    said, _, remedy = _shown(error).partition("; ")
+    if error.detail == UNREACHABLE:
+        remedy = "See that the server runs and listens there, and that database_url names its host and port."
+    elif isinstance(error, Unknown):
         remedy = "Compare user, password and the host of the account with what the administrator has created."
+        if driver.address.tls is None:
+            remedy += " An account with REQUIRE SSL needs SCIM_GATEWAY_DATABASE_TLS=required: TLS is off at present."
     elif isinstance(error, Untrusted):
         remedy = "Set database_tls_ca to its authority's file; the certificate has to name the host of database_url."
     elif isinstance(error, Unprivileged):
         remedy = grant_for(driver, "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP")
-    return Finding("database", False, f"{where}: {_shown(error)}", remedy)
+    return Finding("database", False, f"{where}: {said}", remedy)
 
 
 def _shown(error: Unavailable) -> str:

@@ -1,12 +1,9 @@
-"""Connections and transactions: one engine per process, one session per operation and thread."""
+"""Operations and their transactions: one session for each operation and thread, on a connection of the process."""
 
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,23 +11,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Engine
 
+from scim_gateway import stale
 from scim_gateway.errors import StaleResource, Unavailable
 
-from .breaker import UNREACHABLE, Breaker
+from . import connections
+from .connections import Connections
 from .driver import Driver
-from .failures import (
-    DRIVER_ERRORS,
-    Contended,
-    Locked,
-    Lost,
-    log,
-    meaning_of,
-    meaning_without_log,
-)
-from .glance import GlancingSession, LookUp
+from .failures import DRIVER_ERRORS, Contended, Locked, Lost, meaning_of
+from .glance import Glance, GlancingSession
 from .operation import Operation
 from .portable import NOW, instant
 from .session import Proof, Session
@@ -43,14 +33,9 @@ T = TypeVar("T")
 
 START_SECONDS = 5.0
 """How long an operation waits for another thread that prepares the database."""
-CONNECT_SECONDS = 5.0
-"""How long a server that refuses connections is tried again, as when it restarts."""
-FRESH_SECONDS = 1.0
-"""How long after its last use a connection to a server is taken to be one still."""
 PROOF_SECONDS = 8.0
 """How long a commit without an answer is looked into."""
 _TRIES = 20
-_RANK = "scim_gateway.rank"
 
 _UNKNOWN = (
     "The database did not confirm the change, which may have been made or not; read the resource before you try again."
@@ -80,24 +65,17 @@ class Database:
     def __init__(self, driver: Driver, prepare: Callable[[Transactions], None]) -> None:
         self.driver = driver
         self._prepare = prepare
-        self._inherited: object = None
-        self._engine: Engine | None = None
-        self._idle: list[tuple[int, float, Connection]] = []
+        self.connections = Connections(driver)
         self._start_over()
 
     def _start_over(self) -> None:
         # Held, not closed: closing a connection of the parent here would release the parent's file locks.
-        self._inherited = self._engine, self._idle
+        self._inherited = self.connections
         self._process = os.getpid()
-        self._engine = None
+        self.connections = Connections(self.driver)
         self._starting = threading.Lock()
-        self._shared = None if self.driver.concurrent else SharedCommit(self.driver, self._keep)
-        self._breaker = Breaker()
+        self._shared = None if self.driver.concurrent else SharedCommit(self.driver, self.connections.keep)
         self._here = ThisThread()
-        self._idle = []
-        self._ranks = itertools.count()
-        # One for each thread that waits for a connection: unlike a count, it is safe to change without a lock.
-        self._waiting: list[None] = []
 
     def operation(self, *, write: bool) -> AbstractContextManager[Session]:
         """A transaction: committed at the end of the block, rolled back by any exception.
@@ -116,7 +94,7 @@ class Database:
             raise RuntimeError("a write operation cannot begin inside another operation")
         return current
 
-    def look_up(self) -> AbstractContextManager[Session]:
+    def glance(self) -> AbstractContextManager[Session]:
         """Like an operation that reads, without a transaction as long as it is a single statement.
 
         :raises StaleResource: it was more than one, and there was a change in between: do it again as an operation.
@@ -124,7 +102,7 @@ class Database:
         if self._process != os.getpid():
             self._start_over()
         current = self._here.session
-        return LookUp(self) if current is None else current
+        return Glance(self) if current is None else current
 
     def session(self, *, write: bool = False) -> AbstractContextManager[Session]:
         """The session of the operation around this call, or an operation for this call alone."""
@@ -136,7 +114,7 @@ class Database:
         return current
 
     def _alone(self, write: bool) -> AbstractContextManager[Session]:
-        engine = self._engine or self._start()
+        engine = self.connections.engine or self._start()
         return Operation(self._here, self._write(engine) if write else self._transaction(engine, False))
 
     @contextlib.contextmanager
@@ -158,7 +136,7 @@ class Database:
                 with self.operation(write=True) as session:
                     return work(session)
             except StaleResource:
-                time.sleep(random.SystemRandom().uniform(0, min(0.002 * 2**attempt, 0.1)))
+                stale.pause(attempt)
         raise Unavailable("The database is busy with other writes; try again.", retry_after=1)
 
     @staticmethod
@@ -166,29 +144,30 @@ class Database:
         """The time by the database's own clock, to the millisecond."""
         return instant(int(session.execute(NOW).scalar_one()))
 
-    # Look-ups
+    # Glances
 
-    def begin_look_up(self) -> Session:
-        """The session of a look-up, which is this thread's from now on."""
-        engine = self._engine or self._start()
-        connection = self._take(engine, False)
+    def begin_glance(self) -> Session:
+        """The session of a glance, which is this thread's from now on."""
+        ours = self.connections
+        engine = ours.engine or self._start()
+        connection = ours.take(engine, False)
         if self.driver.concurrent:
             session = self._here.session = Session(connection, self.driver, False)
-            session.renew = lambda: self._renewed(engine)
+            session.renew = lambda: self.connections.renewed(engine)
         else:
             session = self._here.session = GlancingSession(connection, self.driver)
         return session
 
-    def end_look_up(self, session: Session, *, failed: bool) -> None:
+    def end_glance(self, session: Session, *, failed: bool) -> None:
         """Give its connection back."""
         self._here.session = None
         # A connection that is still inside a transaction would show the next one what was, for as long as it is kept.
         ended = not isinstance(session, GlancingSession) or session.end()
         if ended and not failed:
-            self._keep(session)
+            self.connections.keep(session)
             return
         if session.lost:
-            self._forget_idle()
+            self.connections.forget_idle()
         session.close()
 
     # Writes
@@ -196,7 +175,7 @@ class Database:
     def _write(self, engine: Engine) -> AbstractContextManager[Session]:
         if self._shared is None:
             return self._beside_others(engine)
-        return self._shared.write(lambda: self._take(engine, True))
+        return self._shared.write(lambda: self.connections.take(engine, True))
 
     @contextlib.contextmanager
     def _beside_others(self, engine: Engine) -> Iterator[Session]:
@@ -245,10 +224,10 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self, engine: Engine, write: bool) -> Iterator[Session]:
         driver = self.driver
-        connection = self._take(engine, write)
+        connection = self.connections.take(engine, write)
         session = Session(connection, driver, write)
         if driver.concurrent and not write:
-            session.renew = lambda: self._renewed(engine)
+            session.renew = lambda: self.connections.renewed(engine)
         try:
             try:
                 driver.begin(connection, write)
@@ -269,115 +248,31 @@ class Database:
                 raise
         except BaseException:
             if session.lost:
-                self._forget_idle()
+                self.connections.forget_idle()
             session.close()
             raise
-        self._keep(session)
-
-    def _keep(self, session: Session) -> None:
-        """Keep its connection for whoever comes next."""
-        connection = session.keep()
-        # A heap: to push and to pop are steps of the interpreter, between which no other thread comes.
-        heapq.heappush(self._idle, (connection.info[_RANK], time.monotonic(), connection))
-        if self._waiting:
-            self._forget_idle()
-
-    def _take(self, engine: Engine, write: bool) -> Connection:
-        """A connection that was just used, which needs no look whether it still is one, or another.
-
-        To a server only for what reads, which can go on with another one.
-        """
-        trusted = not (write and self.driver.concurrent)
-        while self._idle:
-            try:
-                _, since, connection = heapq.heappop(self._idle)
-            except IndexError:
-                break  # another thread was faster
-            if trusted and (not self.driver.concurrent or time.monotonic() - since < FRESH_SECONDS):
-                return connection
-            # Back to the pool, which has a look at it before it is used again.
-            connection.close()
-            if not trusted:
-                break
-        return self._connect(engine)
-
-    def _renewed(self, engine: Engine) -> Connection:
-        """A connection instead of one that was lost."""
-        self._forget_idle()
-        return self._connect(engine)
-
-    def _forget_idle(self) -> None:
-        """Have a look at all connections before they are used again: what became of one may be true of the others."""
-        while self._idle:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                connection = self._idle.pop()[-1]
-                if connection.engine is not self._engine:
-                    connection.detach()  # its pool was disposed of while it was in use: nobody would close it there
-                connection.close()
-
-    def _connect(self, engine: Engine) -> Connection:
-        """A connection; a server that does not answer gets some time, as it may be restarting.
-
-        :raises Unavailable: there is none.
-        """
-        self._breaker.check()
-        deadline, pause = time.monotonic() + CONNECT_SECONDS, 0.05
-        while True:
-            try:
-                connection = self._from_pool(engine)
-            except DRIVER_ERRORS as error:
-                meaning = meaning_without_log(error)
-                if not isinstance(meaning, Lost):
-                    log(error)
-                    raise meaning from error
-                if time.monotonic() + pause > deadline:
-                    log(error)
-                    self._breaker.failed()
-                    raise Unavailable(UNREACHABLE) from error
-            else:
-                self._breaker.succeeded()
-                return self._ranked(connection)
-            time.sleep(random.SystemRandom().uniform(pause / 2, pause))
-            pause = min(2 * pause, 0.5)
-
-    def _ranked(self, connection: Connection) -> Connection:
-        """The connection with its rank: of those that are idle, the one of the lowest is used first."""
-        if _RANK not in connection.info:
-            rank = connection.info[_RANK] = next(self._ranks)
-            self.driver.ranked(connection, rank)
-        return connection
-
-    def _from_pool(self, engine: Engine) -> Connection:
-        """A connection of the pool; whoever waits there for one gets those that lie idle."""
-        self._waiting.append(None)
-        try:
-            if isinstance(engine.pool, QueuePool) and not engine.pool.checkedin():
-                self._forget_idle()
-            return engine.connect()
-        finally:
-            self._waiting.pop()
+        self.connections.keep(session)
 
     def _start(self) -> Engine:
         if not self._starting.acquire(timeout=START_SECONDS):
             raise Unavailable("The database is being prepared; try again.", retry_after=2)
         try:
-            if self._engine is None:
-                self._ranks = itertools.count()
-                engine = self.driver.open()
+            if self.connections.engine is None:
+                engine = self.connections.open()
                 try:
                     self._prepare_by(engine)
                 except BaseException:
-                    self._forget_idle()
+                    self.connections.forget_idle()
                     engine.dispose()
                     raise
-                self._engine = engine
-            return self._engine
+                self.connections.engine = engine
+            return self.connections.engine
         finally:
             self._starting.release()
 
     def _prepare_by(self, engine: Engine) -> None:
         """See that the tables are there; from the start again when a connection is lost, as that does no harm."""
-        deadline = time.monotonic() + CONNECT_SECONDS
+        deadline = time.monotonic() + connections.CONNECT_SECONDS
         while True:
             try:
                 self._prepare(lambda write: self._transaction(engine, write))
@@ -396,7 +291,6 @@ class Database:
 
     def close(self) -> None:
         """Close the pooled connections of this process."""
-        if self._engine is not None and self._process == os.getpid():
-            self._forget_idle()
-            self._engine.dispose()
-        self._engine = None
+        if self._process == os.getpid():
+            self.connections.close()
+        self.connections.engine = None

@@ -30,6 +30,10 @@ class Driver(ABC):
     def place(self) -> str:
         """Where the database is, for messages to the operator; without secrets."""
 
+    def unmade(self) -> str | None:
+        """Where :meth:`open` would make a database; ``None`` if it is there, or is not made by us."""
+        return None
+
     @abstractmethod
     def open(self) -> Engine:
         """An engine with its own pool; SQLAlchemy begins and ends no transaction on it."""

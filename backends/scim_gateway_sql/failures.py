@@ -75,7 +75,7 @@ _SQLITE_TROUBLE = {
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened; check that its folder exists and may be written.",
     sqlite3.SQLITE_IOERR: "The disk that holds the database reports an error; check the disk.",
     sqlite3.SQLITE_CORRUPT: "The database file is damaged; restore it from a backup.",
-    sqlite3.SQLITE_NOTADB: "The database file is not a SQLite database; check the database URL.",
+    sqlite3.SQLITE_NOTADB: "The database file is not a SQLite database; check data_dir, or database_url if set.",
     sqlite3.SQLITE_NOMEM: "The database ran out of memory; try again.",
     sqlite3.SQLITE_INTERRUPT: "The database was interrupted; try again.",
     sqlite3.SQLITE_PROTOCOL: BUSY,
@@ -181,7 +181,8 @@ def _on_server(error: BaseException) -> Exception | None:
     untrusted = getattr(error, "original_exception", None)
     if isinstance(untrusted, SSLError) and not isinstance(untrusted, SSLEOFError | SSLZeroReturnError):
         reason = getattr(untrusted, "verify_message", "") or untrusted.reason or "no common protocol"
-        return Untrusted(f"The TLS connection to the database server is not to be trusted: {reason}.", retry_after=30)
+        said = reason.rstrip(".")
+        return Untrusted(f"The TLS connection to the database server is not to be trusted: {said}.", retry_after=30)
     if number in _DUPLICATE:
         return Duplicate()
     if number in _LOCKED:

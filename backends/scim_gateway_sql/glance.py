@@ -1,4 +1,4 @@
-"""A look-up: a read that is a single statement as a rule, and then needs no transaction around it."""
+"""A glance: a read that is a single statement as a rule, and then needs no transaction around it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GlancingSession(Session):
     """Sees one moment, like any read; for a statement that is alone as a rule, its transaction is not begun yet.
 
     If another one follows, what the first found is read again: where it has changed meanwhile, the two would be of
-    different moments, and the look-up has to be done again in a transaction.
+    different moments, and the read has to be done again in a transaction.
 
     :raises StaleResource: that is so.
     """
@@ -82,8 +82,8 @@ class GlancingSession(Session):
         return True
 
 
-class LookUp:
-    """The block of a look-up. No generator: most requests come this way, and one takes as long as half a statement."""
+class Glance:
+    """The block of a glance. No generator: most requests come this way, and one takes as long as half a statement."""
 
     __slots__ = ("_database", "_session")
 
@@ -91,8 +91,8 @@ class LookUp:
         self._database = database
 
     def __enter__(self) -> Session:
-        self._session = self._database.begin_look_up()
+        self._session = self._database.begin_glance()
         return self._session
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.end_look_up(self._session, failed=kind is not None)
+        self._database.end_glance(self._session, failed=kind is not None)

@@ -16,13 +16,12 @@ from sqlalchemy import bindparam, select
 
 from scim_gateway.errors import StaleResource
 
-from .prepared import Prepared
+from .prepared import Prepared, batches
 from .tables import resources
 
 if TYPE_CHECKING:
     from .database import Session
 
-_BATCH = 500
 # In the order of the key, and by the key: the order in which rows are locked is the order in which they are found.
 _LOCK = Prepared(
     select(resources.c.id, resources.c.revision)
@@ -95,11 +94,9 @@ class Locks:
 
     def _lock(self, rows: Set[Row]) -> Mapping[Row, str]:
         found: dict[Row, str] = {}
-        ordered = sorted(rows)
-        for tenant in sorted({tenant for tenant, _ in ordered}):
-            ids = [id for owner, id in ordered if owner == tenant]
-            for start in range(0, len(ids), _BATCH):
-                some = _LOCK.rows(self._session, {"tenant_": tenant, "ids": ids[start : start + _BATCH]})
+        for tenant in sorted({tenant for tenant, _ in rows}):
+            for batch in batches(id for owner, id in rows if owner == tenant):
+                some = _LOCK.rows(self._session, {"tenant_": tenant, "ids": batch})
                 found.update(((tenant, id), revision) for id, revision in some)
         return found
 

@@ -16,10 +16,10 @@ from scim_gateway.schema import Resource, ResourceType
 
 from .database import Database, Session
 from .failures import Duplicate
-from .handlers import OF_KIND, SqlHandler
+from .handlers import SqlHandler
 from .holders import is_contained, kept
-from .pages import batches
-from .prepared import Prepared
+from .prepared import Prepared, batches
+from .reading import OF_KIND
 from .tables import members, resources, settings
 
 # What a row of memberships belongs to is the group, whose own row is locked by whoever changes them.

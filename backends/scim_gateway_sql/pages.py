@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from scim_gateway.backend import Query
 from scim_gateway.filter import And, Comparison, Filter, Not, Or, ValuePath
 
 from .ddl import OUT_OF_ORDER
-from .prepared import Prepared
+from .prepared import Prepared, batches
 from .tables import resources
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 HAS_JSON = sqlite3.sqlite_version_info >= (3, 38)
 """Whether this SQLite takes and gives a list as one value; before, it depends on how it was built."""
-BATCH = 500
-"""Ids in one statement, resources in one fetch."""
 FEW_MATCHES = 5_000
 """Up to so many matches of a filter that looks at all values are read at once, instead of being counted as well."""
 FEW = 100
@@ -51,13 +49,6 @@ def ids_of(value: str) -> list[str]:
     """The ids that were selected as one value."""
     found: list[str] = orjson.loads(value)
     return found
-
-
-def batches(items: Iterable[str]) -> Iterator[list[str]]:
-    """The items in lists that fit one statement, sorted: rows are locked in one order everywhere."""
-    everything = sorted(items)
-    for start in range(0, len(everything), BATCH):
-        yield everything[start : start + BATCH]
 
 
 def cut(query: Query, rows: Sequence[Sequence[Any]]) -> Texts:

@@ -6,7 +6,7 @@ there is one source for all dialects; what is left out here is its work for each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -27,6 +27,16 @@ Statement: TypeAlias = "Select[Any] | CompoundSelect[Any] | Insert | Update | De
 
 _TOGETHER = 32
 """Rows that SQLite is given in one statement; each number of them is a text of its own, which the driver keeps."""
+
+BATCH = 500
+"""Ids in one statement, resources in one fetch."""
+
+
+def batches(items: Iterable[str]) -> Iterator[list[str]]:
+    """The items in lists that fit one statement, sorted: rows are locked in one order everywhere."""
+    everything = sorted(items)
+    for start in range(0, len(everything), BATCH):
+        yield everything[start : start + BATCH]
 
 
 @dataclass(frozen=True, slots=True)

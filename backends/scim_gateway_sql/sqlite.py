@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -50,6 +51,15 @@ class SqliteDriver(Driver):
     @property
     def place(self) -> str:
         return str(self.path)
+
+    def unmade(self) -> str | None:
+        try:
+            os.lstat(self.path)
+        except FileNotFoundError:
+            return str(self.path.absolute())
+        except OSError:
+            return None  # it is for open() to say why nobody can look there
+        return None
 
     def open(self) -> Engine:
         _create_privately(self.path)
@@ -125,8 +135,34 @@ def _create_privately(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        if not path.exists():
-            raise Unavailable(f"The database file {path} cannot be made: {error.strerror}.", retry_after=30) from error
+        # One that may be read only is opened all the same; the first write says what is wrong.
+        if not os.access(path, os.R_OK):
+            done = "opened" if os.path.lexists(path) else "made"
+            raise Unavailable(
+                f"The database file {path} cannot be {done}: {error.strerror}{owner_of(path)}; "
+                "SCIM_GATEWAY_DATA_DIR or SCIM_GATEWAY_DATABASE_URL names its place.",
+                retry_after=30,
+            ) from error
+
+
+def owner_of(path: Path) -> str:
+    """Whose a file is, or the nearest folder that there is, to follow a message; nothing if it is one's own."""
+    for there in (path, *path.parents):
+        try:
+            owner = os.stat(there).st_uid
+        except OSError:
+            continue
+        if owner == os.geteuid():
+            break
+        return f" ({there} belongs to {_account(owner)}, and this is {_account(os.geteuid())})"
+    return ""
+
+
+def _account(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def _configure(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

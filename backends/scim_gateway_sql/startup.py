@@ -17,6 +17,7 @@ from scim_gateway.errors import StaleResource, Unavailable
 from .database import Session, Transactions
 from .ddl import MigrationSet
 from .failures import Locked
+from .fed import Feeding
 from .indexing import Index
 from .lease import Held, Lease
 from .migrations import lay_foundations, migrate, migrate_step_by_step, refuse_newer, versions
@@ -40,23 +41,27 @@ class Startup:
 
     :param sets: migrations, those of the directory first.
     :param indexes: of the resource types.
+    :param feeding: which targets the directory may feed.
     """
 
-    def __init__(self, tenant: str, sets: Sequence[MigrationSet], indexes: Sequence[Index]) -> None:
+    def __init__(self, tenant: str, sets: Sequence[MigrationSet], indexes: Sequence[Index], feeding: Feeding) -> None:
         self._tenant = tenant
         self._sets = sets
         self._indexes = indexes
+        self._feeding = feeding
 
     def prepare(self, database: Database, begin: Transactions) -> None:
         """See that everything is there.
 
         :raises Unavailable: the database was made by a newer release, or cannot be prepared now.
+        :raises NotFed: the directory feeds targets that this process does not feed.
         """
         if database.driver.concurrent:
             self._prepare_with_others(database, begin)
             return
         with begin(True) as session:
             migrate(session, self._sets)
+            self._feeding.check(session)
             self._fill(session)
             forget_changes(session)
 
@@ -66,6 +71,7 @@ class Startup:
         while True:
             with begin(False) as session:
                 if self._is_ready(session):
+                    self._feeding.check(session)
                     return
                 lay_foundations(session)
             held = self._acquire(lease, begin)
@@ -82,6 +88,8 @@ class Startup:
             database.driver.unhurried(session.connection)
             self._fill(session)
             lease.release_in(session, held)
+        with begin(False) as session:
+            self._feeding.check(session)
 
     @staticmethod
     def _acquire(lease: Lease, begin: Transactions) -> Held | None:

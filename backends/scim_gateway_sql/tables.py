@@ -1,4 +1,4 @@
-"""The tables of the directory as SQLAlchemy Core sees them; the statements that make them are in :mod:`.migrations`.
+"""The tables of the directory as SQLAlchemy Core sees them; the statements that make them are in :mod:`.ddl`.
 
 Every key starts with ``tenant``, the shard key on SingleStore, so that each unique key contains it. Nothing relies on
 a foreign key or on a collation: keys and values are compared as bytes (:mod:`.columns`).

@@ -17,8 +17,8 @@ import orjson
 from sqlalchemy import ColumnElement, String, bindparam, literal, select
 
 from .indexing import Index, Leaf
-from .pages import HAS_JSON, batches
-from .prepared import Prepared
+from .pages import HAS_JSON
+from .prepared import Prepared, batches
 from .session import Session
 from .tables import resources, values
 
@@ -81,7 +81,7 @@ class Vocabulary:
     """The texts of one attribute.
 
     :ivar change: the newest change that they are known to include.
-    :ivar used: which look-up used them last.
+    :ivar used: which search used them last.
     :ivar holds_nul: whether JSON of SQLite, which ends a text at a NUL, cannot tell one of them.
     """
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
-from scim_gateway.bench.directory import TEAMS, Directory, Traits, fill
-from scim_gateway.bench.measuring import Client
-from scim_gateway.bench.wire import BenchmarkError, Target
+from scim_gateway.bench.directory import Directory, Traits
+from scim_gateway.bench.measuring import Client, percentile
+from scim_gateway.bench.throwaway import Size, Throwaway, clean_up, clean_up_command, new_prefix
+from scim_gateway.bench.wire import BenchmarkError, Refused, Target
 from scim_gateway.bench.workloads import NotApplicable, Workload, all_workloads
-
-COMMITTEE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +39,71 @@ class Row:
 HEADER = f"{'':<22} {'req/s':>9} {'p50 ms':>9} {'p99 ms':>9} {'requests':>9}"
 
 
-def announced(users: int) -> str:
-    """What will be made."""
-    return f"{users + COMMITTEE} users and more, and {TEAMS + 1} groups"
-
-
 def measure(
     target: Target,
     report: Callable[[Row], None],
     *,
-    users: int,
+    size: Size,
     seconds: float,
     connections: int,
     progress: Callable[[str], None] = lambda _: None,
+    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> bool:
     """Make people and groups, run every workload, and delete what was made; whether all of it went well.
 
-    :raises BenchmarkError: the service cannot be reached, or does not let people be created.
+    :param progress: told what is made, and what could not be removed.
+    :param undisturbed: stands around the deletion.
+    :raises BenchmarkError: the service cannot be reached, or does not let people be created or removed.
     """
     client = Client(target, connections)
-    directory = Directory(client, Traits(), f"bench-{secrets.token_hex(4)}-")
+    directory = Throwaway(client, Traits(), new_prefix())
     with closing(client):
+        client.call("GET", "/Users?count=0", statuses=(200,))
+        progress(f"names begin with {directory.prefix}")
         try:
-            fill(directory, users, (users,), COMMITTEE, progress=progress)
-            workloads = all_workloads((users,))
-            went_well = [_one(client, directory, workload, report, seconds) for workload in workloads]
+            directory.make(size, progress)
+            report(_created(directory))
+            went_well = _all(client, directory, report, size, seconds)
         finally:
-            # Answers to what was under way when something went wrong are not waited for.
-            client.close()
-            directory.clear()
-    return all(went_well)
+            with undisturbed():
+                client.finish()
+                is_clean = clean(client, directory.prefix, progress)
+    return went_well and is_clean
+
+
+def clean(client: Client, prefix: str, tell: Callable[[str], None]) -> bool:
+    """Delete everything whose name begins so; whether nothing is left, and otherwise what is told."""
+    command = clean_up_command(client.target.url, prefix)
+    try:
+        left = clean_up(client, prefix)
+    except KeyboardInterrupt:
+        tell(f"Some may be left whose names begin with {prefix}. To remove them: {command}")
+        raise
+    except BenchmarkError as error:
+        tell(f"What is left, with names that begin with {prefix}, could not be removed: {error}. Later: {command}")
+        return False
+    if left is not None:
+        tell(str(left))
+    return left is None
+
+
+def _created(directory: Throwaway) -> Row:
+    latencies = sorted(directory.latencies)
+    p50, p99 = (1000 * percentile(latencies, percent) for percent in (50, 99))
+    return Row("create", len(latencies), len(latencies) / sum(latencies), p50, p99)
+
+
+def _all(client: Client, directory: Directory, report: Callable[[Row], None], size: Size, seconds: float) -> bool:
+    """Every workload until a removal is refused: those that follow would only meet the same."""
+    went_well = True
+    for workload in all_workloads((size.group,)):
+        if workload.name == "create":
+            continue  # measured already
+        try:
+            went_well &= _one(client, directory, workload, report, seconds)
+        except Refused:
+            return False
+    return went_well
 
 
 def _one(
@@ -87,6 +120,8 @@ def _one(
     except BenchmarkError as error:
         client.close()
         report(Row(workload.name, reason=str(error)))
+        if isinstance(error, Refused):
+            raise
         return False
     p50, p99 = (1000 * timing.percentile(percent) for percent in (50, 99))
     report(Row(workload.name, timing.count, timing.rate, p50, p99))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from scim_gateway.bench import people
 from scim_gateway.bench.measuring import Client
@@ -90,13 +88,6 @@ class Directory:
         target = self.client.target
         return self.client.send_all((target.request("DELETE", f"{path}/{id}") for id in ids), (200, 204, 404))
 
-    def clear(self) -> None:
-        """Delete everything that bears the prefix, also what was left behind by a measurement that failed."""
-        for path, name in (("/Groups", "displayName"), ("/Users", "userName")):
-            query = f"filter={quote(f'{name} sw {json.dumps(self.prefix)}')}&count=100&attributes=id"
-            while found := self.client.call("GET", f"{path}?{query}").json().get("Resources"):
-                self.remove(path, [resource["id"] for resource in found])
-
 
 def fill(
     directory: Directory,
@@ -104,6 +95,7 @@ def fill(
     groups: Sequence[int],
     committee: int,
     *,
+    outsiders: int = OUTSIDERS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Create people, groups of so many members, and a committee.
@@ -113,9 +105,9 @@ def fill(
     for start in range(0, users, 10_000):
         directory.users += directory.create_users(range(start, min(users, start + 10_000)))
         progress(f"{len(directory.users)} users")
-    extra = range(9_000_000, 9_000_000 + OUTSIDERS + committee)
-    ids = directory.create_users(extra)
-    directory.outsiders, directory.committee = ids[:OUTSIDERS], ids[OUTSIDERS:]
+    extra = range(9_000_000, 9_000_000 + outsiders + committee)
+    ids = directory.create_users(extra) if extra else []
+    directory.outsiders, directory.committee = ids[:outsiders], ids[outsiders:]
     for size in groups:
         if size <= users:
             directory.groups[size] = directory.create_group(f"group of {size}", directory.people_of(size))

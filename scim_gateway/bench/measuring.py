@@ -59,6 +59,15 @@ class Client:
             connection.close()
         self._connections = []
 
+    def finish(self) -> None:
+        """Wait for the answers to what was under way when something went wrong, then end the connections.
+
+        Who lists what there is to be removed does not miss what would be made a moment later.
+        """
+        for connection in self._connections:
+            connection.finish()
+        self.close()
+
     def call(self, method: str, path: str, body: object = None, *, statuses: Sequence[int] = (200, 201, 204)) -> Reply:
         """One request that is not timed."""
         return self._open(1)[0].exchange(self.target.request(method, path, body)).expect(statuses)

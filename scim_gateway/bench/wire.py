@@ -6,17 +6,26 @@ import json
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from scim_gateway.text import printable
+
 SECONDS = 180.0
 """How long an answer may take."""
+FINISH_SECONDS = 10.0
+"""How long an answer is waited for when something else has gone wrong."""
 _PIECE = 1 << 18
 
 
 class BenchmarkError(Exception):
     """A service did not answer as it should; in words for whoever measures it."""
+
+
+class Refused(BenchmarkError):
+    """The service let the request be done by nobody (403): a circuit breaker that holds, a token without the scope."""
 
 
 class UsedUp(BenchmarkError):
@@ -41,19 +50,31 @@ class Target:
     def of_url(cls, url: str, token: str | None, *, verify: bool = True) -> Target:
         """The target behind a SCIM base URL.
 
-        :raises ValueError: it is no URL of HTTP.
+        :raises ValueError: it is no URL of HTTP, or holds a password, which is not repeated.
         """
-        parts = urlsplit(url)
+        no_url = ValueError("expected a SCIM base URL such as https://scim.example.com/scim/v2")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # its text would show a part of the URL
+            raise no_url from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected a SCIM base URL such as https://scim.example.com/scim/v2")
+            raise no_url
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise ValueError("the URL holds credentials or a fragment; enter the SCIM base URL alone")
         tls = None
         if parts.scheme == "https":
             tls = ssl.create_default_context()
             if not verify:
                 tls.check_hostname = False
                 tls.verify_mode = ssl.CERT_NONE
-        port = parts.port or (443 if tls else 80)
-        return cls(parts.hostname, port, parts.path.rstrip("/"), token, tls)
+        return cls(parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"), token, tls)
+
+    @property
+    def url(self) -> str:
+        """The SCIM base URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'http' if self.tls is None else 'https'}://{host}:{self.port}{self.base}"
 
     def request(self, method: str, path: str, body: Any = None) -> bytes:
         """A request as it goes over the wire."""
@@ -90,12 +111,23 @@ class Reply:
     def expect(self, statuses: Sequence[int]) -> Reply:
         """Itself.
 
-        :raises BenchmarkError: its status is none of these.
+        :raises Refused: its status is 403, and that is none of these.
+        :raises BenchmarkError: another status that is none of these.
         """
         if self.status not in statuses:
-            text = self.body[:500].decode("utf-8", "replace")
-            raise BenchmarkError(f"expected {' or '.join(map(str, statuses))}, but was answered {self.status}: {text}")
+            kind = Refused if self.status == 403 else BenchmarkError
+            raise kind(f"expected {' or '.join(map(str, statuses))}, but was answered {self.status}: {self.detail}")
         return self
+
+    @property
+    def detail(self) -> str:
+        """What a SCIM error says (RFC 7644 §3.12); of anything else how it begins."""
+        try:
+            found = self.json()
+        except ValueError:
+            found = None
+        detail = found.get("detail") if isinstance(found, dict) else None
+        return printable(detail if isinstance(detail, str) else self.body[:500].decode("utf-8", "replace"), 1000)
 
 
 class Connection:
@@ -105,11 +137,20 @@ class Connection:
         self._target = target
         self._sent = b""
         self._received = bytearray()
+        self._awaits = False
         self.socket = self._connect()
 
     def close(self) -> None:
         """End it."""
         self.socket.close()
+
+    def finish(self) -> None:
+        """Wait for an answer that is under way, for a while, and end it."""
+        with suppress(BenchmarkError, OSError):
+            self.socket.settimeout(FINISH_SECONDS)
+            while self._awaits and self.read() is None:
+                pass
+        self.close()
 
     def exchange(self, request: bytes) -> Reply:
         """Send a request and wait for its answer."""
@@ -121,6 +162,7 @@ class Connection:
     def send(self, request: bytes) -> None:
         """Send a request."""
         self._sent = request
+        self._awaits = True
         try:
             self.socket.sendall(request)
         except (BrokenPipeError, ConnectionResetError):
@@ -134,6 +176,8 @@ class Connection:
                 piece += self.socket.recv(_PIECE)
         except ConnectionResetError:
             piece = b""
+        except TimeoutError:
+            raise BenchmarkError(f"{self._target.host}:{self._target.port} did not answer in time") from None
         if piece:
             self._received += piece
         elif self._received:
@@ -161,6 +205,7 @@ class Connection:
             body = bytes(received[end + 4 : end + 4 + length])
         sent_head = bytes(received[:end])
         received.clear()
+        self._awaits = False
         if b"connection: close" in head:
             self.socket.close()
             self.socket = self._connect()

@@ -19,7 +19,8 @@ T = TypeVar("T")
 PAGE = 100
 CHANGED = 10
 """How many people a delta import finds."""
-_CYCLE = 16
+CYCLE = 16
+"""How many people join a group before the first of them leaves it again."""
 _MAYBE = (200, 400, 403, 500, 501)
 
 
@@ -146,16 +147,28 @@ def _complex(directory: Directory) -> Plan:
 
 def _delta(directory: Directory) -> Plan:
     client = directory.client
-    ids = [directory.users[number] for number in range(len(directory.users)) if number % 10 == 1]
-    before = _modified(directory, ids[0])
+    first, *others = _changing(directory)
+    changed = others[:CHANGED]
+    before = _modified(directory, first)
     time.sleep(0.01)
-    for id in ids[1 : 1 + CHANGED]:
+    for id in changed:
         _modified(directory, id)
     path = f"/Users?filter={_filter('meta.lastModified', 'gt', before)}&count={PAGE}"
     found = client.call("GET", path, statuses=_MAYBE)
-    if found.status != 200 or found.json().get("totalResults", 0) < CHANGED:
+    if found.status != 200 or found.json().get("totalResults", 0) < len(changed):
         raise NotApplicable("cannot be filtered so")
     return Plan(itertools.repeat(client.target.request("GET", path)))
+
+
+def _changing(directory: Directory) -> Sequence[str]:
+    """Some who are active and have no rare address, so that the other workloads find what they did.
+
+    Those with 1 at the end; among a few people all who are like that.
+    """
+    users = directory.users
+    if len(users) >= 10 * CHANGED:
+        return users[1::10]
+    return [id for number, id in enumerate(users) if number % 10 not in (3, 7)]
 
 
 def _modified(directory: Directory, id: str) -> str:
@@ -169,8 +182,7 @@ def _modified(directory: Directory, id: str) -> str:
 
 def _activate(directory: Directory) -> Plan:
     target = directory.client.target
-    # Those with 1 at the end: active, and without a rare address, so that the other workloads find what they did.
-    ids = directory.users[1::10]
+    ids = _changing(directory)
     turns = ((id, active) for active in itertools.cycle((False, True)) for id in ids)
     # Goes on where the last measurement ended: what is as it should be already would cost less.
     directory.activations = directory.activations or turns
@@ -198,13 +210,13 @@ def _member(directory: Directory, size: int) -> Plan:
     def requests() -> Iterator[bytes]:
         # A cycle longer than there are connections: nobody leaves while his joining is still under way.
         while True:
-            for id in directory.outsiders[:_CYCLE]:
+            for id in directory.outsiders[:CYCLE]:
                 yield target.request("PATCH", f"/Groups/{group}", people.joining(id))
-            for id in directory.outsiders[:_CYCLE]:
+            for id in directory.outsiders[:CYCLE]:
                 yield target.request("PATCH", f"/Groups/{group}", people.leaving(id, by_value=by_value))
 
     def undo(_: Sequence[Reply]) -> None:
-        for id in directory.outsiders[:_CYCLE]:
+        for id in directory.outsiders[:CYCLE]:
             leaving = people.leaving(id, by_value=by_value)
             directory.client.call("PATCH", f"/Groups/{group}", leaving, statuses=(200, 204, 400, 404))
 
@@ -217,7 +229,7 @@ def _put_group(directory: Directory, size: int) -> Plan:
     target, group = directory.client.target, _group(directory, size)
     name = f"{directory.prefix} group of {size}"
     # One of the members is another person each time.
-    bodies = [people.group(name, [*directory.people_of(size)[: size - 1], id]) for id in directory.outsiders[:_CYCLE]]
+    bodies = [people.group(name, [*directory.people_of(size)[: size - 1], id]) for id in directory.outsiders[:CYCLE]]
     prepared = [target.request("PUT", f"/Groups/{group}", body) for body in bodies]
 
     def undo(_: Sequence[Reply]) -> None:

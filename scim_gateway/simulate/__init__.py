@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from scim_gateway.simulate import entra, okta
+from scim_gateway.simulate.left import remove_left
 from scim_gateway.simulate.player import Player, ScenarioError, Step
 from scim_gateway.simulate.transport import Connection, SimulationError
 
-__all__ = ["SCENARIOS", "SimulationError", "Step", "run"]
+__all__ = ["SCENARIOS", "SimulationError", "Step", "clean_up", "run"]
 
 Scenario = Callable[[Player], None]
 
@@ -49,15 +50,40 @@ def run(
     good = True
     try:
         for scenario in SCENARIOS[idp]:
-            player = Player(connection, report)
+            player = Player(connection, report, idp)
+            ended = False
             try:
                 scenario(player)
+                ended = True
             except ScenarioError:
-                # The next scenario would only say the same again.
-                return False
+                good = False
             finally:
-                player.clean_up()
+                is_clean = player.clean_up()
                 good = good and player.good
+            # The next scenario would only say the same again, or leave more behind.
+            if not ended or not is_clean:
+                break
     finally:
         connection.close()
     return good
+
+
+def clean_up(
+    base_url: str,
+    token: str,
+    run: str,
+    report: Callable[[Step], None],
+    *,
+    insecure: bool = False,
+    timeout: float = 60.0,
+) -> bool:
+    """Remove what an earlier run was not allowed to remove; whether nothing is left of it.
+
+    :param run: what the names of that run have in common, as it told.
+    :raises SimulationError: the arguments make no sense; nothing was sent.
+    """
+    connection = Connection(base_url, token, insecure=insecure, timeout=timeout)
+    try:
+        return remove_left(connection, run, report)
+    finally:
+        connection.close()

@@ -61,12 +61,13 @@ class Request:
 class Player:
     """Sends requests, judges answers, remembers what has to be removed in the end."""
 
-    def __init__(self, connection: Connection, report: Callable[[Step], None]) -> None:
+    def __init__(self, connection: Connection, report: Callable[[Step], None], idp: str) -> None:
         self._connection = connection
         self._report = report
         self._made: list[tuple[str, str, str]] = []
         self._ids: list[tuple[str, str]] = []
         self.good = True
+        self._again = f"scim-gateway simulate {idp} --url {connection.url} --clean-up "
         self.run = secrets.token_hex(5)
         self.token = connection.token
 
@@ -90,7 +91,8 @@ class Player:
         :param checks: what the body has to be like; not asked where there is rightly none (204).
         :param remedy: what to do when a check fails.
         :param essential: without this step the ones behind it make no sense.
-        :raises ScenarioError: the step failed and is essential, or there was no answer at all.
+        :raises ScenarioError: the step failed and is essential, there was no answer at all, or the circuit breaker of
+            the gateway holds: who is made now cannot be removed.
         """
         wanted = (status,) if isinstance(status, int) else status
         line = f"{request.method} {unquote(self._connection.target(request.path, request.query))}"
@@ -108,7 +110,7 @@ class Player:
         else:
             detail = _summary(answer)
         self._tell(Step(name, not problem, detail, line, answer.seconds))
-        if problem and essential:
+        if problem and (essential or _by_breaker(answer)):
             raise ScenarioError
         return answer.body
 
@@ -124,9 +126,14 @@ class Player:
         self._ids.append((request.path, identifier))
         return identifier
 
-    def clean_up(self) -> None:
-        """Delete whatever the scenario has made and not deleted; only what bears one of its own names."""
-        headers = {"Accept": SCIM_JSON, "Authorization": f"Bearer {self.token}", "User-Agent": "scim-gateway simulate"}
+    def clean_up(self) -> bool:
+        """Delete whatever the scenario has made and not deleted; only what bears one of its own names.
+
+        Whether nothing is left; what is left is told.
+        """
+        is_clean = False
+        headers = clean_up_headers(self.token)
+        refused: list[Answer] = []
         try:
             left = dict.fromkeys(reversed(self._ids))
             for endpoint, attribute, name in reversed(self._made):
@@ -139,16 +146,21 @@ class Player:
                 if answer.status == 204:
                     self._tell(Step("clean up", True, _summary(answer), line, answer.seconds))
                 elif answer.status != 404:  # 404: the scenario has deleted it itself
-                    detail = f"{_summary(answer)}. Delete it by hand: {', '.join(self._names(endpoint))}."
-                    self._tell(Step("clean up", False, detail, line, answer.seconds))
+                    refused.append(answer)
+                    self._tell(Step("clean up", False, _summary(answer), line, answer.seconds))
+            is_clean = not refused
+            if refused:
+                self._tell_left(approval="scim-gateway approve, then " if any(map(_by_breaker, refused)) else "")
         except NoAnswerError as error:
-            names = ", ".join(name for _, _, name in self._made)
-            self._tell(Step("clean up", False, f"{error} Delete by hand: {names}.", "DELETE"))
+            self._tell_left(reason=f"{error} ")
         self._made.clear()
         self._ids.clear()
+        return is_clean
 
-    def _names(self, endpoint: str) -> list[str]:
-        return [name for where, _, name in self._made if where == endpoint]
+    def _tell_left(self, approval: str = "", reason: str = "") -> None:
+        names = ", ".join(name for _, _, name in self._made)
+        remedy = f"To remove it: {approval}{self._again}{self.run}"
+        self._tell(Step("left", False, f"{reason}What is left bears one of these names: {names}. {remedy}", "DELETE"))
 
     def _tell(self, step: Step) -> None:
         self.good = self.good and step.ok
@@ -167,6 +179,11 @@ class Player:
             return "The answer holds no JSON object."
         found = [problem for check in checks if (problem := check(answer.body))]
         return " ".join(found)
+
+
+def clean_up_headers(token: str) -> Mapping[str, str]:
+    """Of requests that are our own, and no identity provider's."""
+    return {"Accept": SCIM_JSON, "Authorization": f"Bearer {token}", "User-Agent": "scim-gateway simulate"}
 
 
 def _ids_of(body: Any, attribute: str, name: str) -> list[str]:
@@ -195,6 +212,11 @@ def _summary(answer: Answer) -> str:
     return f"{', '.join(parts)} ({answer.seconds * 1000:.0f} ms)"
 
 
+def _by_breaker(answer: Answer) -> bool:
+    """Whether the gateway lets nothing be removed until somebody approves."""
+    return answer.status == 403 and "scim-gateway approve" in str(value_at(answer.body, "detail"))
+
+
 def _advice(answer: Answer, wanted: Sequence[int]) -> str:
     """What to do about a status that came instead of a right one, or an answer that is not the gateway's."""
     if answer.status in wanted and isinstance(answer.body, dict):
@@ -209,6 +231,8 @@ def _advice(answer: Answer, wanted: Sequence[int]) -> str:
     match answer.status:
         case 401:
             return "The token is not valid here; make one with `scim-gateway token create`."
+        case 403 if _by_breaker(answer):
+            return "Runs count as removals, too; look at `scim-gateway audit` before you approve of more."
         case 403:
             return "The token lacks the scope for this; make one with read and write."
         case 404:

@@ -62,6 +62,7 @@ class Connection:
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise SimulationError("The token is empty, or holds characters that no HTTP header can carry.")
         self.token = token
+        self.url = base_url.strip()
         self._root = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._query = parts.query
         self._pool = urllib3.PoolManager(

@@ -16,8 +16,19 @@ from __future__ import annotations
 from scim_gateway.testing.changes import ChangeTests
 from scim_gateway.testing.filters import DEVICE_FILTERS, SORTS, USER_FILTERS, assert_page, resolved, sort
 from scim_gateway.testing.memberships import MembershipTests
+from scim_gateway.testing.processes import ProcessTests
 from scim_gateway.testing.queries import QueryTests
-from scim_gateway.testing.samples import NAME_PAIRS, changed, device, devices, group, people, resource, user
+from scim_gateway.testing.samples import (
+    NAME_PAIRS,
+    changed,
+    device,
+    devices,
+    group,
+    nearly_its_id,
+    people,
+    resource,
+    user,
+)
 from scim_gateway.testing.steps import (
     change_members,
     create,
@@ -28,6 +39,7 @@ from scim_gateway.testing.steps import (
     look_up,
     member_ids,
     modify,
+    references,
     retried,
 )
 from scim_gateway.testing.storage import StorageTests
@@ -59,7 +71,9 @@ __all__ = [
     "look_up",
     "member_ids",
     "modify",
+    "nearly_its_id",
     "people",
+    "references",
     "resolved",
     "resource",
     "retried",
@@ -70,6 +84,10 @@ __all__ = [
 
 
 class BackendTests(
-    StorageTests, UniquenessTests, ChangeTests, QueryTests, MembershipTests, TextTests, SurroundingsTests
+    StorageTests, UniquenessTests, ChangeTests, QueryTests, MembershipTests, TextTests, ProcessTests, SurroundingsTests
 ):
-    """Inherit this, and override the fixture ``backend`` with one that gives an empty backend of yours."""
+    """Inherit this, and override the fixture ``backend`` with one that gives an empty backend of yours.
+
+    Two more fixtures are for what a store may have: ``another`` for one that several processes may serve (it has to be
+    overridden where ``shared`` is true), ``make_unreachable`` for one that can be out of reach.
+    """

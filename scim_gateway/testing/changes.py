@@ -11,7 +11,7 @@ from scim_gateway.backend import Backend, Query
 from scim_gateway.errors import StaleResource, Uniqueness
 from scim_gateway.testing.filters import assert_page
 from scim_gateway.testing.samples import changed, group, user
-from scim_gateway.testing.steps import create, delete, get, in_parallel, modify, retried
+from scim_gateway.testing.steps import create, delete, get, in_parallel, modify, refer_during_deletion, retried
 from scim_gateway.testing.suite import BackendSuite
 
 
@@ -53,6 +53,10 @@ class ChangeTests(BackendSuite):
         in_parallel([partial(retried, backend, partial(add, number)) for number in range(12)])
         assert len(get(backend, one)["emails"]) == 12
         assert get(backend, one)["meta"]["version"] == "13"
+
+    def test_who_is_referred_to_is_not_deleted_before_the_write_ends(self, backend: Backend) -> None:
+        for attempt in range(5):
+            assert refer_during_deletion(backend, backend, f"ada{attempt}") == []
 
     # Rule 6: all or nothing
 

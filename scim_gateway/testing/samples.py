@@ -72,6 +72,15 @@ def changed(before: Resource, *without: str, **attributes: Any) -> Resource:
     return after
 
 
+def nearly_its_id(one: Resource) -> list[str]:
+    """Texts that are not the id of a resource, but that a store may take for it, by a collation, a path, a pattern."""
+    id, kind = one["id"], one["meta"]["resourceType"]
+    padded = [f"{id} ", f" {id}", f"{id}\t", f"{id}\n", f"{id}\0", f"\0{id}", f"{id}\N{ZERO WIDTH SPACE}"]
+    paths = [f"{id}/", f"./{id}", f"../{kind}/{id}", f"{kind}/{id}", f"/{id}"]
+    cases = [other for other in (id.upper(), id.title()) if other != id]
+    return [*cases, id[:-1], f"{id[:-1]}%", f"{id[:-1]}_", f"{id}'", *padded, *paths]
+
+
 def people() -> list[Resource]:
     """Users whose values are traps: letter case, accents, blanks, wildcards, quotes, empty and missing values."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from scim_gateway.abilities import MemberChange, MembershipHandler
-from scim_gateway.backend import Backend
+from scim_gateway.backend import Backend, Query, Reference, ResourceHandler
 from scim_gateway.errors import StaleResource
 from scim_gateway.schema import Resource
-from scim_gateway.testing.samples import changed
+from scim_gateway.testing.filters import resolved
+from scim_gateway.testing.samples import changed, group, user
 
 T = TypeVar("T")
 
@@ -56,6 +57,12 @@ def look_up(backend: Backend, like: Resource) -> Resource:
         return backend.handlers[like["meta"]["resourceType"]].get(like["id"])
 
 
+def references(backend: Backend, ids: Collection[str]) -> Mapping[str, Reference]:
+    """What ids stand for now."""
+    with backend.operation(write=False):
+        return backend.references(ids)
+
+
 def retried(backend: Backend, work: Callable[[], T]) -> T:
     """Run a write as the core does: from its start again when another one got in between."""
     for _ in range(1000):
@@ -71,24 +78,77 @@ def change_members(backend: Backend, group_id: str, add: Iterable[Resource] = ()
     """Change the members of a group as the core does, with the ability and without it."""
     joining = {each["id"]: each["meta"]["resourceType"] for each in add}
     leaving = frozenset(remove)
-    handler = backend.handlers["Group"]
+    retried(backend, lambda: _exchange_members(backend.handlers["Group"], group_id, joining, leaving))
 
-    def apart() -> None:
-        assert isinstance(handler, MembershipHandler)
+
+def _exchange_members(
+    handler: ResourceHandler, group_id: str, joining: Mapping[str, str], leaving: frozenset[str]
+) -> None:
+    """The step of the operation that is under way."""
+    if isinstance(handler, MembershipHandler):
         before = handler.get(group_id, without=("members",))
         before.pop("members", None)
         now = handler.member_ids(group_id, among=joining.keys() | leaving)
         change = MemberChange({id: kind for id, kind in joining.items() if id not in now}, leaving & now)
         if change:
             handler.change_members(before, changed(before), change)
-
-    def inside() -> None:
+    else:
         before = handler.get(group_id)
         kept = [each for each in before.get("members", ()) if each["value"] not in leaving | joining.keys()]
         elements = [*kept, *({"value": id, "type": kind} for id, kind in joining.items())]
         handler.modify(before, changed(before, "members", **({"members": elements} if elements else {})))
 
-    retried(backend, apart if isinstance(handler, MembershipHandler) else inside)
+
+def delete_user(backend: Backend, id: str) -> None:
+    """Delete a user as the core does, who is taken out of every group before."""
+    users, groups = backend.handlers["User"], backend.handlers["Group"]
+    kind = groups.resource_type
+
+    def work() -> None:
+        gone = users.get(id)
+        for holder in groups.query(Query(kind, resolved(kind, f'members.value eq "{id}"'))).resources:
+            _exchange_members(groups, holder["id"], {}, frozenset({id}))
+        users.delete(gone)
+
+    retried(backend, work)
+
+
+def refer_during_deletion(backend: Backend, another: Backend, name: str) -> list[Resource]:
+    """Put a user into a new group while another thread deletes that user; the groups that hold him when both are done.
+
+    The deletion begins when the write has been told that the user is there. The write asks again and again before it
+    goes on, which leaves a store that lets a deletion come in between every opportunity to do so.
+
+    :param another: what the user is deleted with; perhaps the same backend.
+    """
+    ada = user(name)
+    groups, staff = backend.handlers["Group"], group(name, ada)
+    create(backend, ada)
+    told = threading.Event()
+
+    def refer() -> None:
+        there = backend.references([ada["id"]])
+        told.set()
+        for _ in range(10):
+            backend.references([ada["id"]])
+        if there:
+            groups.create(staff)
+
+    def write() -> None:
+        try:
+            retried(backend, refer)
+        finally:
+            told.set()
+
+    def remove() -> None:
+        assert told.wait(timeout=60), "nobody was told whether the user is there"
+        delete_user(another, ada["id"])
+
+    assert in_parallel([write, remove]) == [None, None]
+    with backend.operation(write=False):
+        assert backend.references([ada["id"]]) == {}
+        held = Query(groups.resource_type, resolved(groups.resource_type, f'members.value eq "{ada["id"]}"'))
+        return list(groups.query(held).resources)
 
 
 def member_ids(backend: Backend, group_id: str) -> set[str]:

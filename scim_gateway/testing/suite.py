@@ -26,3 +26,10 @@ class BackendSuite:
     def make_unreachable(self, backend: Backend) -> Callable[[], None]:
         """A function that cuts the backend off from its store; override it where there is something to cut."""
         pytest.skip("the store of this backend is always there")
+
+    @pytest.fixture
+    def another(self, backend: Backend) -> Iterator[Backend]:
+        """A second backend over the store of ``backend``, as another process has it; override it if ``shared``."""
+        if backend.shared:
+            pytest.fail("Several processes may serve this backend (shared): its tests have to override 'another'.")
+        pytest.skip("this backend is served by one process")

@@ -23,5 +23,7 @@ def heard_from(backend: SqlBackend) -> list[str]:
     """A list that grows by each statement that a backend sends from now on."""
     backend.references([])  # what the first operation prepares is done
     heard: list[str] = []
-    event.listen(backend.database._engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text))
+    event.listen(
+        backend.database.connections.engine, "before_cursor_execute", lambda _c, _cursor, text, *_: heard.append(text)
+    )
     return heard

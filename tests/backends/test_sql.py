@@ -6,13 +6,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import scim_gateway_sql.handlers
+import scim_gateway_sql.reading
 import scim_gateway_sql.shared_commit
 import scim_gateway_sql.sqlite
 from scim_gateway_sql import SqlBackend
@@ -81,10 +81,17 @@ def backend(tmp_path: Path) -> Iterator[SqlBackend]:
 
 class TestSqlBackend(BackendTests):
     @pytest.fixture
-    def backend(self, tmp_path: Path) -> Iterator[SqlBackend]:
-        backend = SqlBackend.from_settings({"data_dir": str(tmp_path)}, self.resource_types)
-        yield backend
-        backend.close()
+    def opened(self, tmp_path: Path) -> Iterator[Callable[[], SqlBackend]]:
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(closing(open_backend(tmp_path, self.resource_types)))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, backend: SqlBackend, tmp_path: Path) -> Callable[[], None]:
@@ -271,13 +278,13 @@ def test_processes_that_start_at_once_on_a_new_file_agree(tmp_path: Path) -> Non
 
 def test_a_forked_child_opens_its_own_connections(backend: SqlBackend) -> None:
     create(backend, user("parent"))
-    inherited = backend._database._engine
+    inherited = backend._database.connections.engine
     child = os.fork()
     if child == 0:
         status = 1
         try:
             create(backend, user("child"))
-            status = 0 if backend._database._engine is not inherited else 2
+            status = 0 if backend._database.connections.engine is not inherited else 2
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
@@ -462,17 +469,15 @@ def test_a_new_schema_is_indexed_for_resources_that_were_there(tmp_path: Path) -
 def documents(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The documents that handlers read."""
     read: list[bytes] = []
-    loads = scim_gateway_sql.handlers.orjson.loads
+    loads = scim_gateway_sql.reading.orjson.loads
 
     class Spy:
-        dumps = staticmethod(scim_gateway_sql.handlers.orjson.dumps)
-
         @staticmethod
         def loads(doc: bytes) -> Any:
             read.append(doc)
             return loads(doc)
 
-    monkeypatch.setattr(scim_gateway_sql.handlers, "orjson", Spy)
+    monkeypatch.setattr(scim_gateway_sql.reading, "orjson", Spy)
     return read
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import scim_gateway_sql.database
 import scim_gateway_sql.this_thread
-from scim_gateway_sql import SqlBackend, handlers
+from scim_gateway_sql import SqlBackend, reading
 from scim_gateway_sql.database import Session
 from scim_gateway_sql.failures import Contended, Lost
 from scim_gateway_sql.tables import settings
@@ -81,7 +81,7 @@ def test_work_is_done_again_from_its_start_until_nobody_gets_in_between(backend:
 
 
 def test_work_that_is_always_too_late_is_given_up(backend: SqlBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr("scim_gateway.stale.time.sleep", lambda _seconds: None)
 
     def work(session: Session) -> None:
         note(session, "never")
@@ -175,7 +175,7 @@ def test_a_directory_that_changes_faster_than_it_can_be_read_is_503(
     server: SqlBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(server, user("ada", title="x"))
-    monkeypatch.setattr(handlers, "documents", lambda _session, _tenant, _ids: [])
+    monkeypatch.setattr(reading, "documents", lambda _session, _tenant, _ids: [])
     with pytest.raises(Unavailable, match="changes faster"):
         server.handlers["User"].query(Query(USER, None, sort(USER, AttributePath(None, "title"))))
 

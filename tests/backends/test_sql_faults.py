@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import scim_gateway_sql.breaker
+import scim_gateway_sql.connections
 import scim_gateway_sql.database
 import scim_gateway_sql.mysql
 import scim_gateway_sql.mysql_connection
@@ -67,14 +68,14 @@ def impatience(backend: SqlBackend) -> Iterator[None]:
     Only while there is no answer to come: whatever is answered here could be late on a slow machine.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.2)
+        patch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.2)
         patch.setattr(scim_gateway_sql.this_thread, "PATIENCE_SECONDS", 0.2)
         patch.setattr(scim_gateway_sql.mysql, "CONNECT_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql, "ANSWER_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql_connection, "ANSWER_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.mysql_dialect, "PING_SECONDS", 0.4)
         patch.setattr(scim_gateway_sql.breaker, "SECONDS", 0.1)
-        for _, _, connection in backend.database._idle:
+        for _, _, connection in backend.database.connections._idle:
             line = connection.connection.driver_connection
             assert isinstance(line, ServerConnection)
             line.answer_within(0.4)
@@ -187,7 +188,7 @@ def test_a_check_that_loses_its_connection_says_so(backend: SqlBackend, proxy: F
         if text.startswith("INSERT INTO scim_setting"):
             proxy.reset()
 
-    event.listen(backend.database._engine, "before_cursor_execute", cut)
+    event.listen(backend.database.connections.engine, "before_cursor_execute", cut)
     [finding] = backend.check()
     assert (finding.subject, finding.ok) == ("database", False)
     assert "connection to the database was lost" in finding.message
@@ -300,7 +301,7 @@ def test_a_write_whose_connection_is_reset_is_done_again_as_a_whole(backend: Sql
 def test_a_short_refusal_only_takes_time(
     backend: SqlBackend, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 60.0)
     proxy.refuse()
     threading.Timer(0.4, proxy.serve).start()
     create(backend, user("ada"))
@@ -368,7 +369,7 @@ def test_after_some_failures_only_one_in_a_while_asks_the_server(
     backend: SqlBackend, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = itertools.count()
-    driver, engine = backend.database.driver, backend.database._engine
+    driver, engine = backend.database.driver, backend.database.connections.engine
     assert isinstance(driver, MysqlDriver)
     assert engine is not None
     connect = driver.connect
@@ -390,7 +391,7 @@ def test_after_some_failures_only_one_in_a_while_asks_the_server(
             with pytest.raises(Unavailable, match="cannot be reached"):
                 create(backend, user("ada"))
         assert next(attempts) == asked + 1
-    monkeypatch.setattr(backend.database._breaker, "_closed_until", 0.0)
+    monkeypatch.setattr(backend.database.connections._breaker, "_closed_until", 0.0)
     create(backend, user("ada"))
     create(backend, user("bob"))
 

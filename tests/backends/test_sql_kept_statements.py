@@ -9,11 +9,11 @@ import pymysql
 import pytest
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.address import driver_for
-from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
-from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.filter_statements import _BY_IDENTIFIER_WITH_HOLDERS
 from scim_gateway_sql.mysql import MysqlDriver
 from scim_gateway_sql.mysql_connection import KNOWN, OFTEN, PREPARED, ServerConnection
 from scim_gateway_sql.prepared import Prepared
+from scim_gateway_sql.reading import _GET_WITH_HOLDERS
 from servers.mariadb import MariaDb
 
 from scim_gateway.testing import create, group, suite_resource_types, user

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
-from scim_gateway_sql.handlers import _GET_WITH_HOLDERS
-from scim_gateway_sql.lookup import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.filter_statements import _BY_IDENTIFIER_WITH_HOLDERS
+from scim_gateway_sql.reading import _GET_WITH_HOLDERS
 from servers.fault_proxy import FaultProxy
 from servers.mariadb import MariaDb
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
@@ -16,6 +17,7 @@ from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 from scim_gateway.testing import BackendTests, create, exchange_names, get, group, user
 from scim_gateway.testing.changes import ChangeTests
 from scim_gateway.testing.memberships import MembershipTests
+from scim_gateway.testing.processes import ProcessTests
 from scim_gateway.testing.surroundings import SurroundingsTests
 from scim_gateway.testing.uniqueness import UniquenessTests
 
@@ -34,16 +36,25 @@ def url(mariadb_server: MariaDb, mariadb: str, proxy: FaultProxy) -> str:
 
 @pytest.fixture
 def make_unreachable(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
     return proxy.refuse
 
 
 class TestSqlBackendOnMariaDb(BackendTests):
     @pytest.fixture
-    def backend(self, url: str) -> Iterator[SqlBackend]:
-        backend = SqlBackend.from_settings({"database_url": url}, self.resource_types)
-        yield backend
-        backend.close()
+    def opened(self, url: str) -> Iterator[Callable[[], SqlBackend]]:
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(
+                closing(SqlBackend.from_settings({"database_url": url}, self.resource_types))
+            )
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, make_unreachable: Callable[[], None]) -> Callable[[], None]:
@@ -76,14 +87,23 @@ class TestSqlBackendOnMariaDb(BackendTests):
                 assert keys["g"] == ("eq_ref", "PRIMARY")
 
 
-class TestSqlBackendWithItsStatementsForSingleStore(UniquenessTests, ChangeTests, MembershipTests, SurroundingsTests):
+class TestSqlBackendWithItsStatementsForSingleStore(
+    UniquenessTests, ChangeTests, MembershipTests, ProcessTests, SurroundingsTests
+):
     """What writes; reads are the same statements on both (test_sql_statements.py)."""
 
     @pytest.fixture
-    def backend(self, url: str) -> Iterator[SqlBackend]:
-        backend = SqlBackend(SingleStoreOnMariaDb.at(url), self.resource_types)
-        yield backend
-        backend.close()
+    def opened(self, url: str) -> Iterator[Callable[[], SqlBackend]]:
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(closing(SqlBackend(SingleStoreOnMariaDb.at(url), self.resource_types)))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
 
     def test_it_knows_what_it_speaks_to(self, backend: SqlBackend) -> None:
         create(backend, user("ada"))

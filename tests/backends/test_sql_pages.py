@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from core_client import Core
-from scim_gateway_sql import SqlBackend, handlers, pages, pushdown
+from scim_gateway_sql import SqlBackend, pages, prepared, pushdown, reading
 from scim_gateway_sql.condition import Translation
 from scim_gateway_sql.ddl import OUT_OF_ORDER
 from sql_directory import TYPES, heard_from, opened
@@ -92,9 +92,9 @@ def check(backend: SqlBackend, everybody: Sequence[Resource], query: Query) -> N
 def test_every_page_is_that_of_the_core(
     backend: SqlBackend, everybody: Sequence[Resource], monkeypatch: pytest.MonkeyPatch, text: str, few_matches: int
 ) -> None:
-    for name, value in (("FEW", 2), ("BATCH", 3)):
-        monkeypatch.setattr(pages, name, value)
-    monkeypatch.setattr(handlers, "FEW_MATCHES", few_matches)
+    monkeypatch.setattr(pages, "FEW", 2)
+    monkeypatch.setattr(prepared, "BATCH", 3)
+    monkeypatch.setattr(reading, "FEW_MATCHES", few_matches)
     tree = resolved(USER, text)
     for start in (1, 5, 12, 21):
         for count in (0, 4, 100):
@@ -110,7 +110,7 @@ def test_a_page_is_read_in_batches_in_the_order_of_the_page(
     backend: SqlBackend, everybody: Sequence[Resource], heard: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "FEW", 2)
-    monkeypatch.setattr(pages, "BATCH", 3)
+    monkeypatch.setattr(prepared, "BATCH", 3)
     check(backend, everybody, Query(USER, resolved(USER, 'title co "even"'), start_index=3, count=10))
     assert sum("scim_resource.doc" in text for text in heard) == 4
 

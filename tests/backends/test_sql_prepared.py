@@ -112,7 +112,7 @@ def test_reading_changes_nothing_and_everything_else_may(backend: SqlBackend) ->
 
 def test_who_listens_to_sqlalchemy_hears_of_them_too(backend: SqlBackend, session: Session) -> None:
     heard: list[tuple[str, Any]] = []
-    engine = backend.database._engine
+    engine = backend.database.connections.engine
     assert engine is not None
     event.listen(engine, "before_cursor_execute", lambda _c, _cursor, text, values, *_: heard.append((text, values)))
     _TWO.rows(session, {"fence_": 2})

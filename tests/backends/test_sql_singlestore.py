@@ -7,11 +7,12 @@ only a SingleStore can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from doubles.singlestore.api import Address, MariaDB
 from doubles.singlestore.fixtures import MakeDouble, Server, authorities, real_server
 from scim_gateway_sql import SqlBackend
@@ -74,16 +75,23 @@ def settings(server: Server, database: str, proxy: FaultProxy | None) -> dict[st
 
 class TestSqlBackendOnSingleStore(IN_SUITE):
     @pytest.fixture
-    def backend(self, settings: dict[str, Any]) -> Iterator[SqlBackend]:
-        backend = SqlBackend.from_settings(settings, self.resource_types)
-        yield backend
-        backend.close()
+    def opened(self, settings: dict[str, Any]) -> Iterator[Callable[[], SqlBackend]]:
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(closing(SqlBackend.from_settings(settings, self.resource_types)))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], SqlBackend]) -> SqlBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, proxy: FaultProxy | None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         if proxy is None:
             pytest.skip("needs a network that fails, and SINGLESTORE_URL names another machine")
-        monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+        monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
         return proxy.refuse
 
     def test_the_check_finds_a_sound_store_sound_and_sends_nothing_that_is_not_documented(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pymysql
 import pytest
-import scim_gateway_sql.database
+import scim_gateway_sql.connections
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.failures import Contended, Duplicate, Locked, Lost, Refused, meaning_of
 from scim_gateway_sql.mysql import ServerAddress
@@ -99,7 +99,7 @@ def test_an_unknown_database_is_said_in_one_line(mariadb_server: MariaDb) -> Non
 def test_a_server_that_is_not_there_is_said_in_one_line(
     mariadb_server: MariaDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scim_gateway_sql.database, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(scim_gateway_sql.connections, "CONNECT_SECONDS", 0.1)
     proxy = FaultProxy(mariadb_server.port)
     proxy.close()
     detail, finding = statement_error(mariadb_server.url("scim", port=proxy.port))
@@ -135,6 +135,21 @@ def test_an_account_with_no_more_rights_than_it_needs_serves_once_the_tables_are
     create(narrow, user("bob"))
     assert [finding for finding in narrow.check() if not finding.ok] == []
     narrow.close()
+
+
+def test_an_account_for_tls_only_that_is_refused_without_is_told_the_setting(
+    account: Callable[[str], str], mariadb_server: MariaDb
+) -> None:
+    url = account("ALL PRIVILEGES")
+    mariadb_server.query("ALTER USER gateway@'%' REQUIRE SSL")
+    _, finding = statement_error(url)
+    assert "refuses the gateway's user name or password" in finding.message
+    assert "REQUIRE SSL needs SCIM_GATEWAY_DATABASE_TLS=required: TLS is off" in finding.remedy
+    authority = str(mariadb_server.certificates.authority)
+    settings = {"database_url": url, "database_tls": "required", "database_tls_ca": authority}
+    backend = SqlBackend.from_settings(settings, TYPES)
+    assert [found for found in backend.check() if not found.ok] == []
+    backend.close()
 
 
 def test_an_account_that_may_only_read_is_told_what_it_lacks(

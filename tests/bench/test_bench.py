@@ -19,11 +19,13 @@ from scim_gateway.bench import deployment
 from scim_gateway.bench.deployment import Row, check_url, measure
 from scim_gateway.bench.directory import TEAMS, Directory, Traits, fill
 from scim_gateway.bench.measuring import Client, percentile
+from scim_gateway.bench.throwaway import Size, clean_up
 from scim_gateway.bench.wire import BenchmarkError, Connection, Target
 from scim_gateway.bench.workloads import NotApplicable, all_workloads
 from scim_gateway.cli import main
 
 TOKEN = "a-token-of-the-tests-0123456789-abcdef"
+MEMORY = {"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"}
 
 
 @contextmanager
@@ -59,7 +61,7 @@ def serving(app: Any) -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Target]:
-    app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
+    app = create_app(MEMORY)
     with serving(app) as target:
         yield target
 
@@ -109,7 +111,7 @@ def test_a_service_that_is_not_there_is_an_error_that_names_it() -> None:
         Connection(Target("127.0.0.1", port))
 
 
-@pytest.mark.parametrize("url", ["ftp://host/scim", "scim/v2", ""])
+@pytest.mark.parametrize("url", ["ftp://host/scim", "scim/v2", "", "http://[host/", "http://u:se/kret@host/scim"])
 def test_only_urls_of_http_are_measured(url: str) -> None:
     with pytest.raises(ValueError, match="SCIM base URL"):
         Target.of_url(url, None)
@@ -165,7 +167,7 @@ def test_every_workload_does_what_it_says_and_leaves_the_directory_as_it_was(gat
         assert client.call("GET", "/Users?count=0").json()["totalResults"] == total - 3
         teams = client.call("GET", f"/Users/{directory.committee[0]}").json()["groups"]
         assert len(teams) == TEAMS
-        directory.clear()
+        assert clean_up(client, "person") is None
         assert client.call("GET", "/Users?count=0").json()["totalResults"] == 0
 
 
@@ -177,19 +179,29 @@ def test_a_group_that_there_is_not_cannot_be_measured(gateway: Target) -> None:
             workload.plan(directory)
 
 
-def test_a_deployment_is_measured_and_left_as_it_was(gateway: Target) -> None:
-    rows: list[Row] = []
-    assert measure(gateway, rows.append, users=100, seconds=0.01, connections=2)
-    assert [row.workload for row in rows] == [workload.name for workload in all_workloads((100,))]
-    assert all(row.count and row.rate > 0 for row in rows if row.reason is None)
-    with closing(Client(gateway)) as client:
-        for path in ("/Users", "/Groups"):
-            assert client.call("GET", f"{path}?count=0").json()["totalResults"] == 0
+@pytest.mark.parametrize("users", [10, 100])
+def test_a_deployment_is_measured_and_left_as_it_was(users: int) -> None:
+    app, rows, made = create_app(MEMORY), list[Row](), list[str]()
+
+    def counting(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST":
+            made.append(environ["PATH_INFO"])
+        return app(environ, start_response)
+
+    size = Size(users)
+    with serving(counting) as target:
+        assert measure(target, rows.append, size=size, seconds=0.01, connections=2)
+        assert [row.workload for row in rows] == [workload.name for workload in all_workloads((size.group,))]
+        assert all(row.count and row.rate > 0 for row in rows if row.reason is None)
+        assert len(made) == size.removals  # each of them is removed, and that was told beforehand
+        with closing(Client(target)) as client:
+            for path in ("/Users", "/Groups"):
+                assert client.call("GET", f"{path}?count=0").json()["totalResults"] == 0
 
 
 def test_a_deployment_that_refuses_groups_is_left_without_a_trace() -> None:
     """Whatever goes wrong while people are made, none of them stays."""
-    app = create_app({"SCIM_GATEWAY_BACKEND": "memory", "SCIM_GATEWAY_TOKEN": TOKEN, "SCIM_GATEWAY_LOG_LEVEL": "error"})
+    app = create_app(MEMORY)
 
     def without_groups(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith("/Groups"):
@@ -200,7 +212,7 @@ def test_a_deployment_that_refuses_groups_is_left_without_a_trace() -> None:
 
     with serving(without_groups) as target:
         with pytest.raises(BenchmarkError, match="500"):
-            measure(target, lambda row: None, users=100, seconds=0.01, connections=2)
+            measure(target, lambda row: None, size=Size(10), seconds=0.01, connections=2)
         with closing(Client(target)) as client:
             assert client.call("GET", "/Users?count=0").json()["totalResults"] == 0
 
@@ -224,11 +236,18 @@ def test_a_token_is_sent_where_it_is_safe(url: str, token: str, insecure: bool, 
             check_url(url, token, insecure=insecure)
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
+    for url in ("http://a:sekret@127.0.0.1:8000/scim/v2", "https://sekret@scim.example.com/scim/v2"):
+        with pytest.raises(ValueError, match="the URL holds credentials") as raised:
+            check_url(url, "t" * 40, insecure=False)
+        assert "sekret" not in str(raised.value)
+
+
 def test_the_command_asks_before_it_creates_anybody(gateway: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     # Each takes the least time that may be asked for.
     monkeypatch.setattr(deployment, "all_workloads", lambda groups: all_workloads(groups)[:2])
     url = f"http://127.0.0.1:{gateway.port}/scim/v2"
-    arguments = ["bench", "--url", url, "--users", "100", "--seconds", "0.1"]
+    arguments = ["bench", "--url", url, "--seconds", "0.1"]
     environ = {"SCIM_GATEWAY_TOKEN": TOKEN}
     refused = CliRunner().invoke(main, arguments, obj=environ, input="n\n")
     assert refused.exit_code == 1
@@ -238,6 +257,18 @@ def test_the_command_asks_before_it_creates_anybody(gateway: Target, monkeypatch
     answer = json.loads(done.stdout)
     assert answer["ok"]
     assert [row["workload"] for row in answer["workloads"]] == ["create", "get by id"]
+
+
+def test_a_wrong_answer_is_told_by_its_detail(gateway: Target) -> None:
+    """Administrators read sentences, not JSON; and no table is begun that has no lines."""
+    arguments = ["bench", "--url", f"{gateway.url}/wrong", "--yes"]
+    result = CliRunner().invoke(main, arguments, obj={"SCIM_GATEWAY_TOKEN": TOKEN})
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    error = result.stderr
+    assert error.count("\n") == 1
+    assert error.startswith("Error: expected 200, but was answered 404: ")
+    assert "{" not in error
 
 
 def test_the_command_says_in_one_line_what_is_wrong() -> None:

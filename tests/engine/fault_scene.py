@@ -14,7 +14,7 @@ from doubles.singlestore.api import Entry
 from engine_world import EngineWorld, connect
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_singlestore_engine import EngineBackend
 from scim_gateway_sql import SqlBackend

@@ -11,7 +11,7 @@ import pytest
 from core_client import GROUP, USER, Core
 from engine_world import PASSWORD, EngineWorld
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_singlestore_engine import EngineBackend, groups
 from scim_gateway_sql import SqlBackend
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from click.testing import CliRunner
 from engine_world import engine_settings
 from scim_gateway_provisioning.target import Deadline, Unreachable
 from scim_gateway_singlestore_engine import connection, failures
@@ -24,6 +25,8 @@ from scim_gateway_singlestore_engine.statements import (
     create_user,
     drop_group,
 )
+
+from scim_gateway.cli import main
 
 ASK = Statement("SELECT 1", "SELECT 1")
 WHICH = Statement("SELECT", "SELECT CONNECTION_ID()")
@@ -385,3 +388,23 @@ def test_what_is_given_back_after_the_end_is_closed(world, connections):
 
 def test_settings_of_tests_are_settings(tmp_path):
     assert engine_settings(tmp_path, 3306).endpoint.user == "scim_gw"
+
+
+def test_a_log_in_that_is_refused_is_told_once_by_check_with_the_settings_to_compare(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("scim_gateway"), "handlers", [])
+    world.double.execute("ALTER USER 'scim_gw'@'%' IDENTIFIED BY 'changed'")
+    environ = {
+        "SCIM_GATEWAY_BACKEND": "engine",
+        "SCIM_GATEWAY_DATA_DIR": str(tmp_path / "data"),
+        "SCIM_GATEWAY_ENGINE_URL": f"singlestore://scim_gw@127.0.0.1:{world.double.address().port}/",
+        "SCIM_GATEWAY_ENGINE_PASSWORD": world.target.settings.endpoint.password,
+    }
+    for _ in range(2):
+        failures._said.clear()
+        result = CliRunner().invoke(main, ["check"], obj=environ)
+        assert result.exit_code == 1
+        assert result.output.count("refuses the account 'scim_gw'") == 1
+        (line,) = [line for line in result.output.splitlines() if "refuses the account" in line]
+        assert "FAIL engine: " in line
+        assert "compare engine_url and engine_password (SCIM_GATEWAY_ENGINE_PASSWORD_FILE)" in line
+    assert logging.getLogger("scim_gateway").handlers == [], "a command leaves nothing behind"

@@ -11,7 +11,7 @@ import pytest
 from core_client import GROUP, PATCH_OP, USER, Core
 from engine_world import EngineWorld
 from scim_gateway_provisioning.breaker import Limits
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_singlestore_engine import EngineBackend, capabilities
 from scim_gateway_sql import SqlBackend

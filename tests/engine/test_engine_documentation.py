@@ -85,7 +85,7 @@ def test_what_okta_does_makes_the_statements_of_the_table(world: EngineWorld, tm
     def does(title: str, call: Callable[[], Any]) -> Any:
         before = len(world.sent())
         answer = call()
-        sent = "\n".join(world.sent()[before:]).replace('\\"', '"')
+        sent = "\n".join(world.sent()[before:])
         for id in [answer["id"], *ids] if isinstance(answer, dict) and title.startswith("Assign") else ids:
             ids[id] = "ID"
             sent = sent.replace(id, "ID")

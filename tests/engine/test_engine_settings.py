@@ -8,7 +8,9 @@ import pytest
 from engine_world import engine_settings
 from scim_gateway_singlestore_engine.settings import TYPES, EngineSettings
 
+from scim_gateway.app import load_backend
 from scim_gateway.config import ConfigurationError
+from scim_gateway.definitions import standard_resource_types
 
 
 def refusal(tmp_path, **chosen) -> str:
@@ -34,10 +36,14 @@ def test_what_is_needed_is_said_when_it_is_missing(tmp_path):
         "singlestore://gw@db.example.com:port/",
         "singlestore://gw@db.example.com/?ssl=0",
         "db.example.com",
+        "singlestore://gw:1#secret@db.example.com",
+        "singlestore://gw:1?secret@db.example.com",
     ],
 )
 def test_an_address_that_is_none_is_refused_with_the_form(tmp_path, url):
-    assert "singlestore://USER@HOST:3306" in refusal(tmp_path, url=url)
+    text = refusal(tmp_path, url=url)
+    assert "singlestore://USER@HOST:3306" in text
+    assert "secret" not in text
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated(tmp_path):
@@ -154,3 +160,13 @@ def test_patterns_ignore_case_and_look_alikes(tmp_path):
 def test_nothing_of_the_password_is_shown(tmp_path):
     settings = engine_settings(tmp_path, 1, password="geheim-geheim")
     assert "geheim" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["engine", "portal", "engine+portal"])
+def test_an_application_that_gives_some_settings_only_gets_the_defaults_or_one_clear_line(tmp_path, name):
+    types = standard_resource_types()
+    backend = load_backend(name)
+    with pytest.raises(ConfigurationError, match=r"needs (engine_url|an API key)"):
+        backend.from_settings({"data_dir": str(tmp_path)}, types)
+    given = {"engine_url": "singlestore://scim_gw@127.0.0.1:3306/", "engine_password": "x", "portal_api_key": "y"}
+    backend.from_settings({"data_dir": str(tmp_path), **given}, types).close()

@@ -286,10 +286,13 @@ def test_what_cannot_be_removed_is_named_so_that_somebody_can() -> None:
 
     with listening(answer) as (_, url):
         _, steps = play("okta", url)
-    left = [step for step in steps if step.name == "clean up"]
-    assert left
-    assert not left[0].ok
-    assert "scim-gateway-simulation.invalid" in left[0].detail
+    assert [step.ok for step in steps if step.name == "clean up"] == [False]
+    left = steps[-1]
+    assert left.name == "left"
+    assert not left.ok
+    assert "scim-gateway-simulation.invalid" in left.detail
+    assert f"scim-gateway simulate okta --url {url} --clean-up " in left.detail
+    assert "approve" not in left.detail  # it was no circuit breaker that refused
 
 
 # -- what goes over the wire ------------------------------------------------------------------------------------------

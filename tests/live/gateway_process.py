@@ -16,13 +16,17 @@ from typing import Any
 
 from scim_http import ScimClient
 from servers.ports import free_port
+from servers.terminal import Terminal
 
 TOKEN = "a-fixed-token-for-live-tests-0123456789-abcdef"
 START_SECONDS = 90.0
 
 
 class GatewayProcess:
-    """One gateway over a folder of its own; it can be killed and started again."""
+    """One gateway over a folder of its own; it can be killed and started again.
+
+    :param terminal: whether its standard output is a terminal.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class GatewayProcess:
         workers: int = 2,
         threads: int = 4,
         token: str | None = TOKEN,
+        terminal: bool = False,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -50,6 +55,8 @@ class GatewayProcess:
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._on_terminal = terminal
+        self._terminal: Terminal | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -60,15 +67,18 @@ class GatewayProcess:
             **self._settings,
         }
         with self.log.open("ab") as log:
+            self._terminal = Terminal(self.log) if self._on_terminal else None
             self._process = subprocess.Popen(
                 self._command,
                 env=environ,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=self._terminal.end if self._terminal else log,
+                stderr=log,
                 start_new_session=True,
             )
+            if self._terminal:
+                self._terminal.handed_over()
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -90,6 +100,8 @@ class GatewayProcess:
     @property
     def output(self) -> str:
         """All that it has written to its terminal."""
+        if self._terminal is not None:
+            self._terminal.catch_up()
         return self.log.read_text("utf-8", "replace")
 
     def client(self, token: str = TOKEN) -> ScimClient:
@@ -103,6 +115,9 @@ class GatewayProcess:
             with suppress(ProcessLookupError):  # all have ended
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = None
 
     def stop(self, timeout: float = 40.0) -> int:
         """SIGTERM, as a service manager sends it; returns the exit code."""

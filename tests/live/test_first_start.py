@@ -19,7 +19,7 @@ def shown(output: str, label: str) -> str:
 
 
 def test_what_the_first_start_prints_is_all_that_okta_needs_and_it_survives_restarts(tmp_path: Path) -> None:
-    gateway = GatewayProcess(tmp_path, "sql", token=None)
+    gateway = GatewayProcess(tmp_path, "sql", token=None, terminal=True)
     try:
         gateway.start()
         first = gateway.output

@@ -12,7 +12,7 @@ from doubles.portal.server import PortalDouble
 from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_provisioning.target import Target
 from scim_gateway_singlestore_portal import PortalBackend, PortalTarget

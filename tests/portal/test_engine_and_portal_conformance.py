@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from doubles.portal.server import PortalDouble
 from doubles.singlestore.serving import engine_environ
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_singlestore import EngineAndPortalBackend
 from scim_gateway_sql import SqlBackend
@@ -22,7 +23,7 @@ from scim_gateway.testing import BackendTests
 
 class TestEngineAndPortalBackend(BackendTests):
     @pytest.fixture
-    def backend(self, portal: PortalDouble, tmp_path: Path) -> Iterator[EngineAndPortalBackend]:
+    def opened(self, portal: PortalDouble, tmp_path: Path) -> Iterator[Callable[[], EngineAndPortalBackend]]:
         with engine_environ() as engine:
             environ = {
                 **engine,
@@ -36,12 +37,24 @@ class TestEngineAndPortalBackend(BackendTests):
                 "ENGINE_USER_ATTRIBUTE": "id",
             }
             settings = load({f"SCIM_GATEWAY_{name}": value for name, value in environ.items()})
-            directory = SqlBackend.from_settings(settings, self.resource_types, migrations=(PROVISIONING,))
-            safeguards = Safeguards(directory.database, directory.tenant, (), Limits(0))
-            targets = EngineAndPortalBackend.targets_from(settings, self.resource_types)
-            backend = EngineAndPortalBackend(directory, targets, times=Times(request=300.0), safeguards=safeguards)
-            yield backend
-            backend.close()
+
+            def open_one() -> EngineAndPortalBackend:
+                directory = SqlBackend.from_settings(settings, self.resource_types, migrations=(PROVISIONING,))
+                safeguards = Safeguards(directory.database, directory.tenant, (), Limits(0))
+                targets = EngineAndPortalBackend.targets_from(settings, self.resource_types)
+                times = Times(request=300.0)
+                return EngineAndPortalBackend(directory, targets, times=times, safeguards=safeguards)
+
+            with ExitStack() as stack:
+                yield lambda: stack.enter_context(closing(open_one()))
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], EngineAndPortalBackend]) -> EngineAndPortalBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], EngineAndPortalBackend]) -> EngineAndPortalBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, backend: EngineAndPortalBackend, tmp_path: Path) -> Callable[[], None]:

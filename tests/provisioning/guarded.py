@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 
 from scim_gateway_provisioning.audit_event import Event
 from scim_gateway_provisioning.breaker import Limits
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.journal import Change
-from scim_gateway_provisioning.migrations import PROVISIONING
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_sql import SqlBackend
 from scim_gateway_sql.database import Session
@@ -69,6 +69,11 @@ class Guarded:
         with suppress(_Undo), self.write() as session:
             self.safeguards.recorded(session, changes)
             raise _Undo
+
+    def removals(self) -> Mapping[str, int]:
+        """How many count at present."""
+        with self.backend.database.session() as session:
+            return self.safeguards.breaker.counts(session)
 
     def events(self, **how: Any) -> list[AuditEvent]:
         return list(self.safeguards.events(**how))

@@ -12,7 +12,7 @@ from doubles.listed_target import ListTarget
 from scim_gateway_provisioning.backend import ProvisioningBackend
 from scim_gateway_provisioning.breaker import Limits
 from scim_gateway_provisioning.context import Context, Times
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_provisioning.promises import promises
 from scim_gateway_provisioning.safeguards import Safeguards
 from scim_gateway_provisioning.tables import works

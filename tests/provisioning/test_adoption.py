@@ -123,6 +123,7 @@ def test_a_directory_that_has_the_people_already_adopts_them_by_a_plan(tmp_path)
     old.core.group("staff", *people[:2])
     old.core.patch(people[2], {"op": "replace", "path": "active", "value": False})
     world = Compared(tmp_path, ListTarget("new"))
+    world.backend.drop("old")
     with world.by_hand() as listing:
         listing.users |= {name: Account(name, None) for name in ("ann", "cid", "dba")}
         listing.groups["staff"] = Team("staff", None, {"ann", "cid", "dba"})

@@ -87,7 +87,7 @@ def test_the_limit_of_removals_is_met_exactly(processes: list[Guarded]) -> None:
     at_once(6, work)
     assert len(through) == 20
     assert sorted(through) == sorted(event.id or "" for event in processes[0].events())
-    assert processes[0].safeguards.breaker_counts()["users and groups"] == 20
+    assert processes[0].removals()["users and groups"] == 20
 
 
 def test_the_same_removal_counts_once_on_a_server_too(guarded: Guarded) -> None:
@@ -95,7 +95,7 @@ def test_the_same_removal_counts_once_on_a_server_too(guarded: Guarded) -> None:
         guarded.change(deactivated("u1"))
         guarded.change(deleted("User", "u1"))
         guarded.change(memberships("g1", removed=("u1", "u2")))
-    assert guarded.safeguards.breaker_counts() == {"users and groups": 1, "memberships": 2}
+    assert guarded.removals() == {"users and groups": 1, "memberships": 2}
 
 
 def test_no_change_is_committed_behind_a_pause(processes: list[Guarded]) -> None:

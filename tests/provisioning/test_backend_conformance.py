@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,20 @@ from scim_gateway.testing import BackendTests, create, exchange_names, get, user
 
 class TestProvisioningBackend(BackendTests):
     @pytest.fixture
-    def backend(self, tmp_path: Path) -> Iterator[ProvisioningBackend]:
-        target = ListTarget(limit=10**6)
-        backend = provisioned(tmp_path, target, resource_types=self.resource_types, times=quick(request=60.0))
-        yield backend
-        backend.close()
+    def opened(self, tmp_path: Path) -> Iterator[Callable[[], ProvisioningBackend]]:
+        times, target = quick(request=60.0), ListTarget(limit=10**6)
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(
+                closing(provisioned(tmp_path, target, resource_types=self.resource_types, times=times))
+            )
+
+    @pytest.fixture
+    def backend(self, opened: Callable[[], ProvisioningBackend]) -> ProvisioningBackend:
+        return opened()
+
+    @pytest.fixture
+    def another(self, opened: Callable[[], ProvisioningBackend]) -> ProvisioningBackend:
+        return opened()
 
     @pytest.fixture
     def make_unreachable(self, backend: ProvisioningBackend, tmp_path: Path) -> Callable[[], None]:

@@ -130,7 +130,7 @@ def test_nothing_of_a_refused_change_is_left(guarded: Guarded) -> None:
         with pytest.raises(BreakerOpen):
             guarded.change(memberships("g", removed=("u1",)), deactivated("u9"))
     assert len(guarded.events()) == before
-    assert guarded.safeguards.breaker_counts() == {"users and groups": 5, "memberships": 0}
+    assert guarded.removals() == {"users and groups": 5, "memberships": 0}
 
 
 def test_users_and_groups_are_counted_together_and_memberships_apart(guarded: Guarded) -> None:
@@ -161,13 +161,13 @@ def test_one_request_that_takes_away_too_much_is_refused_as_a_whole(guarded: Gua
 def test_what_takes_nothing_away_is_never_counted(guarded: Guarded, change: Change) -> None:
     for _ in range(20):
         guarded.change(change)
-    assert guarded.safeguards.breaker_counts() == {"users and groups": 0, "memberships": 0}
+    assert guarded.removals() == {"users and groups": 0, "memberships": 0}
 
 
 def test_a_user_who_was_active_without_a_word_counts_when_deactivated(guarded: Guarded) -> None:
     before = {name: value for name, value in user("u1").items() if name != "active"}
     guarded.change(Change("User", "u1", before, user("u1", active=False)))
-    assert guarded.safeguards.breaker_counts()["users and groups"] == 1
+    assert guarded.removals()["users and groups"] == 1
 
 
 def test_the_same_removal_counts_once_however_often_and_in_whatever_way_it_is_asked_for(guarded: Guarded) -> None:
@@ -175,25 +175,25 @@ def test_the_same_removal_counts_once_however_often_and_in_whatever_way_it_is_as
         guarded.change(deactivated("u1"))
         guarded.change(deleted("User", "u1"))
         guarded.change(memberships("g1", removed=("u1", "u2")))
-    assert guarded.safeguards.breaker_counts() == {"users and groups": 1, "memberships": 2}
+    assert guarded.removals() == {"users and groups": 1, "memberships": 2}
 
 
 def test_the_memberships_of_a_deleted_user_are_not_counted_besides(guarded: Guarded) -> None:
     groups = [memberships(f"g{number}", removed=("u1",)) for number in range(50)]
     guarded.change(*groups, deleted("User", "u1"))
-    assert guarded.safeguards.breaker_counts() == {"users and groups": 1, "memberships": 0}
+    assert guarded.removals() == {"users and groups": 1, "memberships": 0}
 
 
 def test_what_a_target_could_not_do_and_is_taken_back_is_not_counted(guarded: Guarded) -> None:
     for number in range(20):
         guarded.change(deleted("User", f"u{number}"), undone=True)
-    assert guarded.safeguards.breaker_counts()["users and groups"] == 0
+    assert guarded.removals()["users and groups"] == 0
 
 
 def test_a_resource_that_no_target_knows_is_not_counted(guarded: Guarded) -> None:
     for number in range(20):
         guarded.change(deleted("Device", f"d{number}"))
-    assert guarded.safeguards.breaker_counts()["users and groups"] == 0
+    assert guarded.removals()["users and groups"] == 0
 
 
 def test_an_operation_that_comes_to_nothing_is_not_counted(guarded: Guarded) -> None:
@@ -250,7 +250,7 @@ def test_a_share_of_nothing_leaves_the_number_alone(open_with: Open) -> None:
 def test_switched_off_it_counts_nothing(open_with: Open) -> None:
     guarded = open_with(Limits(removals=0, share=10, minutes=60))
     assert removed(guarded, KINDS["deactivations"], 30) == 30
-    assert guarded.safeguards.breaker_counts()["users and groups"] == 0
+    assert guarded.removals()["users and groups"] == 0
 
 
 # The window
@@ -268,7 +268,7 @@ def test_the_same_removal_counts_again_in_another_window(guarded: Guarded) -> No
     guarded.change(deactivated("u1"))
     pass_time(guarded, HOUR + 1000)
     guarded.change(deactivated("u1"))
-    assert guarded.safeguards.breaker_counts()["users and groups"] == 1
+    assert guarded.removals()["users and groups"] == 1
 
 
 def test_what_counts_no_more_is_deleted_in_the_end(guarded: Guarded) -> None:
@@ -306,6 +306,47 @@ def test_an_approval_counts_in_every_process(guarded: Guarded) -> None:
     other = guarded.another()
     other.safeguards.approve(60)
     assert removed(guarded, lambda number: deactivated(f"v{number}"), 10) == 10
+
+
+# What an operator is told
+
+
+@pytest.mark.parametrize("change", KINDS.values(), ids=KINDS.keys())
+def test_it_tells_that_it_holds_exactly_when_the_next_removal_would_be_refused(
+    guarded: Guarded, change: Callable[[int], Change]
+) -> None:
+    assert removed(guarded, change, 4) == 4
+    assert guarded.safeguards.removals_refused() is None
+    guarded.change(change(4))
+    told = guarded.safeguards.removals_refused()
+    assert told is not None
+    assert "5 " in told
+    assert "within 60 minutes" in told
+    assert "breaker_removals" in told
+    assert removed(guarded, lambda number: change(number + 100)) == 0
+    guarded.safeguards.approve(10)
+    assert guarded.safeguards.removals_refused() is None
+    pass_time(guarded, 11 * 60_000)
+    assert guarded.safeguards.removals_refused() is None
+
+
+def test_it_holds_by_the_share_of_a_large_directory(guarded: Guarded) -> None:
+    fill(guarded, 100, 200)
+    for number in range(10):
+        assert guarded.safeguards.removals_refused() is None
+        delete_user(guarded, f"x{number:06}")
+    told = guarded.safeguards.removals_refused()
+    assert told is not None
+    assert "10 % of 100 users and groups" in told
+    assert "memberships" not in told
+    leave(guarded, 20, 40)
+    assert "10 % of 200 memberships" in str(guarded.safeguards.removals_refused())
+
+
+def test_what_is_switched_off_never_holds(open_with: Open) -> None:
+    guarded = open_with(Limits(removals=0))
+    removed(guarded, KINDS["deactivations"], 30)
+    assert guarded.safeguards.removals_refused() is None
 
 
 # A clock that is wrong
@@ -349,7 +390,7 @@ def test_threads_and_processes_together_get_through_exactly_what_the_limit_is(op
     for thread in threads:
         thread.join()
     assert len(through) == 20
-    assert guarded.safeguards.breaker_counts()["users and groups"] == 20
+    assert guarded.removals()["users and groups"] == 20
 
 
 def statements_of(guarded: Guarded, change: Change) -> list[str]:

@@ -165,6 +165,7 @@ class Machine(RuleBasedStateMachine):
             for file in self.folder.iterdir():
                 shutil.copy(file, folder)
             shadow = directory_in(Path(folder))
+            shadow.feeding.targets = self.world.backend.targets
             Core(shadow).send(method, path, body)
             wanted = wanted_in(shadow)
             shadow.close()

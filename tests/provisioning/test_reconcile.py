@@ -125,6 +125,7 @@ def test_a_directory_that_never_had_a_target_is_brought_there(world, open_anothe
     world.core.group("staff", *people)
     world.core.patch(people[2], active(False))
     other = open_another(ListTarget("new"))
+    other.backend.drop("list")
     assert other.steps() == [
         "add User u0", "add User u1", "add User u2", "add Group staff",
         "add Membership staff u0", "add Membership staff u1",
@@ -293,6 +294,7 @@ def test_what_a_target_refuses_does_not_stop_the_rest(world, open_another):
     for name in ("ann", "bob", "cid"):
         world.core.user(name)
     other = open_another(ListTarget("new", refused="bob"))
+    other.backend.drop("list")
     repair = other.apply()
     assert sorted(other.target.listing.users) == ["ann", "cid"]
     assert [short(step) for step in repair.left.to_do] == ["add User bob"]
@@ -541,6 +543,7 @@ def test_one_target_that_is_down_does_not_keep_the_gateway_from_mending_the_othe
     world.targets[0].down()
     repair = world.reconciler.reconcile()
     assert (repair.done, repair.problems) == (1, ["one cannot be compared: It is down."])
+    assert repair.unseen == ["one"]
     assert list(world.targets[1].listing.users) == ["ann"]
     one, two = world.reconciler.latest()
     assert (one.problem, two.problem) == ("one cannot be compared: It is down.", None)

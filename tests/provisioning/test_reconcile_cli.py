@@ -88,6 +88,7 @@ def test_existing_accounts_are_adopted(run, core, folder):
     with target_in(folder).store.open() as listing:
         for name in ("ann", "bob", "root"):
             foreign(listing, name)
+    core.backend.pending()
     output = run("adopt", "list", "user", "--pattern", "*", code=1).stdout
     assert "root  is protected and not adopted: it is protected" in output
     assert output.splitlines()[-1] == "2 listed, 1 protected"

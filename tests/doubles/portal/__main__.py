@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from doubles.by_hand import end_if_taken
 from doubles.portal.behaviour import Behaviour
 from doubles.portal.server import PortalDouble
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8081)
     parser.add_argument("--owners-by-default", action="store_true", help="as in the Shared edition")
     options = parser.parse_args()
+    end_if_taken(options.port, "make portal-double")
     behaviour = Behaviour(owners_by_default=options.owners_by_default)
     with PortalDouble(key="trying-it-out", behaviour=behaviour, port=options.port) as double:
         print(f"A double of the SingleStore Portal listens on {double.url}; its organization is Example Ltd.")

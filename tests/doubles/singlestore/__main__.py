@@ -9,6 +9,8 @@ import threading
 from dataclasses import fields
 from typing import Any
 
+from doubles.by_hand import end_if_taken
+
 from .api import Behaviour, MariaDB, SingleStoreDouble
 from .errors import EngineError
 from .statement_log import Entry
@@ -22,6 +24,7 @@ PRIVILEGES = ("CREATE USER", "PROCESS", "SHOW METADATA", "GRANT OPTION")
 def main() -> None:
     """Serve until Ctrl-C or the line ``quit``."""
     options = _options()
+    end_if_taken(options.port, "make engine-double")
     double = SingleStoreDouble(
         options.version,
         Behaviour(**dict(options.behaviour)),

@@ -77,7 +77,7 @@ _BY_MEMBER = Prepared(
 )
 
 
-class LookUp(NamedTuple):
+class FilterStatement(NamedTuple):
     """A statement that answers a whole filter: the documents, each with its place in the default order.
 
     :param with_holders: one for the same that tells what holds the resource, where there can only be one.
@@ -88,7 +88,7 @@ class LookUp(NamedTuple):
     with_holders: Prepared | None = None
 
 
-def look_up(index: Index, tenant: str, query: Query) -> LookUp | None:
+def statement_for(index: Index, tenant: str, query: Query) -> FilterStatement | None:
     """The statement that answers the filter of a query, if there is one and it is likely to find few resources."""
     if query.sort is not None and query.sort.target.path.name == index.resource_type.members:
         return None
@@ -99,7 +99,7 @@ def look_up(index: Index, tenant: str, query: Query) -> LookUp | None:
         text, attribute = name
         if isinstance(tree.value, str):
             here |= {"attr_": text, "name_key_": unique_key(attribute, tree.value)}
-            return LookUp(_BY_IDENTIFIER, here, _BY_IDENTIFIER_WITH_HOLDERS)
+            return FilterStatement(_BY_IDENTIFIER, here, _BY_IDENTIFIER_WITH_HOLDERS)
     match tree:
         case Comparison(path, "eq", value):
             found = _equal(index, path, value)
@@ -110,7 +110,7 @@ def look_up(index: Index, tenant: str, query: Query) -> LookUp | None:
     if found is None:
         return None
     statement, parameters = found
-    return LookUp(statement, here | parameters)
+    return FilterStatement(statement, here | parameters)
 
 
 def _equal(index: Index, path: AttributePath, value: Operand) -> tuple[Prepared, dict[str, Any]] | None:
