@@ -11,14 +11,13 @@ import os
 from typing import Any
 
 import click
-import orjson
 
 from scim_gateway import __version__, config, guides
 from scim_gateway.cli_adoption import adopt
 from scim_gateway.cli_audit import audit
 from scim_gateway.cli_bench import bench
 from scim_gateway.cli_check import check
-from scim_gateway.cli_common import Commands, Log, json_option, settings_of, show_json
+from scim_gateway.cli_common import Commands, Log, json_option, json_text, settings_of, show_json
 from scim_gateway.cli_directory import groups, users
 from scim_gateway.cli_guard import approve, pause, resume
 from scim_gateway.cli_provisioning import apply, plan, reconcile
@@ -115,7 +114,7 @@ def config_(ctx: click.Context, action: str, describe: bool, as_json: bool) -> N
 
 
 def _written(value: Any) -> str:
-    return "-" if value is None else orjson.dumps(value, default=str).decode() if not isinstance(value, str) else value
+    return "-" if value is None else json_text(value) if not isinstance(value, str) else value
 
 
 for _command in (

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
-import orjson
 
-from scim_gateway.cli_common import PROBLEM, WrongUse, one_line, progress_bar, provisioned_of, show_json
+from scim_gateway.cli_common import PROBLEM, WrongUse, json_text, one_line, progress_bar, provisioned_of, show_json
 from scim_gateway.provisioned import AuditEvent, AuditHead, Provisioned
 
 _SPAN = re.compile(r"(\d{1,5})([smhdw])")
@@ -162,12 +161,12 @@ def _is_pair(value: Any) -> bool:
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    return value if isinstance(value, str) else json_text(value)
 
 
 def _as_json(event: AuditEvent) -> str:
     document = {name: value for name, value in asdict(event).items() if value is not None}
-    return orjson.dumps(document).decode()
+    return json_text(document)
 
 
 def _printable(line: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from scim_gateway.config import ConfigurationError, Settings
 from scim_gateway.errors import ScimError, Unavailable
 from scim_gateway.provisioned import Progress, Provisioned
 from scim_gateway.text import printable
+
+_UNUSUAL = re.compile(r"[^\n -~]")
+"""All but ASCII that is printable; of its control characters JSON itself leaves only DEL as it is."""
 
 OK, PROBLEM, USAGE = 0, 1, 2
 OPERATOR = Actor("command line")
@@ -125,9 +130,15 @@ def one_line(text: str) -> str:
     return printable(text, 400)
 
 
+def json_text(document: Any, *, indented: bool = False) -> str:
+    """A document as JSON that may be looked at, too: what a terminal would obey or hide is written as an escape."""
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 if indented else None, default=str).decode()
+    return _UNUSUAL.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
+
+
 def show_json(document: Any) -> None:
     """Print a document for a script."""
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
+    click.echo(json_text(document, indented=True))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

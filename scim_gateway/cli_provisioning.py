@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-import orjson
 
 from scim_gateway.actor import Acting
 from scim_gateway.cli_common import (
@@ -21,6 +20,7 @@ from scim_gateway.cli_common import (
     Failure,
     WrongUse,
     json_option,
+    json_text,
     one_line,
     progress_bar,
     provisioned_of,
@@ -116,7 +116,7 @@ def reconcile(
             click.echo(one_line(error.detail), err=True)
         else:
             if as_json:
-                click.echo(orjson.dumps(_repair_document(repair)))
+                click.echo(json_text(_repair_document(repair)))
             else:
                 click.echo(_summary(repair))
                 _complain(repair)

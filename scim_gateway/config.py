@@ -111,6 +111,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("bind", an_address, "127.0.0.1:8000", "Address to listen on."),
     Setting("workers", a_number(1, 64), 2, "Worker processes; a backend that is not for several, as memory, has one."),
     Setting("threads", a_number(1, 256), 8, "Threads of each worker process."),
+    Setting(
+        "client_timeout",
+        a_number(1, 600),
+        10,
+        "Seconds for the head of a request, and for a client that neither sends its body nor takes its answer.",
+    ),
     Setting("timeout", a_number(1), 60, "Seconds after which a worker process that stands still is replaced."),
     Setting("graceful_timeout", a_number(0), 30, "Seconds that requests get to finish when the gateway stops."),
     Setting("log_level", one_of(("debug", "info", "warning", "error")), "info", "Least severity that is logged."),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from http import HTTPStatus
 
 import orjson
@@ -21,7 +20,7 @@ from scim_gateway.exchange import SCIM_JSON, SECURITY_HEADERS
 from scim_gateway.messages import error_body
 
 _PATIENCE = 1.0
-"""Seconds in which a client takes its answer and ends what it was sending."""
+"""Seconds in which a client takes its answer."""
 
 
 class _Unreadable(ScimError):
@@ -80,7 +79,7 @@ def refusal_of(problem: BaseException, line: int, fields: int, field: int) -> Sc
 
 
 def refuse(client: socket.socket, address: str, error: ScimError) -> None:
-    """Answer, and log one line; the connection is closed by whoever accepted it."""
+    """Answer, and log one line; the connection is ended by whoever accepted it."""
     request_id = os.urandom(16).hex()
     body = orjson.dumps(error_body(error))
     headers = {
@@ -107,12 +106,3 @@ def refuse(client: socket.socket, address: str, error: ScimError) -> None:
     with contextlib.suppress(OSError):  # Who has gone is not told.
         client.settimeout(_PATIENCE)
         client.sendall(head.encode("ascii") + body)
-        client.shutdown(socket.SHUT_WR)
-        _take_the_rest(client)
-
-
-def _take_the_rest(client: socket.socket) -> None:
-    """Closing with bytes unread resets the connection, and the answer may be lost with it (RFC 9112 §9.6)."""
-    until = time.monotonic() + _PATIENCE
-    while client.recv(65536) and time.monotonic() < until:
-        continue

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,14 @@ def options(settings: Settings) -> dict[str, Any]:
     shared = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK)
     return {
         "bind": settings["bind"],
-        # Threads: one slow client or a long request does not hold up the others, and a stop loses no request.
+        # Threads: a long request does not hold up the others, and a stop loses no request. A slow client has none while
+        # it sends a head, and then one for as long as client_timeout allows: bodies that many are slow to send or to
+        # take are for a proxy in front to buffer.
         "worker_class": "scim_gateway.gunicorn_worker.Worker",
         "workers": settings["workers"],
         "threads": settings["threads"],
+        # Half of the 1024 files that a process may have open where nobody has raised that.
+        "worker_connections": 512,
         "timeout": settings["timeout"],
         "graceful_timeout": settings["graceful_timeout"],
         # Longer than load balancers keep a connection idle, so that they close it and never we while they send.
@@ -145,13 +150,14 @@ def options(settings: Settings) -> dict[str, Any]:
         "loglevel": settings["log_level"],
         "proc_name": "scim-gateway",
         "post_fork": lambda _server, _worker: share_one_arena(),
-        "post_worker_init": begin,
+        "post_worker_init": partial(begin, settings),
         "worker_exit": close_store,
     }
 
 
-def begin(worker: Any) -> None:
-    """Begin what the backend does by itself, where the application was loaded before the worker was forked."""
+def begin(settings: Settings, worker: Any) -> None:
+    """Tell a worker its patience; begin what the backend does by itself, where it was loaded before the fork."""
+    worker.client_timeout = float(settings["client_timeout"])
     gateway = _gateway_of(worker)
     if gateway is not None:
         gateway.backend.start()

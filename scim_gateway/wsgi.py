@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from http import HTTPStatus
 from random import getrandbits
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import IO, TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import quote, unquote_to_bytes
 
 import orjson
@@ -212,7 +212,7 @@ class Service:
             raise self._too_large()
         try:
             stream, chunks, size = http.stream, [], 0
-            while chunk := stream.read(min(_CHUNK, largest + 1 - size)):
+            while chunk := _next_of(stream, min(_CHUNK, largest + 1 - size)):
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > largest:
@@ -220,11 +220,21 @@ class Service:
         except RequestEntityTooLarge:
             raise self._too_large() from None
         except (HTTPException, OSError):
-            raise InvalidSyntax("The body ended before the length that was announced.") from None
+            raise InvalidSyntax("The body ended, or came no further, before the length that was announced.") from None
         return b"".join(chunks)
 
     def _too_large(self) -> PayloadTooLarge:
         return PayloadTooLarge(f"The body is larger than {self._largest} bytes; send less at a time.")
+
+
+def _next_of(stream: IO[bytes], most: int) -> bytes:
+    """What comes next of a body; what else a server raises is about a body that is not HTTP/1.1 (RFC 9112 §7.1)."""
+    try:
+        return stream.read(most)
+    except (HTTPException, OSError, MemoryError):
+        raise
+    except Exception:  # each server has classes of its own, and no layer under it is ours
+        raise InvalidSyntax("The body is not chunked as HTTP/1.1 has it.") from None
 
 
 def _error_response(error: ScimError) -> Response:

@@ -20,6 +20,7 @@ from scim_gateway import cli_check, cli_client, cli_simulate
 from scim_gateway.app import load_backend
 from scim_gateway.backend import Finding
 from scim_gateway.cli import main
+from scim_gateway.cli_common import json_text
 from scim_gateway.config import load
 from scim_gateway.serve import prepare
 from scim_gateway.simulate import SimulationError, Step
@@ -314,8 +315,8 @@ def test_users_and_groups_are_listed_and_shown(run, environ):
     headers = {"Authorization": TOKEN}
     schemas = "urn:ietf:params:scim:schemas:core:2.0:"
     ids = []
-    for name in ("ann", "bob", "eve\x1b"):
-        body = {"schemas": [f"{schemas}User"], "userName": name.strip("\x1b"), "displayName": f"{name} x"}
+    for name in ("ann", "bob", "eve\x1b\x9b\u202e"):
+        body = {"schemas": [f"{schemas}User"], "userName": name[:3], "displayName": f"{name} x"}
         ids.append(client.post("/scim/v2/Users", json=body, headers=headers).json["id"])
     group = {"schemas": [f"{schemas}Group"], "displayName": "staff", "members": [{"value": ids[0]}]}
     group_id = client.post("/scim/v2/Groups", json=group, headers=headers).json["id"]
@@ -328,6 +329,8 @@ def test_users_and_groups_are_listed_and_shown(run, environ):
     assert len(run("users", "list", "--limit", "2").output.splitlines()) == 2
     assert [user["userName"] for user in json.loads(run("users", "list", "--json").output)] == ["ann", "bob", "eve"]
     assert json.loads(run("users", "show", ids[1]).output)["userName"] == "bob"
+    for told in (run("users", "show", "eve").output, run("users", "list", "--json").output):
+        assert "eve\\u001b\\u009b\\u202e x" in told, "nor does it in JSON"
     assert json.loads(run("users", "show", "ANN").output)["id"] == ids[0]
     assert '"xx" is not supported' in error_line(run("users", "list", "--filter", "userName xx", code=1))
     assert run("groups", "list").output == f"{group_id}  staff  1 member\n"
@@ -445,6 +448,16 @@ def test_the_installed_command_and_the_module_are_the_same():
     )
     assert done.returncode == 2
     assert done.stderr == "Error: There is no setting SCIM_GATEWAY_WORKER; did you mean SCIM_GATEWAY_WORKERS?\n"
+
+
+@pytest.mark.parametrize("hidden", ["\x1b", "\x7f", "\x9b31m", "\u202e", "\u2028", "\u200b", "\U000e0041"])
+def test_json_holds_each_character_and_shows_none_that_a_terminal_obeys_or_hides(hidden):
+    document = {"displayName": f"Zoë {hidden}\N{GRINNING FACE}", "members": [{"display": f"{hidden}漢字"}]}
+    for indented in (False, True):
+        text = json_text(document, indented=indented)
+        assert json.loads(text) == document
+        assert all(char.isprintable() or char == "\n" for char in text)
+        assert all(readable in text for readable in ("Zoë", "\N{GRINNING FACE}", "漢字"))
 
 
 def test_what_the_gateway_would_log_is_on_standard_error_but_not_twice(run, monkeypatch):

@@ -161,6 +161,16 @@ def test_text_of_others_cannot_steer_a_terminal_or_begin_a_line(run, serving):
     assert "\x1b" not in listed[0]
 
 
+def test_json_of_others_cannot_steer_a_terminal_either(run, serving):
+    record(
+        serving, Change("User", "u1\x9b31m\u202e", None, user("u1", "\x9b2Ja")), actor=Actor("x", "r", "agent\u2028")
+    )
+    printed = run("audit", "--json").stdout
+    assert len(printed.splitlines()) == 1
+    assert all(char.isprintable() for char in printed.strip())
+    assert "u1\\u009b31m\\u202e" in printed
+
+
 @pytest.mark.parametrize(
     ("detail", "told"),
     [

@@ -137,3 +137,67 @@ def test_what_is_no_request_gets_a_scim_error_and_is_not_repeated(
     assert said in body["detail"]
     assert TOKEN not in str(body)
     assert TOKEN not in gateway.output
+
+
+@pytest.mark.rfc("R-01")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"0x5\r\nabcde\r\n0\r\n\r\n",
+        b"-5\r\nabcde\r\n0\r\n\r\n",
+        b"5;name=%s" % (b"x" * 20_000),
+        b"5\r\nabcdefg\r\n0\r\n\r\n",
+        b"5\r\nabcde\r\n0\r\nAuthorization: %s\r\n\r\n" % TOKEN.encode(),
+    ],
+    ids=["hexadecimal", "negative", "long-extension", "longer-chunk", "trailer"],
+)
+def test_a_body_that_is_not_chunked_as_it_should_be_is_refused_and_the_connection_ended(
+    gateway: GatewayProcess, sent: bytes
+) -> None:
+    with connected(gateway) as connection:
+        connection.send(
+            *("POST", "/Users/.search", "Content-Type: application/scim+json", "Transfer-Encoding: chunked"), body=sent
+        )
+        status, headers = connection.head()
+        body = json.loads(connection.body(int(headers["content-length"])))
+    assert (status, body["status"], body["scimType"]) == (400, "400", "invalidSyntax")
+    assert "chunked" in body["detail"]
+    assert headers["connection"] == "close"
+    assert TOKEN not in gateway.output
+    assert "Traceback" not in gateway.output
+
+
+@pytest.mark.rfc("R-01")
+@pytest.mark.parametrize(
+    "codings",
+    [
+        ["gzip, chunked"],
+        ["gzip", "chunked"],
+        ["deflate,chunked"],
+        ["identity, chunked"],
+    ],
+    ids=", then ".join,
+)
+def test_a_body_in_another_coding_is_not_taken_for_one_that_is_only_chunked(
+    gateway: GatewayProcess, codings: list[str]
+) -> None:
+    search = b'{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]}'
+    with connected(gateway) as connection:
+        headers = [f"Transfer-Encoding: {coding}" for coding in codings]
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(search), search)
+        connection.send("POST", "/Users/.search", "Content-Type: application/scim+json", *headers, body=body)
+        status, answered = connection.head()
+        assert json.loads(connection.body(int(answered["content-length"])))["status"] == "501"
+    assert (status, answered["connection"]) == (501, "close")
+
+
+def test_chunked_is_chunked_in_any_letters_with_an_extension_and_a_trailer(gateway: GatewayProcess) -> None:
+    search = b'{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"count":0}'
+    with connected(gateway) as connection:
+        body = b'%x ; name="value"\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n' % (len(search), search)
+        coding = "Transfer-Encoding: Chunked"
+        for _ in range(2):
+            connection.send("POST", "/Users/.search", "Content-Type: application/scim+json", coding, body=body)
+            status, headers = connection.head()
+            assert (status, headers["connection"]) == (200, "keep-alive")
+            assert b"totalResults" in connection.body(int(headers["content-length"]))
