@@ -60,7 +60,6 @@ def with_workers(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
 def prepare(settings: Settings, *, where: str | None = None, terminal: bool = True) -> Prepared:
     """Open the store once, make the first token if there is none, and give all connections back before any fork.
 
-
     :param where: where the gateway listens, if gunicorn was told something else than the settings say.
     :param terminal: whether what the operator is told is seen on a terminal, and kept nowhere.
     :raises ConfigurationError: the settings make no sense.

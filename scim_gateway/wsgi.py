@@ -172,8 +172,10 @@ class Service:
         try:
             self._provider.backend.start()
             self._begun_in = os.getpid()
+        except ScimError as error:
+            logger.error("The background work cannot begin, so nothing is retried that waits: %s", error.detail)
         except Exception:  # a backend may be anybody's; the next request tries again, and this one can be answered
-            logger.exception("The background work cannot begin: what waits for a target is not retried")
+            logger.exception("The background work cannot begin, so nothing is retried that waits")
 
     def _read_head(
         self, environ: WSGIEnvironment, method: str, rest: str, prefix: str, request_id: str, client: str

@@ -228,12 +228,22 @@ def test_background_work_begins_by_itself_with_the_first_request_of_a_process(cl
     assert echo.backend.starts == 2, "threads do not pass a fork"
 
 
-def test_background_work_that_cannot_begin_is_logged_and_tried_again_and_the_request_is_answered(client, echo, log):
-    echo.backend.error = RuntimeError("can't start new thread")
+@pytest.mark.parametrize(
+    ("error", "told", "has_traceback"),
+    [
+        (RuntimeError("can't start new thread"), "that waits", True),
+        (Unavailable("This directory feeds engine."), "that waits: This directory feeds engine.", False),
+    ],
+    ids=["defect", "operator"],
+)
+def test_background_work_that_cannot_begin_is_logged_and_tried_again_and_the_request_is_answered(
+    client, echo, log, error, told, has_traceback
+):
+    echo.backend.error = error
     assert client.get("/scim/v2/Users", headers=VALID).status_code == 200
-    assert [line["message"] for line in log.read() if line["level"] == "error"] == [
-        "The background work cannot begin: what waits for a target is not retried"
-    ]
+    [line] = [line for line in log.read() if line["level"] == "error"]
+    assert line["message"] == f"The background work cannot begin, so nothing is retried {told}"
+    assert ("exception" in line) is has_traceback
     echo.backend.error = None
     for _ in range(2):
         assert client.get("/scim/v2/Users", headers=VALID).status_code == 200
