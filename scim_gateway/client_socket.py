@@ -68,6 +68,9 @@ class ClientSocket(socket.socket):
 
     :param accepted: becomes this one.
     :param seconds: of a :class:`Patience`, for each request.
+    :ivar ahead: what has come and was not read yet.
+    :ivar is_busy: whether a request is being answered.
+    :ivar is_watched: whether the worker hears, between and during requests, that something has come.
     """
 
     def __init__(self, accepted: socket.socket, seconds: float) -> None:
@@ -75,6 +78,7 @@ class ClientSocket(socket.socket):
         super().__init__(family, kind, protocol, fileno=accepted.detach())
         super().setblocking(False)
         self.ahead = b""
+        self.is_busy = self.is_watched = False
         self.patience = Patience(seconds)
         self._seconds = seconds
         self._limit: float | None = None
@@ -145,7 +149,11 @@ class ClientSocket(socket.socket):
 
         :raises TooSlow: the client did not take it in its time.
         """
-        sent = self.send(data, flags)
+        try:
+            sent = _send(self, data, flags)
+        except BlockingIOError:
+            sent = 0
+        self._sent += sent
         if sent < len(data):
             with memoryview(data) as view:
                 while sent < len(view):

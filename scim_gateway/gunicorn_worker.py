@@ -96,6 +96,7 @@ class Worker(ThreadWorker):
             if client.lags():
                 self._turn_away(conn, self.pending_conns)
             else:
+                client.is_watched = False
                 super().on_pending_socket_readable(conn, client)
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
@@ -104,6 +105,9 @@ class Worker(ThreadWorker):
             return
         if not isinstance(client, ClientSocket):
             super().on_client_socket_readable(conn, client)
+        elif client.is_busy:
+            # More has come, or the client has gone: there is time for either when the request is answered.
+            self._unwatch(client)
         elif not client.fill():
             self.keepalived_conns.remove(conn)
             self._await_head(conn)
@@ -111,11 +115,20 @@ class Worker(ThreadWorker):
         elif client.lags():
             self._turn_away(conn, self.keepalived_conns)
         else:
-            super().on_client_socket_readable(conn, client)
+            # It stays with the poller: to take it out and in again for each request takes as long as to read a head.
+            self.keepalived_conns.remove(conn)
+            client.is_busy = True
+            super().enqueue_req(conn)
+
+    def _unwatch(self, client: ClientSocket) -> None:
+        if client.is_watched:
+            client.is_watched = False
+            self.poller.unregister(client)
 
     def _turn_away(self, conn: Any, waiting: deque[Any]) -> None:
         """Ask again on another connection: what is not answered may be repeated (RFC 9112 §9.3.2)."""
         waiting.remove(conn)
+        conn.sock.is_watched = False
         self.poller.unregister(conn.sock)
         self._end(conn)
 
@@ -161,16 +174,28 @@ class Worker(ThreadWorker):
             self._end(conn)
             return
         client = conn.sock
-        if isinstance(client, ClientSocket) and conn.parser.unreader.buf.getvalue():
+        if not isinstance(client, ClientSocket):
+            super().finish_request(conn, fs)
+            return
+        client.is_busy = False
+        if conn.parser.unreader.buf.getvalue():
             # What was read of the next request is no more reason to give it a thread than what comes later.
             client.ahead = conn.parser.unreader.take_buffered() + client.ahead
-        super().finish_request(conn, fs)
-        if isinstance(client, ClientSocket) and client.ahead and client.fileno() >= 0:
+        if client.is_watched and self.alive:
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)
+        else:
+            self._unwatch(client)
+            super().finish_request(conn, fs)
+            client.is_watched = client.fileno() >= 0
+        if client.ahead and client.is_watched:
             self.on_client_socket_readable(conn, client)
 
     def _end(self, conn: Any) -> None:
         """Closing with bytes unread resets the connection, and the answer may be lost with it (RFC 9112 §9.6)."""
         try:
+            if isinstance(conn.sock, ClientSocket):
+                self._unwatch(conn.sock)
             conn.sock.shutdown(socket.SHUT_WR)
             conn.sock.setblocking(False)
             self.poller.register(conn.sock, EVENT_READ, partial(self._take_rest, conn))

@@ -1,0 +1,150 @@
+"""Connections between gunicorn's poller and its threads, without either."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from scim_gateway.client_socket import ClientSocket
+from scim_gateway.gunicorn_worker import Worker
+
+HEAD = b"GET /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Half(Worker):
+    """The half of a worker that looks after connections; what goes to a thread is kept."""
+
+    def __init__(self) -> None:
+        self.poller = selectors.DefaultSelector()
+        self.keepalived_conns, self.pending_conns = deque[Any](), deque[Any]()
+        self.handed: list[Any] = []
+        self.alive, self.nr_conns, self._ending = True, 1, {}
+        self.tpool = SimpleNamespace(submit=self._submit)
+
+    def _submit(self, _handle: object, conn: Any) -> Future[bool]:
+        self.handed.append(conn)
+        return Future()
+
+    def step(self) -> int:
+        """Do what the poller has found; how much that was."""
+        found = self.poller.select(0)
+        for key, _ in found:
+            key.data(key.fileobj)
+        return len(found)
+
+    def answered(self, conn: Any, *, another: bool) -> None:
+        done: Future[bool] = Future()
+        done.set_result(another)
+        self.finish_request(conn, done)
+
+
+class Connection(SimpleNamespace):
+    """What gunicorn keeps of one."""
+
+    __hash__ = object.__hash__
+
+
+@pytest.fixture
+def worker() -> Iterator[Half]:
+    worker = Half()
+    with worker.poller:
+        yield worker
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The client's end, and the one that was accepted."""
+    client, accepted = socket.socketpair()
+    client.settimeout(60)
+    with client, accepted:
+        yield client, accepted
+
+
+@pytest.fixture
+def client(pair: tuple[socket.socket, socket.socket]) -> socket.socket:
+    return pair[0]
+
+
+@pytest.fixture
+def conn(worker: Half, pair: tuple[socket.socket, socket.socket]) -> Iterator[Any]:
+    """A connection whose first request is answered."""
+    unreader = SimpleNamespace(buf=SimpleNamespace(getvalue=lambda: b""))
+    with ClientSocket(pair[1], 600) as sock:
+        conn = Connection(sock=sock, parser=SimpleNamespace(unreader=unreader), initialized=True, timeout=0.0)
+        conn.set_timeout = lambda: setattr(conn, "timeout", 1e9)
+        conn.close = sock.close
+        worker.answered(conn, another=True)
+        yield conn
+
+
+def test_a_connection_stays_with_the_poller_from_one_request_to_the_next(worker: Half, client: Any, conn: Any) -> None:
+    for number in range(1, 4):
+        client.sendall(HEAD)
+        assert worker.step() == 1
+        assert worker.handed == [conn] * number
+        assert not worker.keepalived_conns
+        assert worker.step() == 0, "nothing is left for the poller to find"
+        conn.sock.ahead = b""
+        worker.answered(conn, another=True)
+        assert list(worker.keepalived_conns) == [conn]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["more", "gone"])
+def test_what_comes_while_a_request_is_answered_is_found_once_and_looked_at_afterwards(
+    worker: Half, client: Any, conn: Any, gone: bool
+) -> None:
+    client.sendall(HEAD)
+    worker.step()
+    conn.sock.ahead = b""
+    if gone:
+        client.close()
+    else:
+        client.sendall(HEAD)
+    assert [worker.step() for _ in range(3)] == [1, 0, 0], "it would keep the processor busy until the answer is sent"
+    assert worker.handed == [conn]
+    worker.answered(conn, another=True)
+    assert worker.step() == 1
+    assert worker.handed == [conn] * 2
+
+
+def test_a_second_head_in_pieces_is_waited_for_and_so_is_a_third(worker: Half, client: Any, conn: Any) -> None:
+    for number in range(1, 3):
+        client.sendall(HEAD[:9])
+        worker.step()
+        assert list(worker.pending_conns) == [conn]
+        client.sendall(HEAD[9:])
+        worker.step()
+        assert worker.handed == [conn] * number
+        conn.sock.ahead = b""
+        worker.answered(conn, another=True)
+
+
+def test_a_last_answer_is_left_to_the_client_to_take(worker: Half, client: Any, conn: Any) -> None:
+    client.sendall(HEAD)
+    worker.step()
+    conn.sock.ahead = b""
+    worker.answered(conn, another=False)
+    assert client.recv(1) == b"", "no more comes"
+    assert conn.sock.fileno() >= 0, "and nothing was reset"
+    client.close()
+    worker.step()
+    assert conn.sock.fileno() < 0
+    assert worker.nr_conns == 0
+
+
+def test_who_asks_on_without_taking_answers_is_not_reset_either(
+    worker: Half, client: Any, conn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClientSocket, "lags", lambda _: True)
+    client.sendall(HEAD)
+    worker.step()
+    assert not worker.handed
+    assert client.recv(1) == b""
+    assert conn.sock.fileno() >= 0
