@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from scim_gateway.client_socket import ClientSocket
 from scim_gateway.gunicorn_refusal import refusal_of, refuse
+from scim_gateway.threads import Threads
 
 _LINGER = 2.0
 """Seconds in which a client takes its last answer and ends what it was sending (RFC 9112 §9.6)."""
@@ -47,6 +48,17 @@ class Worker(ThreadWorker):
         super().__init__(*arguments, **options)
         # By age. In gunicorn's own queues are the connections between two requests and those of whom a head is awaited.
         self._ending: dict[Any, float] = {}
+
+    def get_thread_pool(self) -> Threads:
+        """The threads that answer requests."""
+        return Threads(self.cfg.threads)
+
+    def run(self) -> None:
+        """Serve until the stop; whatever ends it, the threads that rest do not keep the process."""
+        try:
+            super().run()
+        finally:
+            self.tpool.shutdown(wait=False)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept connections or not; when the worker stops, the queue is emptied and the socket closed at once."""

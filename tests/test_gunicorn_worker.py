@@ -11,9 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
 
 from scim_gateway.client_socket import ClientSocket
 from scim_gateway.gunicorn_worker import Worker
+from scim_gateway.threads import Threads
 
 HEAD = b"GET /scim/v2/Users HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -148,3 +150,19 @@ def test_who_asks_on_without_taking_answers_is_not_reset_either(
     assert not worker.handed
     assert client.recv(1) == b""
     assert conn.sock.fileno() >= 0
+
+
+def test_threads_that_rest_do_not_keep_a_process_whose_loop_has_failed(
+    worker: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(ThreadWorker, "run", fail)
+    worker.tpool = threads = Threads(1)
+    threads.submit(int)
+    with pytest.raises(OSError, match="too many"):
+        worker.run()
+    [thread] = threads._all
+    thread.join(60)
+    assert not thread.is_alive()
