@@ -33,6 +33,10 @@ _HEAD_AT_STOP = 5.0
 """Seconds in which a head has to come while the worker stops."""
 
 
+_NEWS = 0.2
+"""Seconds between two signs of life, and two looks for the parent: the least that a timeout can be is a second."""
+
+
 class Worker(ThreadWorker):
     """Lets a thread have a connection only when there is a request to read on it.
 
@@ -48,6 +52,23 @@ class Worker(ThreadWorker):
         super().__init__(*arguments, **options)
         # By age. In gunicorn's own queues are the connections between two requests and those of whom a head is awaited.
         self._ending: dict[Any, float] = {}
+        self._notified = self._looked = 0.0
+
+    def notify(self) -> None:
+        """Give a sign of life; gunicorn's loop would at each of its turns, two for each request."""
+        now = time.monotonic()
+        if now - self._notified >= _NEWS:
+            self._notified = now
+            super().notify()
+
+    def is_parent_alive(self) -> bool:
+        """Whether there is still somebody to stop this process; looked at as often."""
+        now = time.monotonic()
+        if now - self._looked < _NEWS:
+            return True
+        self._looked = now
+        alive: bool = super().is_parent_alive()
+        return alive
 
     def get_thread_pool(self) -> Threads:
         """The threads that answer requests."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -28,6 +29,7 @@ class Half(Worker):
         self.keepalived_conns, self.pending_conns = deque[Any](), deque[Any]()
         self.handed: list[Any] = []
         self.alive, self.nr_conns, self._ending = True, 1, {}
+        self._notified = self._looked = 0.0
         self.tpool = SimpleNamespace(submit=self._submit)
 
     def _submit(self, _handle: object, conn: Any) -> Future[bool]:
@@ -166,3 +168,19 @@ def test_threads_that_rest_do_not_keep_a_process_whose_loop_has_failed(
     [thread] = threads._all
     thread.join(60)
     assert not thread.is_alive()
+
+
+def test_signs_of_life_are_given_now_and_then_and_the_parent_is_looked_for_as_often(
+    worker: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, done = 1000.0, list[str]()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(ThreadWorker, "notify", lambda _: done.append("notify"))
+    monkeypatch.setattr(ThreadWorker, "is_parent_alive", lambda _: done.append("look") or now < 1001)
+    seen = []
+    for eighth in range(9):
+        now = 1000 + eighth / 8
+        worker.notify()
+        seen.append(worker.is_parent_alive())
+    assert done == ["notify", "look"] * 5
+    assert seen == [True] * 8 + [False]
