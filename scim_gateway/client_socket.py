@@ -130,6 +130,7 @@ class ClientSocket(socket.socket):
                 self.patience.moved(len(data))
                 return data
 
+    # The overrides take less than the library says (any buffer, None for lengths): what gunicorn gives them.
     def send(self, data: bytes | memoryview, flags: int = 0, /) -> int:  # type: ignore[override]
         """Send a part of the data; how many bytes of it.
 

@@ -201,7 +201,8 @@ class Worker(ThreadWorker):
         """Wait for the next request, or end the connection."""
         try:
             another = fs.result()
-        except Exception:
+        except Exception:  # gunicorn's handling of a request has failed: this connection ends, the others are served
+            self.log.exception("A request could not be handled; its connection is closed")
             another = False
         if not another:
             self._end(conn)

@@ -92,27 +92,22 @@ def _rewritten(tree: Filter, heard: Callable[[str], str], *, inside: bool = Fals
     return tree
 
 
-class SloppyMemory(MemoryBackend):
+class _Sloppy(Backend):
+    """Makes the backend that it is put in front of sloppy."""
+
+    asked: list[str]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
+        backend = super().from_settings(settings, resource_types)
+        backend.asked = []
+        make_sloppy(backend, backend.asked)
+        return backend
+
+
+class SloppyMemory(_Sloppy, MemoryBackend):
     """The memory backend, made sloppy."""
 
-    asked: list[str]
 
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
-        backend = super().from_settings(settings, resource_types)
-        backend.asked = []
-        make_sloppy(backend, backend.asked)
-        return backend
-
-
-class SloppySql(SqlBackend):
+class SloppySql(_Sloppy, SqlBackend):
     """The SQL backend, made sloppy."""
-
-    asked: list[str]
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any], resource_types: ResourceTypes) -> Self:
-        backend = super().from_settings(settings, resource_types)
-        backend.asked = []
-        make_sloppy(backend, backend.asked)
-        return backend

@@ -184,3 +184,17 @@ def test_signs_of_life_are_given_now_and_then_and_the_parent_is_looked_for_as_of
         seen.append(worker.is_parent_alive())
     assert done == ["notify", "look"] * 5
     assert seen == [True] * 8 + [False]
+
+
+def test_a_request_whose_handling_has_failed_is_logged_and_ends_its_connection_alone(
+    worker: Half, client: Any, conn: Any
+) -> None:
+    said: list[str] = []
+    worker.log = SimpleNamespace(exception=said.append)
+    client.sendall(HEAD)
+    worker.step()
+    failed: Future[bool] = Future()
+    failed.set_exception(RuntimeError("a defect"))
+    worker.finish_request(conn, failed)
+    assert said == ["A request could not be handled; its connection is closed"]
+    assert client.recv(1) == b""

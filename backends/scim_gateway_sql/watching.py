@@ -34,6 +34,6 @@ class Watched:
     def _is_over(self) -> bool:
         try:
             self._step()
-        except Exception as refusal:
+        except Exception as refusal:  # SQLite takes none from its handler: the end of the block raises it
             self._refusal = refusal
         return self._refusal is not None
